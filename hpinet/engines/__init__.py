@@ -1,0 +1,1 @@
+"""Engines run an HPINet over a whole picture in bounded memory."""

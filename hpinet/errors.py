@@ -1,0 +1,28 @@
+"""The errors people can cause, each with a message fit to show to them.
+
+Front ends catch `HPINetError` alone: the page turns it into a notice, the command line into one line and exit code 2.
+Anything else that is raised is a defect of ours.
+"""
+
+
+class HPINetError(Exception):
+    """Base of every error a user can cause; `str(error)` says in a sentence what happened and what to do."""
+
+
+class ImageError(HPINetError):
+    """A picture cannot be read or written: unknown format, damaged, or over a limit."""
+
+
+class CheckpointError(HPINetError):
+    """Weights are missing, damaged, of another architecture, or cannot be fetched."""
+
+
+class OptionError(HPINetError):
+    """A value somebody chose (scale, model, format, environment variable, ...) is not one of those possible."""
+
+
+class Cancelled(HPINetError):
+    """Raised by a progress callback to stop the work under way; nothing is kept of the unfinished result."""
+
+    def __init__(self, message: str = "Stopped.") -> None:
+        super().__init__(message)

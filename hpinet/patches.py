@@ -1,0 +1,117 @@
+"""Geometry of the overlapping square patches that HPINet divides a feature map into. No weights, no pictures.
+
+A map of ``size`` pixels is cut, along each axis, into patches of ``patch`` pixels whose starts are ``patch - 2`` apart;
+the last patch is moved back so that it ends flush with the border. Patches are numbered in raster order and the pixels
+of a patch are too, so a *patch tensor* has shape (..., L, p², C).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import torch
+from torch import Tensor
+
+OVERLAP = 2
+"""Pixels that neighbouring patches share (more before the flush last one)."""
+
+
+def patch_starts(size: int, patch: int) -> list[int]:
+    """First pixels of the patches along an axis of ``size`` pixels, ascending; covers every pixel.
+
+    Raises ValueError if no patch fits.
+    """
+    if patch <= OVERLAP:
+        raise ValueError(f"A patch must be larger than the overlap of {OVERLAP} pixels, not {patch}.")
+    if size < patch:
+        raise ValueError(f"A {patch}-pixel patch does not fit into {size} pixels: pad first.")
+    starts = list(range(0, size - patch + 1, patch - OVERLAP))
+    if starts[-1] != size - patch:
+        starts.append(size - patch)
+    return starts
+
+
+@dataclass(frozen=True)
+class PatchGrid:
+    """How a ``height`` x ``width`` map divides into overlapping square patches. Build with `patch_grid`."""
+
+    height: int
+    width: int
+    patch: int
+
+    @cached_property
+    def rows(self) -> list[int]:
+        """Top pixel of each row of patches."""
+        return patch_starts(self.height, self.patch)
+
+    @cached_property
+    def columns(self) -> list[int]:
+        """Left pixel of each column of patches."""
+        return patch_starts(self.width, self.patch)
+
+    @property
+    def count(self) -> int:
+        """L, the number of patches."""
+        return len(self.rows) * len(self.columns)
+
+    @cached_property
+    def origins(self) -> Tensor:
+        """(L,) int64: flat index (y * width + x) of each patch's top left pixel."""
+        return (torch.tensor(self.rows)[:, None] * self.width + torch.tensor(self.columns)).flatten()
+
+    @cached_property
+    def offsets(self) -> Tensor:
+        """(p²,) int64: flat index of a patch's pixels relative to its origin."""
+        within = torch.arange(self.patch)
+        return (within[:, None] * self.width + within).flatten()
+
+    def indices(self, patches: Tensor | slice = slice(None)) -> Tensor:
+        """(L, p²) int64: flat pixel indices of all patches, or of the numbered ones."""
+        return self.origins[patches, None] + self.offsets
+
+    @cached_property
+    def coverage(self) -> Tensor:
+        """(H*W,) int64: how many patches cover each pixel; at least 1."""
+        down = _axis_coverage(self.rows, self.patch, self.height)
+        across = _axis_coverage(self.columns, self.patch, self.width)
+        return (down[:, None] * across).flatten()
+
+    def patches_at(self, y: int, x: int) -> list[int]:
+        """Numbers of the patches that cover pixel (y, x)."""
+        rows = [i for i, top in enumerate(self.rows) if top <= y < top + self.patch]
+        columns = [j for j, left in enumerate(self.columns) if left <= x < left + self.patch]
+        return [i * len(self.columns) + j for i in rows for j in columns]
+
+    def box(self, number: int) -> tuple[int, int, int, int]:
+        """(left, top, right, bottom) of a patch in pixels, right and bottom exclusive."""
+        row, column = divmod(number, len(self.columns))
+        left, top = self.columns[column], self.rows[row]
+        return left, top, left + self.patch, top + self.patch
+
+    def means(self, features: Tensor) -> Tensor:
+        """Mean of each patch's pixels: (B, C, H, W) -> (B, L, C). Two one-dimensional passes, no patch is copied."""
+        down = _window_means(features, self.rows, self.patch, dim=2)  # (B, C, rows, W)
+        both = _window_means(down, self.columns, self.patch, dim=3)  # (B, C, rows, columns)
+        return both.flatten(2).transpose(1, 2)
+
+
+@lru_cache(maxsize=64)
+def patch_grid(height: int, width: int, patch: int) -> PatchGrid:
+    """The grid of a map's size, its tensors computed once; the 64 latest are kept."""
+    return PatchGrid(height, width, patch)
+
+
+def _axis_coverage(starts: list[int], patch: int, size: int) -> Tensor:
+    edges = torch.zeros(size + 1, dtype=torch.int64)
+    for start in starts:
+        edges[start] += 1
+        edges[start + patch] -= 1
+    return edges.cumsum(0)[:size]
+
+
+def _window_means(x: Tensor, starts: list[int], patch: int, *, dim: int) -> Tensor:
+    """Means over the windows along ``dim`` that begin at ``starts``."""
+    regular = x.unfold(dim, patch, patch - OVERLAP).mean(-1)
+    if regular.shape[dim] == len(starts):
+        return regular
+    flush = x.narrow(dim, starts[-1], patch).mean(dim, keepdim=True)
+    return torch.cat((regular, flush), dim)

@@ -1,0 +1,62 @@
+"""Settings from the environment (`HPINET_*`), read once. The README's table documents each field."""
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from hpinet.errors import OptionError
+
+AUTHORS_COMMIT = "25d5db1422df50b1671aae6f6ec3a2953fa352c5"
+AUTHORS_URL = f"https://raw.githubusercontent.com/passerer/HPINet/{AUTHORS_COMMIT}/checkpoints"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting of the package. Command line options and arguments override them."""
+
+    cache: Path  # HPINET_CACHE: fetched weights and compiled models
+    authors_url: str  # HPINET_AUTHORS_URL: folder that serves the authors' HPINet-*.pth files (a mirror, say)
+    engine: str  # HPINET_ENGINE: auto, torch or openvino
+    device: str  # HPINET_DEVICE: auto, cpu, cuda or cuda:N
+    memory_mb: int  # HPINET_MEMORY_MB: working set of the engines beyond the feature maps of the whole picture
+    threads: int  # HPINET_THREADS: CPU threads; 0 takes what the process may use
+    max_megapixels: float  # HPINET_MAX_MEGAPIXELS: largest input picture
+    max_upload_mb: int  # HPINET_MAX_UPLOAD_MB: largest input file
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process. Raises OptionError naming a variable that has no usable value."""
+    return Settings(
+        cache=Path(os.environ.get("HPINET_CACHE") or user_cache_path("hpinet")).expanduser(),
+        authors_url=(os.environ.get("HPINET_AUTHORS_URL") or AUTHORS_URL).rstrip("/"),
+        engine=_choice("HPINET_ENGINE", ("auto", "torch", "openvino")),
+        device=os.environ.get("HPINET_DEVICE") or "auto",
+        memory_mb=int(_number("HPINET_MEMORY_MB", 256, least=16)),
+        threads=int(_number("HPINET_THREADS", 0)),
+        max_megapixels=_number("HPINET_MAX_MEGAPIXELS", 24),
+        max_upload_mb=int(_number("HPINET_MAX_UPLOAD_MB", 64, least=1)),
+    )
+
+
+def _number(name: str, default: float, *, least: float = 0) -> float:
+    text = os.environ.get(name)
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not least <= value < float("inf"):
+        raise OptionError(f"{name} must be a number of at least {least:g}, not {text!r}.")
+    return value
+
+
+def _choice(name: str, choices: tuple[str, ...]) -> str:
+    value = os.environ.get(name) or choices[0]
+    if value not in choices:
+        raise OptionError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
+    return value
