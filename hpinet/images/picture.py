@@ -1,0 +1,201 @@
+"""`Picture`: what the rest of the package means by a picture, and its way from and to Pillow and NumPy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms
+
+from hpinet.errors import ImageError
+from hpinet.images import colour as colours
+
+_PLAIN_MODES = {  # Pillow's modes that convert to samples without loss, by what they become
+    "1": "L",
+    "L": "L",
+    "La": "LA",
+    "LA": "LA",
+    "PA": "RGBA",
+    "RGB": "RGB",
+    "RGBX": "RGB",
+    "RGBa": "RGBA",
+    "RGBA": "RGBA",
+    "YCbCr": "RGB",
+    "HSV": "RGB",
+}
+_GREY_16_MODES = {"I;16", "I;16L", "I;16B", "I;16N"}
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """Pixels with all that is needed to write them back as they were meant."""
+
+    colour: np.ndarray  # (H, W, 3) RGB or (H, W, 1) grey, uint8 or uint16
+    alpha: np.ndarray | None = None  # (H, W), same dtype, not premultiplied; None means opaque
+    icc_profile: bytes | None = None  # the space the values are in; None means sRGB, or grey with sRGB's tone curve
+    format: str = "PNG"  # of the file it came from, by Pillow's name
+
+    def __post_init__(self) -> None:
+        if self.colour.ndim != 3 or self.colour.shape[2] not in (1, 3) or 0 in self.colour.shape:
+            raise ImageError(f"A picture is (height, width, 1 or 3), not {self.colour.shape}.")
+        if self.colour.dtype not in (np.uint8, np.uint16):
+            raise ImageError(f"A picture has 8- or 16-bit unsigned samples, not {self.colour.dtype}.")
+        if self.alpha is not None and (self.alpha.shape, self.alpha.dtype) != (
+            self.colour.shape[:2],
+            self.colour.dtype,
+        ):
+            raise ImageError("The alpha channel must have the picture's size and depth.")
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self.colour.shape[0]
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.colour.shape[1]
+
+    @property
+    def depth(self) -> int:
+        """Bits a sample: 8 or 16."""
+        return self.colour.dtype.itemsize * 8
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether there is one channel of colour rather than three."""
+        return self.colour.shape[2] == 1
+
+    @property
+    def samples(self) -> np.ndarray:
+        """(H, W, C): colour followed by alpha, if any. C is 1 grey, 2 grey and alpha, 3 RGB or 4 RGB and alpha."""
+        return self.colour if self.alpha is None else np.dstack((self.colour, self.alpha))
+
+    @classmethod
+    def from_array(cls, array: np.ndarray, *, icc_profile: bytes | None = None) -> "Picture":
+        """A picture of (H, W) or (H, W, C) uint8 or uint16 samples, C as in `samples`. Raises ImageError otherwise."""
+        samples = array[..., None] if array.ndim == 2 else array
+        if samples.ndim != 3 or not 1 <= samples.shape[2] <= 4:
+            raise ImageError(f"A picture is (height, width) or (height, width, 1 to 4), not {array.shape}.")
+        opaque = samples.shape[2] % 2
+        colour = samples if opaque else samples[..., :-1]
+        alpha = None if opaque else np.ascontiguousarray(samples[..., -1])
+        return cls(np.ascontiguousarray(colour), alpha, icc_profile)
+
+    @classmethod
+    def from_pil(cls, image: Image.Image) -> "Picture":
+        """The picture in a Pillow image of any mode with 8- or 16-bit samples, upright, its profile settled.
+
+        Raises ImageError for floating-point and 32-bit samples, whose range nobody can know.
+        """
+        image.load()
+        profile = image.info.get("icc_profile")
+        if image.mode == "CMYK":
+            samples, profile = _from_cmyk(image, profile), None
+        elif image.mode == "LAB":
+            samples, profile = _from_lab(image), None
+        else:
+            samples = _to_samples(image)
+        return from_samples(
+            samples,
+            profile=profile,
+            gamma=gamma_of(image),
+            orientation=orientation_of(image),
+            format=image.format or "PNG",
+        )
+
+    def to_pil(self) -> Image.Image:
+        """Pillow's image of mode L, LA, RGB, RGBA or I;16, its profile in `info`.
+
+        Pillow has no other 16-bit modes: colour and grey with alpha are rounded to 8 bits.
+        """
+        picture = self if self.depth == 8 or (self.is_grey and self.alpha is None) else self.to_8_bit()
+        samples = picture.samples
+        image = Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
+        if self.icc_profile:
+            image.info["icc_profile"] = self.icc_profile
+        return image
+
+    def to_8_bit(self) -> "Picture":
+        """The same picture with 8 bits a sample, rounded to nearest."""
+        if self.depth == 8:
+            return self
+        alpha = None if self.alpha is None else _round_to_8_bit(self.alpha)
+        return Picture(_round_to_8_bit(self.colour), alpha, self.icc_profile, self.format)
+
+
+def from_samples(
+    samples: np.ndarray, *, profile: bytes | None, gamma: float | None, orientation: int, format: str
+) -> Picture:
+    """A picture of samples as a file stores them: colour settled, and turned upright (EXIF orientation 1 to 8)."""
+    stored = Picture.from_array(samples)
+    colour, profile = colours.settle(stored.colour, profile)
+    if gamma is not None:
+        colour = colours.gamma_to_srgb(colour, gamma)
+    alpha = None if stored.alpha is None else _upright(stored.alpha, orientation)
+    return Picture(_upright(colour, orientation), alpha, profile, format)
+
+
+def orientation_of(image: Image.Image) -> int:
+    """EXIF orientation that is still to be applied, 1 to 8. Damaged EXIF data is no reason to refuse a picture.
+
+    Ask after `load()`: Pillow turns TIFF pictures itself while loading them, and forgets the tag then.
+    """
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def gamma_of(image: Image.Image) -> float | None:
+    """What the gAMA chunk of a PNG says, unless a profile or the sRGB chunk outranks it."""
+    if image.info.get("icc_profile") or "srgb" in image.info:
+        return None
+    return image.info.get("gamma")
+
+
+def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
+    """Rows and columns as they should be seen: orientations 5 to 8 lie on their side, the others are flips alone."""
+    if orientation >= 5:
+        array = array.swapaxes(0, 1)
+    rows = -1 if orientation in (3, 4, 7, 8) else 1
+    columns = -1 if orientation in (2, 3, 6, 7) else 1
+    return np.require(array[::rows, ::columns], requirements=["C", "W"])
+
+
+def _to_samples(image: Image.Image) -> np.ndarray:
+    """(H, W, C) samples of an image in any mode but CMYK and LAB."""
+    if image.mode in _GREY_16_MODES:
+        return _with_key(np.asarray(image).astype(np.uint16)[..., None], image.info.get("transparency"))
+    if image.mode == "P":
+        return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+    if image.mode not in _PLAIN_MODES:
+        raise ImageError(
+            f"Pictures with samples of type {image.mode!r} cannot be enlarged: save it with 8 or 16 bits a channel."
+        )
+    samples = np.asarray(image if image.mode == _PLAIN_MODES[image.mode] else image.convert(_PLAIN_MODES[image.mode]))
+    return _with_key(samples[..., None] if samples.ndim == 2 else samples, image.info.get("transparency"))
+
+
+def _with_key(samples: np.ndarray, key: int | tuple[int, ...] | None) -> np.ndarray:
+    """Samples with alpha added: 0 where the colour is `key` (the tRNS chunk of PNG), opaque elsewhere."""
+    if key is None or samples.shape[2] not in (1, 3):
+        return samples
+    opaque = (samples != np.array(key, samples.dtype)).any(axis=2)
+    return np.dstack((samples, opaque * np.iinfo(samples.dtype).max)).astype(samples.dtype)
+
+
+def _from_cmyk(image: Image.Image, profile: bytes | None) -> np.ndarray:
+    inks = np.asarray(image)
+    rgb = colours.to_srgb(inks, profile)
+    return rgb if rgb.shape[2] == 3 else np.asarray(image.convert("RGB"))
+
+
+def _from_lab(image: Image.Image) -> np.ndarray:
+    rgb = ImageCms.profileToProfile(
+        image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
+    )
+    return np.asarray(rgb)
+
+
+def _round_to_8_bit(values: np.ndarray) -> np.ndarray:
+    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)

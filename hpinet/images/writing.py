@@ -1,0 +1,146 @@
+"""Pictures to files. Nothing but pixels and the colour profile is written: no EXIF data, no place, no text."""
+
+import os
+import struct
+import zlib
+from io import BytesIO
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import numpy as np
+from PIL import Image
+
+from hpinet.errors import ImageError, OptionError
+from hpinet.images import colour as colours
+from hpinet.images.picture import Picture
+
+_SUFFIXES = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
+_LONGEST_SIDE = {"PNG": 2**31 - 1, "JPEG": 65535, "WEBP": 16383, "TIFF": 2**31 - 1}
+
+
+def format_of(name: str | Path) -> str:
+    """Format that a file name's suffix or a format's own name (in either case) stands for. Raises OptionError."""
+    text = str(name).lower()
+    format = _SUFFIXES.get(Path(text).suffix or f".{text}")
+    if format is None:
+        raise OptionError(f"{name}: pictures are written as {', '.join(sorted(_SUFFIXES))}.")
+    return format
+
+
+def encode_picture(picture: Picture, format: str = "PNG", *, quality: int = 90) -> bytes:
+    """The picture as a file's bytes.
+
+    PNG and TIFF keep depth, alpha and grey exactly. JPEG has 8 bits and no alpha: transparency is laid on white.
+    WebP has 8 bits and no grey, and is lossless at quality 100. `quality` (1 to 100) is of JPEG and WebP alone.
+    Raises OptionError for another format or quality, ImageError for a picture too large for the format.
+    """
+    format = format_of(format)
+    if not 1 <= quality <= 100:
+        raise OptionError(f"Quality goes from 1 to 100, not {quality}.")
+    if max(picture.width, picture.height) > _LONGEST_SIDE[format]:
+        raise ImageError(
+            f"{format} holds at most {_LONGEST_SIDE[format]} pixels a side; "
+            f"save this picture of {picture.width}×{picture.height} as PNG."
+        )
+    encoders = {"PNG": _to_png, "TIFF": _to_tiff}
+    if format in encoders:
+        return encoders[format](picture)
+    return _to_jpeg(picture, quality) if format == "JPEG" else _to_webp(picture, quality)
+
+
+def save_picture(picture: Picture, path: str | Path, *, format: str | None = None, quality: int = 90) -> None:
+    """Write the picture to `path`, in the format of its suffix unless another is given; see `encode_picture`.
+
+    The file appears complete or not at all: it is written beside its place under a temporary name, then renamed.
+    Raises ImageError when the place cannot be written to.
+    """
+    path = Path(path)
+    data = encode_picture(picture, format or format_of(path), quality=quality)
+    temporary = None
+    try:
+        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            file.write(data)
+        temporary.chmod(0o666 & ~_umask())  # a temporary file is its owner's alone; a picture is like any other file
+        os.replace(temporary, path)  # noqa: PTH105
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise ImageError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def _umask() -> int:
+    """The process's umask, which can only be read by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _to_png(picture: Picture) -> bytes:
+    from imagecodecs import png_encode  # noqa: PLC0415 (slow to import)
+
+    return _with_colour_chunk(bytes(png_encode(picture.samples)), picture.icc_profile)
+
+
+def _with_colour_chunk(png: bytes, profile: bytes | None) -> bytes:
+    """The PNG file with its colour space named: an iCCP chunk, or sRGB of perceptual intent (PNG 11.3.2)."""
+    body = b"sRGB\0" if profile is None else b"iCCPICC profile\0\0" + zlib.compress(profile)
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    after_header = 8 + 12 + 13  # signature, then the IHDR chunk with its frame
+    return png[:after_header] + chunk + png[after_header:]
+
+
+def _to_tiff(picture: Picture) -> bytes:
+    from tifffile import imwrite  # noqa: PLC0415 (slow to import)
+
+    file = BytesIO()
+    imwrite(
+        file,
+        picture.samples if picture.alpha is not None or not picture.is_grey else picture.colour[..., 0],
+        photometric="minisblack" if picture.is_grey else "rgb",
+        planarconfig="contig" if picture.alpha is not None or not picture.is_grey else None,
+        extrasamples=None if picture.alpha is None else ["unassalpha"],
+        compression="zlib",
+        predictor=True,
+        iccprofile=picture.icc_profile,
+        metadata=None,
+        software=False,
+    )
+    return file.getvalue()
+
+
+def _to_jpeg(picture: Picture, quality: int) -> bytes:
+    image = _on_white(picture).to_8_bit().to_pil()
+    return _save(image, "JPEG", quality=quality, subsampling="4:4:4" if quality >= 90 else "4:2:0", optimize=True)
+
+
+def _to_webp(picture: Picture, quality: int) -> bytes:
+    if picture.is_grey:  # WebP stores RGB alone, which a profile of grey does not describe
+        grey = colours.to_srgb(picture.colour, picture.icc_profile)
+        picture = Picture(np.repeat(grey, 3, axis=2), picture.alpha)
+    image = picture.to_8_bit().to_pil()
+    if quality == 100:
+        return _save(image, "WEBP", lossless=True, exact=True)  # exact: colour under full transparency as well
+    return _save(image, "WEBP", quality=quality)
+
+
+def _save(image: Image.Image, format: str, **options: object) -> bytes:
+    file = BytesIO()
+    image.save(file, format, icc_profile=image.info.get("icc_profile"), **options)
+    return file.getvalue()
+
+
+def _on_white(picture: Picture) -> Picture:
+    if picture.alpha is None:
+        return picture
+    top = np.iinfo(picture.colour.dtype).max
+    opacity = picture.alpha[..., None] / np.float32(top)
+    colour = np.rint(picture.colour * opacity + top * (1 - opacity)).astype(picture.colour.dtype)
+    return Picture(colour, None, picture.icc_profile)
