@@ -125,7 +125,7 @@ class Picture:
 def from_samples(
     samples: np.ndarray, *, profile: bytes | None, gamma: float | None, orientation: int, format: str
 ) -> Picture:
-    """A picture of samples as a file stores them: colour settled, and turned upright (EXIF orientation 1 to 8)."""
+    """A picture of samples as a file stores them: colour settled, and turned upright by EXIF orientation."""
     stored = Picture.from_array(samples)
     colour, profile = colours.settle(stored.colour, profile)
     if gamma is not None:
@@ -135,15 +135,14 @@ def from_samples(
 
 
 def orientation_of(image: Image.Image) -> int:
-    """EXIF orientation that is still to be applied, 1 to 8. Damaged EXIF data is no reason to refuse a picture.
+    """EXIF orientation that is still to be applied. Damaged EXIF data is no reason to refuse a picture.
 
     Ask after `load()`: Pillow turns TIFF pictures itself while loading them, and forgets the tag then.
     """
     try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:
         return 1
-    return orientation if orientation in range(1, 9) else 1
 
 
 def gamma_of(image: Image.Image) -> float | None:
@@ -154,8 +153,11 @@ def gamma_of(image: Image.Image) -> float | None:
 
 
 def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
-    """Rows and columns as they should be seen: orientations 5 to 8 lie on their side, the others are flips alone."""
-    if orientation >= 5:
+    """Rows and columns as they should be seen: orientations 5 to 8 lie on their side, the others are flips alone.
+
+    Anything but 2 to 8 is upright already.
+    """
+    if orientation in (5, 6, 7, 8):
         array = array.swapaxes(0, 1)
     rows = -1 if orientation in (3, 4, 7, 8) else 1
     columns = -1 if orientation in (2, 3, 6, 7) else 1
@@ -180,8 +182,9 @@ def _with_key(samples: np.ndarray, key: int | tuple[int, ...] | None) -> np.ndar
     """Samples with alpha added: 0 where the colour is `key` (the tRNS chunk of PNG), opaque elsewhere."""
     if key is None or samples.shape[2] not in (1, 3):
         return samples
-    opaque = (samples != np.array(key, samples.dtype)).any(axis=2)
-    return np.dstack((samples, opaque * np.iinfo(samples.dtype).max)).astype(samples.dtype)
+    top = np.iinfo(samples.dtype).max
+    opaque = (samples != np.bitwise_and(key, top)).any(axis=2)  # PNG 11.3.1: only the lower bits of a key count
+    return np.dstack((samples, np.where(opaque, top, 0).astype(samples.dtype)))
 
 
 def _from_cmyk(image: Image.Image, profile: bytes | None) -> np.ndarray:

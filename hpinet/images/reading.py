@@ -6,52 +6,58 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
+from types import ModuleType
 from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image
+from PIL import TiffImagePlugin as _Tiff
+from PIL.TiffImagePlugin import ImageFileDirectory_v2 as TiffTags
 
 from hpinet.errors import ImageError
 from hpinet.images.picture import Picture, from_samples, gamma_of, orientation_of
 from hpinet.settings import settings
 
 ACCEPTED_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
-_ACCEPTED = "PNG, JPEG, WebP, TIFF, BMP and GIF"
 
 _KINDS = (  # the first bytes of files people try, in order; those that can be opened first
     (rb"\x89PNG\r\n\x1a\n", "PNG"),
     (rb"\xff\xd8\xff", "JPEG"),
     (rb"RIFF....WEBP", "WEBP"),
-    (rb"II[*+]\0|MM\0[*+]", "TIFF"),
+    (rb"II[*+]\0|MM\0[*+]|II\0[*+]|MM[*+]\0", "TIFF"),
     (rb"GIF8[79]a", "GIF"),
     (rb"BM", "BMP"),
     (rb"....ftyp(hei|hev|mif1|msf1)", "HEIC"),
     (rb"....ftypavi[fs]", "AVIF"),
     (rb"....ftypcrx", "Canon raw"),
-    (rb"....ftyp", "video"),
-    (rb"RIFF....AVI |\x1aE\xdf\xa3", "video"),
+    (rb"....ftyp", "Video"),
+    (rb"RIFF....AVI |\x1aE\xdf\xa3", "Video"),
     (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "JPEG 2000"),
     (rb"\0\0\0\x0cJXL |\xff\x0a", "JPEG XL"),
     (rb"%PDF", "PDF"),
     (rb"%!PS|\xc5\xd0\xd3\xc6", "EPS"),
     (rb"8BPS", "Photoshop"),
     (rb"gimp xcf", "GIMP"),
-    (rb"\0\0\x01\0", "icon"),
+    (rb"\0\0\x01\0", "Icon"),
     (rb"v/1\x01", "OpenEXR"),
     (rb"#\?(RADIANCE|RGBE)", "Radiance HDR"),
     (rb"DDS ", "DDS"),
     (rb"qoif", "QOI"),
     (rb"P[1-7]\s", "PNM"),
     (rb"FUJIFILMCCD-RAW", "Fujifilm raw"),
-    (rb"PK\3\4", "ZIP"),
+    (rb"PK\x03\x04", "ZIP"),
     (rb"(?i)(\xef\xbb\xbf)?\s*(<\?xml.*?|<!--.*?|<!doctype svg.*?)?<svg", "SVG"),
     (rb"(?i)\s*<(!doctype html|html|head|body)", "HTML"),
 )
 
 
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2  # photometric interpretations of TIFF
+# Values of TIFF tags (TIFF 6.0)
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2  # photometric interpretations
+_CHANNELS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3}
 _SEPARATE_PLANES = 2  # planar configuration
+_UNSIGNED = 1  # sample format
 _PREMULTIPLIED, _NOT_PREMULTIPLIED = 1, 2  # meanings of an extra sample
+_MOST_SAMPLES = 6  # a pixel: CMYK with alpha and one to spare, as in Pillow
 
 
 @dataclass(frozen=True)
@@ -87,10 +93,8 @@ def open_picture(source: str | Path | bytes | BinaryIO, *, limits: Limits | None
         raise
     except Image.DecompressionBombError as error:
         raise _too_large(limits) from error
-    except UnidentifiedImageError as error:
-        raise ImageError(_why_unidentified(data)) from error
     except Exception as error:  # Pillow promises nothing about what a damaged file makes it raise
-        raise ImageError(f"This {_kind(data)} file is damaged or incomplete.") from error
+        raise ImageError(_why_not(data)) from error
 
 
 def _read(source: str | Path | bytes | BinaryIO, limits: Limits) -> bytes:
@@ -102,7 +106,7 @@ def _read(source: str | Path | bytes | BinaryIO, limits: Limits) -> bytes:
         try:
             with Path(source).open("rb") as file:
                 data = file.read(most + 1)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError) as error:  # ValueError: a null character in the name
             raise ImageError(f"{source} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     else:
         data = source.read(most + 1)
@@ -115,70 +119,77 @@ def _read(source: str | Path | bytes | BinaryIO, limits: Limits) -> bytes:
 
 def _decode(data: bytes, limits: Limits) -> Picture:
     if _kind(data) == "TIFF":
-        picture = _decode_16_bit_tiff(data, limits)
-        if picture is not None:
-            return picture
+        tags = _tiff_tags(data)
+        _check_tiff(tags, limits)
+        if set(tags.get(_Tiff.BITSPERSAMPLE, (1,))) == {16} and tags.get(_Tiff.PHOTOMETRIC_INTERPRETATION) in _CHANNELS:
+            return _decode_16_bit_tiff(data, tags)
     with Image.open(BytesIO(data), formats=ACCEPTED_FORMATS) as image:
         _check_size(*image.size, limits)
-        if image.format == "PNG" and data[24] == 16 and image.mode != "I;16":  # bits a sample, in the IHDR chunk
-            return _decode_16_bit_png(data, image)
+        if image.format == "PNG":
+            return _decode_png(data, image)
         picture = Picture.from_pil(image)
     # What Pillow calls MPO, a JPEG followed by further ones as telephones write, is a JPEG all the same.
     return replace(picture, format="JPEG") if picture.format == "MPO" else picture
 
 
-def _decode_16_bit_png(data: bytes, image: Image.Image) -> Picture:
-    """A colour PNG of 16 bits, of which Pillow would drop 8. libpng adds alpha where a tRNS chunk asks for it."""
-    from imagecodecs import png_decode  # noqa: PLC0415 (slow to import, and seldom needed)
+def _decode_png(data: bytes, image: Image.Image) -> Picture:
+    """A PNG, two kinds of which Pillow doesn't read as they are meant."""
+    depth = data[24]  # bits a sample, in the IHDR chunk, which comes first
+    if depth == 16 and image.mode != "I;16":  # of colour, Pillow drops the lower 8 bits
+        return from_samples(
+            _codecs().png_decode(data),  # with alpha where a tRNS chunk asks for it
+            profile=image.info.get("icc_profile"),
+            gamma=gamma_of(image),
+            orientation=orientation_of(image),
+            format="PNG",
+        )
+    key = image.info.get("transparency")
+    if depth in (2, 4) and image.mode == "L" and key is not None:  # Pillow widens the samples, but not the key
+        image.info["transparency"] = key * 255 // (2**depth - 1)
+    return Picture.from_pil(image)
 
-    return from_samples(
-        png_decode(data),
-        profile=image.info.get("icc_profile"),
-        gamma=gamma_of(image),
-        orientation=orientation_of(image),
-        format="PNG",
-    )
 
-
-def _decode_16_bit_tiff(data: bytes, limits: Limits) -> Picture | None:
-    """A grey or RGB TIFF of 16 bits, or None for any other. Pillow drops 8 of the bits, or refuses grey with alpha."""
-    from imagecodecs import tiff_decode  # noqa: PLC0415 (slow to import, and seldom needed)
-
-    tags = _tiff_tags(data)
-    photometric = tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION)
-    if (
-        set(tags.get(TiffImagePlugin.BITSPERSAMPLE, ())) != {16}
-        or set(tags.get(TiffImagePlugin.SAMPLEFORMAT, (1,))) != {1}
-        or photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB)
-    ):
-        return None
-    width, height = tags[TiffImagePlugin.IMAGEWIDTH], tags[TiffImagePlugin.IMAGELENGTH]
-    _check_size(width, height, limits)
-    samples = tiff_decode(data)
-    if tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) == _SEPARATE_PLANES and samples.ndim == 3:
+def _decode_16_bit_tiff(data: bytes, tags: TiffTags) -> Picture:
+    """A grey or RGB TIFF of 16 bits: Pillow would drop 8 of them, and refuse grey with alpha."""
+    photometric = tags[_Tiff.PHOTOMETRIC_INTERPRETATION]
+    samples = _codecs().tiff_decode(data)
+    if samples.ndim == 2:
+        samples = samples[..., None]
+    elif tags.get(_Tiff.PLANAR_CONFIGURATION) == _SEPARATE_PLANES:
         samples = np.moveaxis(samples, 0, 2)
-    samples = samples.reshape(height, width, -1)
-    channels = 3 if photometric == _RGB else 1
-    colour, extra = samples[..., :channels], tags.get(TiffImagePlugin.EXTRASAMPLES, ())
+    channels, extra = _CHANNELS[photometric], tags.get(_Tiff.EXTRASAMPLES, ())
+    colour = samples[..., :channels]
     if photometric == _WHITE_IS_ZERO:
         colour = 65535 - colour
     if extra and extra[0] in (_PREMULTIPLIED, _NOT_PREMULTIPLIED):
         alpha = samples[..., channels]
-        colour = _unmultiplied(colour, alpha) if extra[0] == _PREMULTIPLIED else colour
-        colour = np.dstack((colour, alpha))
+        colour = np.dstack((_unmultiplied(colour, alpha) if extra[0] == _PREMULTIPLIED else colour, alpha))
     return from_samples(
         colour,
-        profile=tags.get(TiffImagePlugin.ICCPROFILE),
+        profile=tags.get(_Tiff.ICCPROFILE),
         gamma=None,
         orientation=tags.get(ExifTags.Base.Orientation, 1),
         format="TIFF",
     )
 
 
-def _tiff_tags(data: bytes) -> TiffImagePlugin.ImageFileDirectory_v2:
+def _check_tiff(tags: TiffTags, limits: Limits) -> None:
+    """Refuse, from the header, what the decoders would take long to fail on or would not decode as it is meant."""
+    _check_size(tags[_Tiff.IMAGEWIDTH], tags[_Tiff.IMAGELENGTH], limits)
+    _check_size(tags.get(_Tiff.TILEWIDTH, 1), tags.get(_Tiff.TILELENGTH, 1), limits)  # a tile can exceed its picture
+    bits, formats = tags.get(_Tiff.BITSPERSAMPLE, (1,)), tags.get(_Tiff.SAMPLEFORMAT, (_UNSIGNED,))
+    if not {1, 2, 4, 8, 16}.issuperset(bits) or set(formats) != {_UNSIGNED}:
+        raise ImageError(
+            f"This TIFF file has samples of {max(bits)} bits, signed or floating: save it with 8 or 16 bits, unsigned."
+        )
+    if tags.get(_Tiff.SAMPLESPERPIXEL, 1) > _MOST_SAMPLES:
+        raise ImageError(f"This TIFF file has more than {_MOST_SAMPLES} samples a pixel: save it as grey or RGB.")
+
+
+def _tiff_tags(data: bytes) -> TiffTags:
     """Tags of the first picture of a TIFF file."""
     file = BytesIO(data)
-    tags = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if b"+" in data[2:4] else 8])
+    tags = TiffTags(data[: 16 if b"+" in data[2:4] else 8])
     file.seek(tags.next)
     tags.load(file)
     return tags
@@ -202,17 +213,24 @@ def _too_large(limits: Limits, size: str = "") -> ImageError:
     )
 
 
-def _why_unidentified(data: bytes) -> str:
+def _why_not(data: bytes) -> str:
     kind = _kind(data)
     if kind in ACCEPTED_FORMATS:
-        return f"This {kind} file is damaged or of a variety that cannot be read."
-    what = f"This is a file of kind {kind}" if kind else "This is no picture of a known kind"
-    return f"{what}: {_ACCEPTED} can be opened."
+        return f"This {kind} file is damaged, incomplete or of a rare variety that cannot be opened."
+    what = f"{kind} files cannot be opened" if kind else "This is not a picture that can be opened"
+    return f"{what}: use {', '.join(ACCEPTED_FORMATS[:-1])} or {ACCEPTED_FORMATS[-1]}."
 
 
 def _kind(data: bytes) -> str | None:
     """What kind of file this is by its first bytes, in Pillow's words where Pillow is to open it."""
     return next((kind for signature, kind in _KINDS if re.match(signature, data[:1024], re.DOTALL)), None)
+
+
+def _codecs() -> ModuleType:
+    """The library that decodes all 16 bits. It is slow to import and seldom needed."""
+    import imagecodecs  # noqa: PLC0415
+
+    return imagecodecs
 
 
 class _QuietPillow:

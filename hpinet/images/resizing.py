@@ -1,5 +1,7 @@
 """Resizing with the field's standard kernels, for the picture before enlargement and for comparisons."""
 
+from dataclasses import replace
+
 import numpy as np
 from PIL import Image
 
@@ -12,37 +14,38 @@ def resize_bicubic(picture: Picture, width: int, height: int) -> Picture:
     Opaque 8-bit pictures come out exactly as from Pillow's `Image.resize`. With alpha, colour counts by its opacity,
     so that what an invisible pixel happens to contain does not bleed into its neighbours.
     """
-    if picture.alpha is None and picture.depth == 8:
-        pixels = picture.to_pil().resize((width, height), Image.Resampling.BICUBIC)
-        return Picture.from_array(np.asarray(pixels), icc_profile=picture.icc_profile)
-    if picture.alpha is None:
-        return Picture(_rounded(_resize_planes(picture.colour, width, height), picture), None, picture.icc_profile)
-    top = np.iinfo(picture.colour.dtype).max
+    top, dtype = np.iinfo(picture.colour.dtype).max, picture.colour.dtype
+    if picture.alpha is None or (picture.alpha == top).all():
+        alpha = None if picture.alpha is None else np.full((height, width), top, dtype)
+        return replace(picture, colour=_resize(picture.colour, width, height), alpha=alpha)
     opacity = picture.alpha[..., None] / np.float32(top)
-    alpha = _resize_planes(opacity, width, height)
-    colour = _resize_planes(picture.colour * opacity, width, height)
-    # The kernel overshoots: what is negative or nearly nothing has no colour of its own to restore.
-    colour = np.divide(colour, alpha, out=np.zeros_like(colour), where=alpha > 0.5 / top)
-    return Picture(_rounded(colour, picture), _rounded(alpha[..., 0] * top, picture), picture.icc_profile)
+    new_opacity = _resize(opacity, width, height)
+    new_colour = _resize(picture.colour * opacity, width, height)
+    # The kernel overshoots; and where (nearly) nothing is left to see, there is no colour to restore.
+    new_colour = np.divide(new_colour, new_opacity, out=np.zeros_like(new_colour), where=new_opacity > 0.5 / top)
+    return replace(picture, colour=_rounded(new_colour, dtype), alpha=_rounded(new_opacity[..., 0] * top, dtype))
 
 
 def resize_nearest(picture: Picture, width: int, height: int) -> Picture:
-    """The picture at another size, each new pixel a copy of the one its centre falls on."""
+    """The picture at another size, each new pixel a copy of the one that its centre falls on."""
     rows = (2 * np.arange(height) + 1) * picture.height // (2 * height)
     columns = (2 * np.arange(width) + 1) * picture.width // (2 * width)
     alpha = None if picture.alpha is None else picture.alpha[np.ix_(rows, columns)]
-    return Picture(picture.colour[np.ix_(rows, columns)], alpha, picture.icc_profile)
+    return replace(picture, colour=picture.colour[np.ix_(rows, columns)], alpha=alpha)
 
 
-def _resize_planes(planes: np.ndarray, width: int, height: int) -> np.ndarray:
-    """(H, W, C) to (height, width, C) float32; Pillow sums in double precision."""
-    resized = [
-        np.asarray(Image.fromarray(plane.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC))
-        for plane in np.moveaxis(planes, 2, 0)
-    ]
-    return np.dstack(resized)
+def _resize(array: np.ndarray, width: int, height: int) -> np.ndarray:
+    """(H, W, C) to (height, width, C) of the same type: uint8, uint16 or float32.
+
+    8 bits go through Pillow's integer arithmetic, the others channel by channel through its double precision.
+    """
+    if array.dtype == np.uint8:
+        image = Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
+        return np.array(image.resize((width, height), Image.Resampling.BICUBIC)).reshape(height, width, -1)
+    planes = (Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(array, 2, 0))
+    resized = np.dstack([np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC)) for plane in planes])
+    return resized if array.dtype == np.float32 else _rounded(resized, array.dtype)
 
 
-def _rounded(values: np.ndarray, like: Picture) -> np.ndarray:
-    dtype = like.colour.dtype
+def _rounded(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return np.clip(np.rint(values), 0, np.iinfo(dtype).max).astype(dtype)
