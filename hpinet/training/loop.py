@@ -1,0 +1,399 @@
+"""The training loop: one process or, under Accelerate, many.
+
+The log has an entry of kind "train" every `Options.log_every` steps (means since the one before) and one of kind "valid"
+per validation; `step` counts the optimiser steps done.
+"""
+
+import math
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator, InitProcessGroupKwargs
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from hpinet.errors import CheckpointError, HPINetError, OptionError
+from hpinet.metrics import psnr_y
+from hpinet.model import HPINet
+from hpinet.progress import Progress, ignore
+from hpinet.training.data import CropSampler, PictureStore, open_store, validation_pairs
+from hpinet.training.recipes import Phase, Recipe
+from hpinet.training.state import Run, append_log, load_state, rewind_log, save_state, save_weights
+
+LOSSES = {"l1": F.l1_loss, "l2": F.mse_loss}
+PAUSE = timedelta(days=7)  # how long processes wait for each other: a run may be suspended and continued
+
+
+class TrainingStopped(HPINetError):
+    """The run cannot go on: the loss is not a number, or has left the range it was in."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run; nothing here changes the weights of a step."""
+
+    log_every: int = 50  # steps
+    save_every: int = 200  # steps; how much a kill costs
+    validate_every: int = 500  # steps
+    time_budget: float | None = None  # minutes, after which the run is saved and ends
+    mixed_precision: str = "no"  # "no", "fp16" or "bf16" (this one does change the weights)
+    tracker: str | None = None  # a tracker of Accelerate's: tensorboard, trackio, ...
+    cache: Path | None = None  # decoded pictures; by default the folder `cache` beside the run's
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where a call of `train` left the run."""
+
+    step: int  # optimiser steps done
+    finished: bool  # all steps of the recipe
+    psnr: float | None  # mean PSNR-Y in dB of the latest validation
+
+
+def train(
+    folder: Path, run: Run | None = None, *, options: Options | None = None, progress: Progress = ignore
+) -> Outcome:
+    """Starts the run ``run`` in ``folder``, or resumes the one that is there, until its recipe or the time ends.
+
+    SIGTERM and SIGINT save the run and end the call like the time budget. ``progress`` counts optimiser steps.
+    Raises OptionError if there is nothing to resume or another run is in the folder, ImageError for unreadable pictures,
+    TrainingStopped if training went wrong; the state on disk is then the last good one.
+    """
+    run = _settle(folder, run)
+    trainer = Trainer(folder, run, options or Options())
+    try:
+        return trainer.run(progress)
+    finally:
+        trainer.close()
+
+
+def _settle(folder: Path, run: Run | None) -> Run:
+    """The run of a folder, which is ``run`` if the folder is new."""
+    if (folder / "run.json").is_file():
+        there = Run.load(folder)
+        if run not in (None, there):
+            raise OptionError(f"{folder} holds another run: resume it without options, or choose a new folder.")
+        return there
+    if run is None:
+        raise OptionError(f"{folder} does not hold a training run to resume.")
+    return run
+
+
+class Trainer:
+    """The moving parts of a run. `run` does the work."""
+
+    def __init__(self, folder: Path, run: Run, options: Options) -> None:
+        torch.set_flush_denormal(True)  # vanishing moments of the optimiser would slow a CPU down
+        self.folder, self.options, self.recipe = folder, options, run.recipe
+        self.accelerator = Accelerator(
+            mixed_precision=options.mixed_precision,
+            log_with=options.tracker,
+            project_dir=folder,
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=PAUSE)],
+        )
+        self.processes = self.accelerator.num_processes
+        _require_even_shares(self.recipe, self.processes)
+        if self.accelerator.is_main_process:
+            folder.mkdir(parents=True, exist_ok=True)
+            run.save(folder)
+        self.store = self._open_store(run)
+        self.pairs = list(validation_pairs(Path(run.validation), scale=self.recipe.scale)) if run.validation else []
+
+        model = new_model(self.recipe, run.started_from).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(self.recipe.ema_decay))
+        self.average.to(self.accelerator.device)
+        optimizer = torch.optim.AdamW(
+            model.parameters(),
+            betas=self.recipe.betas,
+            weight_decay=self.recipe.weight_decay,
+            fused=True,
+        )
+        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.step, self.seconds, self.best = 0, 0.0, -math.inf
+        self.watch = LossWatch()
+        self.psnr: float | None = None
+        self._restore()
+        if options.tracker:
+            self.accelerator.init_trackers(folder.name)
+        self._prefetcher = ThreadPoolExecutor(max_workers=1)
+
+    def run(self, progress: Progress) -> Outcome:
+        """Steps until the end of the recipe, the time budget or a signal; saves, validates and logs on the way."""
+        deadline = time.monotonic() + 60 * (math.inf if self.options.time_budget is None else self.options.time_budget)
+        total, logged = self.recipe.steps, Means()
+        batches = self._batches()
+        with _signals() as stop:
+            while self.step < total:
+                progress(self.step, total)
+                started = time.process_time()
+                rate = self.recipe.learning_rate(self.step)
+                loss, norm = self._take_step(next(batches), rate)
+                self.seconds += time.process_time() - started
+                logged.add(loss=loss, norm=norm)
+
+                ended = self.step == total
+                stopping = self._any(bool(stop) or time.monotonic() > deadline)
+                if self.step % self.options.log_every == 0 or ended:
+                    self._log("train", {**logged.take(), "rate": rate, "core_hours": self.seconds / 3600})
+                if self.pairs and (self.step % self.options.validate_every == 0 or ended):
+                    self._validate()
+                if self.step % self.options.save_every == 0 or ended or stopping:
+                    self._save()
+                if stopping:
+                    break
+        progress(self.step, total)
+        return Outcome(self.step, self.step == total, self.psnr)
+
+    def close(self) -> None:
+        """Frees what outlives a run: the prefetching thread, trackers, the process group."""
+        self._prefetcher.shutdown(cancel_futures=True)
+        self.accelerator.end_training()
+
+    def _take_step(self, micro_batches: Sequence["MicroBatch"], rate: float) -> tuple[float, float]:
+        """One optimiser step; returns the loss over the whole batch and the norm of its gradient."""
+        phase = self.recipe.phase_at(self.step)
+        raw = self.accelerator.unwrap_model(self.model)
+        raw.config = self.recipe.config(phase)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.model.train()
+        losses = []
+        for number, micro in enumerate(micro_batches, start=1):
+            last = number == len(micro_batches)
+            with nullcontext() if last else self.accelerator.no_sync(self.model):
+                losses.append(self._accumulate(micro, phase) / len(micro_batches))
+        loss = float(self.accelerator.reduce(torch.stack(losses).sum(), "mean"))
+        norm = float(self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm))
+        self.watch.check(loss, norm, self.step + 1, phase, scaled=self.accelerator.scaler is not None)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.average.update_parameters(raw)
+        self.step += 1
+        return loss, norm
+
+    def _accumulate(self, micro: "MicroBatch", phase: Phase) -> Tensor:
+        """Adds the gradients of a micro-batch to the parameters' and returns its loss."""
+        torch.manual_seed(micro.seed)
+        hr, lr = (_to_tensor(pixels, self.accelerator.device) for pixels in (micro.hr, micro.lr))
+        loss = LOSSES[phase.loss](self.model(lr), hr)
+        share = phase.batch // self.recipe.micro_batch // self.processes
+        self.accelerator.backward(loss / share)
+        return loss.detach()
+
+    def _batches(self) -> Iterator[list["MicroBatch"]]:
+        """This process's micro-batches of each step from the current one on, the next prepared while one is in use."""
+        upcoming: Future[list[MicroBatch]] = self._prefetcher.submit(self._batch, self.step)
+        while True:
+            ready = upcoming.result()
+            if self.step + 1 < self.recipe.steps:
+                upcoming = self._prefetcher.submit(self._batch, self.step + 1)
+            yield ready
+
+    def _batch(self, step: int) -> list["MicroBatch"]:
+        phase, size, seed = self.recipe.phase_at(step), self.recipe.micro_batch, self.recipe.seed
+        sampler = CropSampler(self.store, crop=phase.crop, seed=seed)
+        mine = range(self.accelerator.process_index, phase.batch // size, self.processes)
+        return [
+            MicroBatch(*sampler.batch(step, range(number * size, (number + 1) * size)), _micro_seed(seed, step, number))
+            for number in mine
+        ]
+
+    def _validate(self) -> None:
+        """Scores the averaged weights with the variant's own patch sizes and keeps the best."""
+        if self.accelerator.is_main_process:
+            network = self.average.module
+            network.config = self.recipe.config()
+            scores = {name: _score(network, hr, lr, self.accelerator.device) for name, hr, lr in self.pairs}
+            self.psnr = sum(scores.values()) / len(scores)
+            self._log("valid", {"psnr": self.psnr, "each": scores, "core_hours": self.seconds / 3600})
+            if self.psnr > self.best:
+                self.best = self.psnr
+                save_weights(self.folder / "best.safetensors", network.state_dict())
+        self.accelerator.wait_for_everyone()
+
+    def _save(self) -> None:
+        if self.accelerator.is_main_process:
+            scaler = self.accelerator.scaler
+            save_state(
+                self.folder,
+                {
+                    "step": self.step,
+                    "model": self.accelerator.unwrap_model(self.model).state_dict(),
+                    "average": self.average.state_dict(),
+                    "optimizer": self.optimizer.state_dict(),
+                    "scaler": scaler.state_dict() if scaler else None,
+                    "watch": vars(self.watch),
+                    "best": self.best,
+                    "seconds": self.seconds,
+                },
+            )
+        self.accelerator.wait_for_everyone()
+
+    def _restore(self) -> None:
+        state = load_state(self.folder)
+        if state is None:
+            self.average.update_parameters(self.accelerator.unwrap_model(self.model))  # the average begins here
+        else:
+            self.accelerator.unwrap_model(self.model).load_state_dict(state["model"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            if self.accelerator.scaler and state["scaler"]:
+                self.accelerator.scaler.load_state_dict(state["scaler"])
+            self.watch = LossWatch(**state["watch"])
+            self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]
+        if self.accelerator.is_main_process:
+            rewind_log(self.folder, self.step)
+        self.accelerator.wait_for_everyone()
+
+    def _log(self, kind: str, values: dict[str, Any]) -> None:
+        if self.accelerator.is_main_process:
+            append_log(self.folder, {"kind": kind, "step": self.step, **values})
+        numbers = {f"{kind}/{name}": value for name, value in values.items() if isinstance(value, float)}
+        self.accelerator.log(numbers, step=self.step)
+
+    def _open_store(self, run: Run) -> PictureStore:
+        cache = self.options.cache or self.folder.parent / "cache"
+        folders = [Path(folder) for folder in run.data]
+        with self.accelerator.main_process_first():
+            return open_store(folders, scale=run.recipe.scale, cache=cache)
+
+    def _any(self, flag: bool) -> bool:
+        """Whether the flag is up in any process, so that all end after the same step."""
+        if self.processes == 1:
+            return flag
+        return bool(self.accelerator.reduce(torch.tensor(float(flag), device=self.accelerator.device), "sum") > 0)
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """Crops of one forward pass and the seed of its random numbers."""
+
+    hr: np.ndarray  # (B, s·crop, s·crop, 3) uint8
+    lr: np.ndarray  # (B, crop, crop, 3) uint8
+    seed: int
+
+
+@dataclass
+class LossWatch:
+    """Notices a loss that is not a number, or whose recent mean has grown far beyond its longer one."""
+
+    FACTOR = 3.0
+    recent: float = 0.0
+    longer: float = 0.0
+    seen: int = 0  # steps since the loss was last of another kind
+    kind: str = ""
+
+    def check(self, loss: float, norm: float, step: int, phase: Phase, *, scaled: bool) -> None:
+        """Raises TrainingStopped. ``scaled`` says that the loss is scaled for fp16, which makes some norms infinite."""
+        if not math.isfinite(loss) or not (math.isfinite(norm) or scaled):
+            raise TrainingStopped(
+                f"Step {step}: the loss is {loss:g} and its gradient's norm {norm:g}. Resume with a lower learning rate."
+            )
+        if phase.loss != self.kind:
+            self.kind, self.recent, self.longer, self.seen = phase.loss, loss, loss, 0
+        self.seen += 1
+        self.recent += 0.1 * (loss - self.recent)
+        self.longer += 0.01 * (loss - self.longer)
+        if self.seen > 100 and self.recent > self.FACTOR * self.longer:
+            raise TrainingStopped(
+                f"Step {step}: the loss rose from {self.longer:.4g} to {self.recent:.4g}. Resume with a lower learning rate."
+            )
+
+
+class Means:
+    """Running means of named values."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._count = 0
+
+    def add(self, **values: float) -> None:
+        """Counts a value of each name."""
+        self._count += 1
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+
+    def take(self) -> dict[str, float]:
+        """The means since the last call."""
+        means = {name: total / self._count for name, total in self._sums.items()}
+        self.__init__()
+        return means
+
+
+def new_model(recipe: Recipe, started_from: str | None) -> HPINet:
+    """A network for a recipe: initialised from its seed, then given what it shares with other weights, if any.
+
+    Raises CheckpointError if those are of another variant.
+    """
+    torch.manual_seed(recipe.seed)
+    model = HPINet(recipe.config())
+    with torch.no_grad():
+        model.last_conv.weight.mul_(0.1)  # begin near the enlarged input, which is already close
+    if started_from:
+        warm_start(model, load_file(started_from))
+    return model
+
+
+def warm_start(model: HPINet, weights: dict[str, Tensor]) -> None:
+    """Copies all weights of the same scale, or all but the upsampler's of another: the body is common to all scales.
+
+    Raises CheckpointError if they are of another variant.
+    """
+    own = model.state_dict()
+    if weights.keys() != own.keys() or any(weights[name].shape != own[name].shape for name in own):
+        weights = {name: tensor for name, tensor in weights.items() if not name.startswith(("upconv", "last_conv"))}
+    unknown = [name for name, tensor in weights.items() if name not in own or own[name].shape != tensor.shape]
+    missing = [name for name in own if name not in weights and not name.startswith(("upconv", "last_conv"))]
+    if unknown or missing:
+        raise CheckpointError("The weights to start from are of another variant: choose some of the same.")
+    model.load_state_dict(weights, strict=False)
+
+
+@torch.no_grad()
+def _score(network: HPINet, hr: np.ndarray, lr: np.ndarray, device: torch.device) -> float:
+    network.eval()
+    output = network(_to_tensor(lr[None], device))[0].clamp(0, 1).mul(255).round().to(torch.uint8)
+    return psnr_y(output.permute(1, 2, 0).cpu().numpy(), hr, scale=network.config.scale)
+
+
+def _to_tensor(pixels: np.ndarray, device: torch.device) -> Tensor:
+    """(B, H, W, 3) uint8 -> (B, 3, H, W) in [0, 1], channels last in memory."""
+    return torch.tensor(pixels).to(device).permute(0, 3, 1, 2).float().div_(255)
+
+
+def _micro_seed(seed: int, step: int, number: int) -> int:
+    return int(np.random.SeedSequence((seed, step, number, 1)).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _require_even_shares(recipe: Recipe, processes: int) -> None:
+    for phase in recipe.phases:
+        if phase.batch // recipe.micro_batch % processes:
+            raise OptionError(
+                f"A batch of {phase.batch} in micro-batches of {recipe.micro_batch} cannot be shared by {processes} "
+                "processes: change either, or the number of processes."
+            )
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collects SIGTERM and SIGINT instead of ending the process."""
+    received: list[int] = []
+    before = {
+        number: signal.signal(number, lambda n, _: received.append(n)) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,208 @@
+"""What to train and how, as plain data: a `Recipe` is all that decides the weights, besides the pictures."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from hpinet.errors import OptionError
+from hpinet.model import SCALES, VARIANTS, HPINetConfig, variant_config
+
+Loss = Literal["l1", "l2"]
+Shape = Literal["cosine", "wsd", "halving"]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of the curriculum with crops of one size. Raises ValueError if it cannot work."""
+
+    steps: int  # optimiser steps
+    crop: int  # side of the square LR crops, in pixels; the HR crop is `scale` times larger
+    batch: int  # crops a step, all processes together
+    patch_sizes: tuple[int, ...] | None = None  # a size for each stage instead of the variant's own; not in the weights
+    loss: Loss = "l1"
+
+    def __post_init__(self) -> None:
+        if self.patch_sizes is not None:
+            object.__setattr__(self, "patch_sizes", tuple(self.patch_sizes))  # JSON gives a list
+        if min(self.steps, self.crop, self.batch) < 1:
+            raise ValueError("A phase needs at least one step, one pixel of crop and one crop a step.")
+        if self.loss not in get_args(Loss):
+            raise ValueError(f"loss must be one of {get_args(Loss)}, not {self.loss!r}.")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rate over the whole run, after a linear warm-up. Raises ValueError if it cannot work.
+
+    - ``cosine`` falls along half a cosine to zero at the last step: the best end, but only that end is good.
+    - ``wsd`` (warm-up, stable, decay) stays at the peak and falls linearly over the last ``decay`` steps. While it is
+      stable a run can be prolonged at will, and `cooled` branches off finished weights at any time.
+    - ``halving`` halves every ``decay`` steps.
+    """
+
+    shape: Shape
+    peak: float
+    warmup: int = 0  # steps
+    decay: int = 0  # steps; see above
+
+    def __post_init__(self) -> None:
+        if self.shape not in get_args(Shape):
+            raise ValueError(f"shape must be one of {get_args(Shape)}, not {self.shape!r}.")
+        if self.peak <= 0 or self.warmup < 0 or self.decay < 0 or (self.shape == "halving" and not self.decay):
+            raise ValueError("peak must be positive, warmup and decay at least 0, and halving needs a decay.")
+
+    def rate(self, step: int, total: int) -> float:
+        """Learning rate of step ``step`` (from 0) of ``total``."""
+        if step < self.warmup:
+            return self.peak * (step + 1) / self.warmup
+        if self.shape == "cosine":
+            done = (step - self.warmup) / max(1, total - self.warmup)
+            return self.peak * 0.5 * (1 + math.cos(math.pi * done))
+        if self.shape == "wsd":
+            return self.peak * min(1.0, (total - step) / max(1, self.decay))
+        return self.peak * 0.5 ** (step // self.decay)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything but the pictures that decides the weights. Raises ValueError if it cannot work.
+
+    The batch of a step is cut into micro-batches, which the processes share out evenly, each accumulating gradients
+    over its own. Random numbers belong to a micro-batch, so that results do not depend on the number of processes.
+    """
+
+    variant: str
+    scale: int
+    phases: tuple[Phase, ...]
+    schedule: Schedule
+    micro_batch: int  # crops in one forward pass; divides the batch of each phase
+    betas: tuple[float, float] = (0.9, 0.99)  # of AdamW
+    weight_decay: float = 1e-4  # of AdamW; with 0 it is Adam
+    clip_norm: float = 1.0  # gradients are scaled down to this norm
+    ema_decay: float = 0.999  # of the averaged weights, which are validated and exported
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "phases", tuple(self.phases))
+        object.__setattr__(self, "betas", tuple(self.betas))
+        if not self.phases:
+            raise ValueError("A recipe needs at least one phase.")
+        for phase in self.phases:
+            config = self.config(phase)
+            if len(config.patch_sizes) != len(self.config().patch_sizes):
+                raise ValueError(f"patch_sizes must give a size for each stage of {self.variant}.")
+            if phase.crop <= config.minimum_size:
+                raise ValueError(
+                    f"Crops of {phase.crop} pixels leave no second patch of {config.minimum_size} to match."
+                )
+            if phase.batch % self.micro_batch:
+                raise ValueError(f"micro_batch must divide the batch of every phase; {phase.batch} is no multiple.")
+
+    @property
+    def steps(self) -> int:
+        """Steps of all phases."""
+        return sum(phase.steps for phase in self.phases)
+
+    def config(self, phase: Phase | None = None) -> HPINetConfig:
+        """The network, by default as exported, or with the patch sizes of a phase."""
+        config = variant_config(self.variant, self.scale)
+        if phase is None or phase.patch_sizes is None:
+            return config
+        return replace(config, patch_sizes=phase.patch_sizes)
+
+    def phase_at(self, step: int) -> Phase:
+        """The phase that step ``step`` (from 0) belongs to."""
+        for phase in self.phases:
+            if step < phase.steps:
+                return phase
+            step -= phase.steps
+        raise ValueError("The run has no such step.")
+
+    def learning_rate(self, step: int) -> float:
+        """Learning rate of step ``step`` (from 0)."""
+        return self.schedule.rate(step, self.steps)
+
+    def cooled(self, step: int, phases: tuple[Phase, ...]) -> "Recipe":
+        """This recipe up to ``step``, then ``phases`` while the learning rate falls linearly to zero.
+
+        The steps already done keep their learning rate. Raises OptionError if it has begun to fall.
+        """
+        if self.schedule.shape != "wsd" or step > self.steps - self.schedule.decay:
+            raise OptionError("Only a run on the stable part of a 'wsd' schedule can be cooled down.")
+        done = tuple(_truncated(self.phases, step))
+        schedule = replace(self.schedule, decay=sum(phase.steps for phase in phases))
+        return replace(self, phases=done + phases, schedule=schedule)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values, the inverse of `from_dict`."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Recipe":
+        """A recipe from `to_dict`'s values. Raises OptionError on missing, unknown or impossible ones."""
+        try:
+            return cls(
+                **{
+                    **values,
+                    "phases": [Phase(**phase) for phase in values["phases"]],
+                    "schedule": Schedule(**values["schedule"]),
+                }
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise OptionError(f"Not a training recipe: {error}") from error
+
+
+def _truncated(phases: tuple[Phase, ...], steps: int) -> Iterator[Phase]:
+    for phase in phases:
+        if steps <= 0:
+            return
+        yield replace(phase, steps=min(phase.steps, steps))
+        steps -= phase.steps
+
+
+def cpu_recipe(variant: str, scale: int) -> Recipe:
+    """For a desktop processor: what the bundled weights are trained with.
+
+    Small crops with patches of 12 everywhere teach most per second, since attention over a patch costs the square of its
+    area. The variant's own patch sizes come last, while the learning rate falls.
+    """
+    stages = len(variant_config(variant, scale).patch_sizes)
+    small = Phase(steps=36_000, crop=32, batch=8, patch_sizes=(12,) * stages)
+    full = Phase(steps=4_000, crop=40, batch=8)
+    schedule = Schedule("wsd", peak=1e-3, warmup=200, decay=8_000)
+    return Recipe(variant, scale, (small, full), schedule, micro_batch=8)
+
+
+def paper_recipe(variant: str, scale: int) -> Recipe:
+    """The paper's, for GPUs and DIV2K or DF2K: Adam, 420 epochs, halved every 60, crops growing from 48 to 180.
+
+    The paper counts epochs of crops, here 1000 steps each; batches shrink so that a step keeps about as many pixels.
+    """
+    epoch = 1_000
+    sizes = ((48, 32), (64, 16), (96, 8), (120, 8), (144, 4), (160, 4), (180, 4))
+    phases = tuple(Phase(steps=60 * epoch, crop=crop, batch=batch) for crop, batch in sizes)
+    schedule = Schedule("halving", peak=1.5e-4, decay=60 * epoch)
+    return Recipe(variant, scale, phases, schedule, micro_batch=1, betas=(0.9, 0.999), weight_decay=0.0)
+
+
+PRESETS = {"cpu": cpu_recipe, "paper": paper_recipe}
+"""Named recipes: functions of a variant and a scale."""
+
+
+def find_recipe(source: str, *, variant: str, scale: int) -> Recipe:
+    """The recipe of a preset's name, or of a JSON file (whose own variant and scale count).
+
+    Raises OptionError if there is no such preset or file, or the variant or scale do not exist.
+    """
+    if scale not in SCALES or variant not in VARIANTS:
+        raise OptionError(f"There is no {variant} x{scale}: variants are {', '.join(VARIANTS)}, scales 2, 3 and 4.")
+    if source in PRESETS:
+        return PRESETS[source](variant, scale)
+    try:
+        values = json.loads(Path(source).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OptionError(f"{source!r} is neither a preset ({', '.join(PRESETS)}) nor a JSON file.") from error
+    return Recipe.from_dict(values)

@@ -1,0 +1,108 @@
+"""The files of a run, each replaced whole so that a kill at any moment leaves the old or the new one.
+
+A run is a folder: ``run.json`` (the `Run`: recipe and pictures), ``state.pt`` (all that resuming needs), ``log.jsonl``
+(one JSON object a line, see `loop`) and ``best.safetensors`` (averaged weights of the best validation so far).
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from hpinet.errors import CheckpointError, OptionError
+from hpinet.training.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run was started with."""
+
+    recipe: Recipe
+    data: tuple[str, ...]  # folders of training pictures
+    validation: str | None  # folder of validation pairs
+    started_from: str | None  # weights it was warm-started from
+
+    def save(self, folder: Path) -> None:
+        """Writes ``run.json``."""
+        values = {**vars(self), "recipe": self.recipe.to_dict()}
+        with replacing(folder / "run.json") as file:
+            file.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Run":
+        """Reads ``run.json``. Raises OptionError if it is missing or damaged."""
+        try:
+            values = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+            recipe = Recipe.from_dict(values.pop("recipe"))
+            return cls(recipe=recipe, **{**values, "data": tuple(values["data"])})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise OptionError(f"{folder} does not hold a training run: {error}") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write to, which becomes ``path`` when the block ends well."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_state(folder: Path, state: dict[str, Any]) -> None:
+    """Writes ``state.pt``."""
+    with replacing(folder / "state.pt") as file:
+        torch.save(state, file)
+
+
+def load_state(folder: Path) -> dict[str, Any] | None:
+    """Reads ``state.pt`` onto the CPU; None before the first was written. Raises CheckpointError if it is damaged."""
+    path = folder / "state.pt"
+    if not path.is_file():
+        return None
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+
+
+def save_weights(path: Path, weights: dict[str, torch.Tensor]) -> None:
+    """Writes tensors as safetensors."""
+    with replacing(path) as file:
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, file)
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The entries of ``log.jsonl`` in order; none if there is no log. A last line cut short by a kill is left out."""
+    path = folder / "log.jsonl"
+    if not path.is_file():
+        return []
+    entries = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            entries.append(json.loads(line))
+        except ValueError:
+            break
+    return entries
+
+
+def rewind_log(folder: Path, step: int) -> None:
+    """Drops the entries after ``step``, which a resumed run is about to write again."""
+    kept = [entry for entry in read_log(folder) if entry["step"] <= step]
+    with replacing(folder / "log.jsonl") as file:
+        file.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
+
+
+def append_log(folder: Path, entry: dict[str, Any]) -> None:
+    """Adds one entry to ``log.jsonl``."""
+    with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry) + "\n")
