@@ -9,7 +9,7 @@ first. A profile that is damaged or belongs to another kind of pixels says nothi
 from functools import lru_cache
 
 import numpy as np
-from PIL import ImageCms
+from PIL import Image, ImageCms
 
 _SPACES = {b"GRAY": "gray", b"RGB ": "rgb", b"CMYK": "cmyk"}  # signatures in an ICC header and imagecodecs' names
 _CHANNELS = {"gray": 1, "rgb": 3, "cmyk": 4}
@@ -20,36 +20,23 @@ def settle(colour: np.ndarray, profile: bytes | None) -> tuple[np.ndarray, bytes
 
     `colour` is (H, W, 1) grey or (H, W, 3) RGB, uint8 or uint16, in the space of `profile`.
     """
-    space = "gray" if colour.shape[2] == 1 else "rgb"
-    if profile is None or _space_of(profile) != space:
+    if profile is None:
         return colour, None
-    if _has_usual_tone_curve(profile):
+    if _has_usual_tone_curve(profile, colour.shape[2]):
         return colour, profile
     return to_srgb(colour, profile), None
 
 
 def to_srgb(values: np.ndarray, profile: bytes | None) -> np.ndarray:
-    """(H, W, C) values in the space of `profile` as sRGB, same depth; grey stays grey, CMYK becomes RGB.
+    """(H, W, C) values in the space of `profile` as sRGB of the same depth; grey stays grey.
 
-    Unchanged when the profile is None, broken or of other channels: such values are taken for sRGB.
+    Grey and RGB come back unchanged when the profile is None or says nothing about them. CMYK, which cannot, becomes
+    RGB by the plain subtraction that software without colour management does.
     """
-    from imagecodecs import cms_transform  # noqa: PLC0415 (a third of a second to import, and seldom needed)
-
-    if profile is None or _CHANNELS.get(_space_of(profile) or "") != values.shape[2]:
-        return values
-    try:
-        rgb = cms_transform(
-            np.ascontiguousarray(values),
-            profile,
-            _srgb_profile(),
-            colorspace=_space_of(profile),
-            outcolorspace="rgb",
-            intent=int(ImageCms.Intent.RELATIVE_COLORIMETRIC),
-            flags=int(ImageCms.Flags.BLACKPOINTCOMPENSATION),
-        )
-    except Exception:  # little CMS refuses the profile: as if there were none
-        return values
-    return rgb[..., 1:2] if values.shape[2] == 1 else rgb
+    converted = None if profile is None else _convert(values, profile)
+    if converted is not None:
+        return converted
+    return _inks_to_rgb(values) if values.shape[2] == 4 else values
 
 
 def gamma_to_srgb(colour: np.ndarray, gamma: float) -> np.ndarray:
@@ -65,15 +52,40 @@ def gamma_to_srgb(colour: np.ndarray, gamma: float) -> np.ndarray:
     return np.rint(srgb * top).astype(colour.dtype)[colour]
 
 
-def _has_usual_tone_curve(profile: bytes) -> bool:
+def _has_usual_tone_curve(profile: bytes, channels: int) -> bool:
     """Whether mid greys mean about the same as in sRGB: true of gammas from 1.6 to 2.8 and of L*, not of linear light.
 
     Asking little CMS what becomes of three greys covers curves, tables and matrices alike.
     """
     greys = np.array([64, 128, 192], np.uint8)
-    channels = _CHANNELS[_space_of(profile) or "rgb"]
-    seen = to_srgb(np.repeat(greys[:, None, None], channels, axis=2), profile)
-    return bool(np.abs(seen[:, 0, :].mean(axis=1) - greys).max() < 28)
+    seen = _convert(np.repeat(greys[:, None, None], channels, axis=2), profile)
+    return seen is not None and bool(np.abs(seen[:, 0].mean(axis=1) - greys).max() < 28)
+
+
+def _convert(values: np.ndarray, profile: bytes) -> np.ndarray | None:
+    """Values as sRGB, or None when the profile is damaged or describes pixels of other channels."""
+    from imagecodecs import cms_transform  # noqa: PLC0415 (a third of a second to import, and seldom needed)
+
+    space = _space_of(profile)
+    if space is None or _CHANNELS[space] != values.shape[2]:
+        return None
+    try:
+        rgb = cms_transform(
+            np.ascontiguousarray(values[..., 0] if space == "gray" else values),
+            profile,
+            _srgb_profile(),
+            colorspace=space,
+            outcolorspace="rgb",
+            intent=int(ImageCms.Intent.RELATIVE_COLORIMETRIC),
+            flags=int(ImageCms.Flags.BLACKPOINTCOMPENSATION),
+        )
+    except Exception:  # whatever little CMS has against the profile
+        return None
+    return rgb[..., 1:2] if space == "gray" else rgb
+
+
+def _inks_to_rgb(inks: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(inks, "CMYK").convert("RGB"))
 
 
 def _space_of(profile: bytes) -> str | None:

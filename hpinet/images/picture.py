@@ -89,7 +89,7 @@ class Picture:
         image.load()
         profile = image.info.get("icc_profile")
         if image.mode == "CMYK":
-            samples, profile = _from_cmyk(image, profile), None
+            samples, profile = colours.to_srgb(np.asarray(image), profile), None
         elif image.mode == "LAB":
             samples, profile = _from_lab(image), None
         else:
@@ -185,12 +185,6 @@ def _with_key(samples: np.ndarray, key: int | tuple[int, ...] | None) -> np.ndar
     top = np.iinfo(samples.dtype).max
     opaque = (samples != np.bitwise_and(key, top)).any(axis=2)  # PNG 11.3.1: only the lower bits of a key count
     return np.dstack((samples, np.where(opaque, top, 0).astype(samples.dtype)))
-
-
-def _from_cmyk(image: Image.Image, profile: bytes | None) -> np.ndarray:
-    inks = np.asarray(image)
-    rgb = colours.to_srgb(inks, profile)
-    return rgb if rgb.shape[2] == 3 else np.asarray(image.convert("RGB"))
 
 
 def _from_lab(image: Image.Image) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
@@ -11,8 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image
-from PIL import TiffImagePlugin as _Tiff
-from PIL.TiffImagePlugin import ImageFileDirectory_v2 as TiffTags
+from PIL import TiffImagePlugin as Tiff
 
 from hpinet.errors import ImageError
 from hpinet.images.picture import Picture, from_samples, gamma_of, orientation_of
@@ -62,16 +61,11 @@ _MOST_SAMPLES = 6  # a pixel: CMYK with alpha and one to spare, as in Pillow
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest picture that is opened."""
+    """The largest picture that is opened; by default what the settings say."""
 
-    megapixels: float
-    megabytes: float
+    megapixels: float = field(default_factory=lambda: settings().max_megapixels)
+    megabytes: float = field(default_factory=lambda: settings().max_upload_mb)
     side: int = 65535  # the longest side of a JPEG file
-
-    @classmethod
-    def default(cls) -> "Limits":
-        """Those of the settings."""
-        return cls(megapixels=settings().max_megapixels, megabytes=settings().max_upload_mb)
 
 
 def open_picture(source: str | Path | bytes | BinaryIO, *, limits: Limits | None = None) -> Picture:
@@ -84,7 +78,7 @@ def open_picture(source: str | Path | bytes | BinaryIO, *, limits: Limits | None
 
     Raises ImageError, and nothing else, when the file cannot be read, is of another kind, damaged, or over a limit.
     """
-    limits = limits or Limits.default()
+    limits = limits or Limits()
     data = _read(source, limits)
     try:
         with _quiet_pillow:
@@ -94,7 +88,7 @@ def open_picture(source: str | Path | bytes | BinaryIO, *, limits: Limits | None
     except Image.DecompressionBombError as error:
         raise _too_large(limits) from error
     except Exception as error:  # Pillow promises nothing about what a damaged file makes it raise
-        raise ImageError(_why_not(data)) from error
+        raise ImageError(_refusal(data)) from error
 
 
 def _read(source: str | Path | bytes | BinaryIO, limits: Limits) -> bytes:
@@ -121,7 +115,7 @@ def _decode(data: bytes, limits: Limits) -> Picture:
     if _kind(data) == "TIFF":
         tags = _tiff_tags(data)
         _check_tiff(tags, limits)
-        if set(tags.get(_Tiff.BITSPERSAMPLE, (1,))) == {16} and tags.get(_Tiff.PHOTOMETRIC_INTERPRETATION) in _CHANNELS:
+        if set(tags.get(Tiff.BITSPERSAMPLE, (1,))) == {16} and tags.get(Tiff.PHOTOMETRIC_INTERPRETATION) in _CHANNELS:
             return _decode_16_bit_tiff(data, tags)
     with Image.open(BytesIO(data), formats=ACCEPTED_FORMATS) as image:
         _check_size(*image.size, limits)
@@ -133,7 +127,7 @@ def _decode(data: bytes, limits: Limits) -> Picture:
 
 
 def _decode_png(data: bytes, image: Image.Image) -> Picture:
-    """A PNG, two kinds of which Pillow doesn't read as they are meant."""
+    """A PNG: two kinds of them Pillow does not read as they are meant."""
     depth = data[24]  # bits a sample, in the IHDR chunk, which comes first
     if depth == 16 and image.mode != "I;16":  # of colour, Pillow drops the lower 8 bits
         return from_samples(
@@ -149,15 +143,15 @@ def _decode_png(data: bytes, image: Image.Image) -> Picture:
     return Picture.from_pil(image)
 
 
-def _decode_16_bit_tiff(data: bytes, tags: TiffTags) -> Picture:
+def _decode_16_bit_tiff(data: bytes, tags: Tiff.ImageFileDirectory_v2) -> Picture:
     """A grey or RGB TIFF of 16 bits: Pillow would drop 8 of them, and refuse grey with alpha."""
-    photometric = tags[_Tiff.PHOTOMETRIC_INTERPRETATION]
+    photometric = tags[Tiff.PHOTOMETRIC_INTERPRETATION]
     samples = _codecs().tiff_decode(data)
     if samples.ndim == 2:
         samples = samples[..., None]
-    elif tags.get(_Tiff.PLANAR_CONFIGURATION) == _SEPARATE_PLANES:
+    elif tags.get(Tiff.PLANAR_CONFIGURATION) == _SEPARATE_PLANES:
         samples = np.moveaxis(samples, 0, 2)
-    channels, extra = _CHANNELS[photometric], tags.get(_Tiff.EXTRASAMPLES, ())
+    channels, extra = _CHANNELS[photometric], tags.get(Tiff.EXTRASAMPLES, ())
     colour = samples[..., :channels]
     if photometric == _WHITE_IS_ZERO:
         colour = 65535 - colour
@@ -166,30 +160,30 @@ def _decode_16_bit_tiff(data: bytes, tags: TiffTags) -> Picture:
         colour = np.dstack((_unmultiplied(colour, alpha) if extra[0] == _PREMULTIPLIED else colour, alpha))
     return from_samples(
         colour,
-        profile=tags.get(_Tiff.ICCPROFILE),
+        profile=tags.get(Tiff.ICCPROFILE),
         gamma=None,
         orientation=tags.get(ExifTags.Base.Orientation, 1),
         format="TIFF",
     )
 
 
-def _check_tiff(tags: TiffTags, limits: Limits) -> None:
+def _check_tiff(tags: Tiff.ImageFileDirectory_v2, limits: Limits) -> None:
     """Refuse, from the header, what the decoders would take long to fail on or would not decode as it is meant."""
-    _check_size(tags[_Tiff.IMAGEWIDTH], tags[_Tiff.IMAGELENGTH], limits)
-    _check_size(tags.get(_Tiff.TILEWIDTH, 1), tags.get(_Tiff.TILELENGTH, 1), limits)  # a tile can exceed its picture
-    bits, formats = tags.get(_Tiff.BITSPERSAMPLE, (1,)), tags.get(_Tiff.SAMPLEFORMAT, (_UNSIGNED,))
+    _check_size(tags[Tiff.IMAGEWIDTH], tags[Tiff.IMAGELENGTH], limits)
+    _check_size(tags.get(Tiff.TILEWIDTH, 1), tags.get(Tiff.TILELENGTH, 1), limits)  # a tile can exceed its picture
+    bits, formats = tags.get(Tiff.BITSPERSAMPLE, (1,)), tags.get(Tiff.SAMPLEFORMAT, (_UNSIGNED,))
     if not {1, 2, 4, 8, 16}.issuperset(bits) or set(formats) != {_UNSIGNED}:
         raise ImageError(
             f"This TIFF file has samples of {max(bits)} bits, signed or floating: save it with 8 or 16 bits, unsigned."
         )
-    if tags.get(_Tiff.SAMPLESPERPIXEL, 1) > _MOST_SAMPLES:
+    if tags.get(Tiff.SAMPLESPERPIXEL, 1) > _MOST_SAMPLES:
         raise ImageError(f"This TIFF file has more than {_MOST_SAMPLES} samples a pixel: save it as grey or RGB.")
 
 
-def _tiff_tags(data: bytes) -> TiffTags:
+def _tiff_tags(data: bytes) -> Tiff.ImageFileDirectory_v2:
     """Tags of the first picture of a TIFF file."""
     file = BytesIO(data)
-    tags = TiffTags(data[: 16 if b"+" in data[2:4] else 8])
+    tags = Tiff.ImageFileDirectory_v2(data[: 16 if b"+" in data[2:4] else 8])
     file.seek(tags.next)
     tags.load(file)
     return tags
@@ -213,7 +207,7 @@ def _too_large(limits: Limits, size: str = "") -> ImageError:
     )
 
 
-def _why_not(data: bytes) -> str:
+def _refusal(data: bytes) -> str:
     kind = _kind(data)
     if kind in ACCEPTED_FORMATS:
         return f"This {kind} file is damaged, incomplete or of a rare variety that cannot be opened."

@@ -77,7 +77,7 @@ def save_picture(picture: Picture, path: str | Path, *, format: str | None = Non
 def _to_png(picture: Picture) -> bytes:
     from imagecodecs import png_encode  # noqa: PLC0415 (slow to import)
 
-    return _with_colour_chunk(bytes(png_encode(picture.samples, _PNG_LEVEL)), picture.icc_profile)
+    return _with_colour_chunk(bytes(png_encode(np.ascontiguousarray(picture.samples), _PNG_LEVEL)), picture.icc_profile)
 
 
 def _with_colour_chunk(png: bytes, profile: bytes | None) -> bytes:
