@@ -1,0 +1,66 @@
+"""The last tab: the same from programs. Its examples are the files in `clients/`, which the tests run."""
+
+from collections.abc import Callable
+from inspect import getdoc, signature
+from pathlib import Path
+
+import gradio as gr
+
+from hpinet.ui import endpoints
+
+CLIENTS = Path(__file__).parent / "clients"
+
+_INTRODUCTION = """Everything this page does can be called by programs. What comes back is pixel for pixel what the page
+and the command line make. Files are uploaded, never fetched from addresses, and deleted after three hours."""
+
+_LINKS = """#### Links that choose settings
+
+`?model=M&scale=2&format=webp` brings this page up with those settings; the address follows what you choose, so that it
+can be shared or bookmarked as it stands.
+
+#### For assistants (MCP)
+
+The endpoints are tools of an MCP server. Pictures are given as `data:` URIs, or uploaded first."""
+
+
+def build() -> None:
+    """Lays out the tab."""
+    gr.Markdown(_INTRODUCTION)
+    with gr.Tabs():
+        for title, file, language in (
+            ("Python", "upscale.py", "python"),
+            ("JavaScript", "upscale.mjs", "javascript"),
+            ("curl", "upscale.sh", "shell"),
+        ):
+            with gr.Tab(title):
+                gr.Code((CLIENTS / file).read_text("utf-8"), language=language, label=file, interactive=False)
+    gr.Markdown("#### Endpoints")
+    for endpoint in (endpoints.upscale, endpoints.upscale_batch, endpoints.measure, endpoints.models):
+        with gr.Accordion(f"/{endpoint.__name__}", open=False):
+            gr.Code(_call(endpoint), language="python", show_label=False, interactive=False)
+            gr.Markdown(_documentation(endpoint))
+    gr.Markdown(_LINKS)
+    gr.Code((CLIENTS / "mcp.json").read_text("utf-8"), language="json", label="MCP client", interactive=False)
+
+
+def _call(endpoint: Callable[..., object]) -> str:
+    """The signature as a client sees it."""
+    lines = [f"    {parameter}," for name, parameter in signature(endpoint).parameters.items() if name != "request"]
+    text = "\n".join([f"{endpoint.__name__}(", *lines, ")"]) if lines else f"{endpoint.__name__}()"
+    return text.replace("gradio.data_classes.FileData", "file").replace("typing.", "")
+
+
+def _documentation(endpoint: Callable[..., object]) -> str:
+    """The docstring as Markdown: a list of arguments, then what comes back."""
+    summary, *sections = (getdoc(endpoint) or "").split("\n\n")
+    told = [summary]
+    for section in sections:
+        title, _, body = section.partition("\n")
+        lines = [line.strip() for line in body.splitlines()]
+        if title == "Args:":
+            told.append(
+                "\n".join(f"- **{name}**: {words}" for name, _, words in (line.partition(": ") for line in lines))
+            )
+        elif title == "Returns:":
+            told.append(f"**Returns** {' '.join(lines)}")
+    return "\n\n".join(told)

@@ -1,0 +1,105 @@
+"""The second tab: many pictures at once."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from hpinet.errors import HPINetError, OptionError
+from hpinet.settings import settings
+from hpinet.ui import fragments
+from hpinet.ui.batch import ACCEPTED_SUFFIXES, Batch, Item, Settings, gather, run_batch
+from hpinet.ui.events import LIGHT
+from hpinet.ui.fields import asked, checked_format, format_fields, model_field, run_buttons, size_fields, trouble_with
+from hpinet.ui.work import StopFlag
+
+ICONS = {"waiting": "·", "running": "…", "done": "✓", "failed": "✗", "stopped": "–"}
+_EMPTY = "Choose pictures, a ZIP of pictures or a folder. One bad file does not stop the others."
+
+
+def build() -> None:
+    """Lays out the tab and wires it."""
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=5, min_width=320):
+            files = gr.File(
+                file_count="multiple",
+                file_types=ACCEPTED_SUFFIXES,
+                label=f"Pictures, or ZIP files of pictures (up to {settings().max_upload_mb} MB each)",
+                height=200,
+                elem_id="batch-files",
+            )
+            with gr.Accordion("A whole folder", open=False):
+                tree = gr.File(file_count="directory", label="Folder", height=140, elem_id="batch-folder")
+                gr.Markdown("Browsers send the files of a folder without their subfolders. To keep those, send a ZIP.")
+            size = size_fields("batch-")
+            model = model_field("batch-")
+            file = format_fields("batch-")
+            buttons = run_buttons("Upscale all", "batch", "batch-")
+        with gr.Column(scale=7, min_width=320):
+            status = gr.HTML(fragments.quiet(_EMPTY), elem_id="batch-status", elem_classes="status", container=True)
+            table = gr.HTML(elem_id="batch-table")
+            download = gr.DownloadButton("Download ZIP", variant="primary", visible=False, elem_id="batch-download")
+
+    buttons.start(
+        buttons.run.click,
+        upscale_all,
+        inputs={"files": files, "tree": tree, "model": model, **size.inputs, **file.inputs},
+        outputs=[status, table, download],
+        status=status,
+    )
+    buttons.stop.click(_halt, None, None, **LIGHT)  # no `cancels`: what is done so far is still handed over
+
+
+def upscale_all(
+    request: gr.Request,
+    progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
+    *,
+    files: list[str] | None,
+    tree: list[str] | None,
+    model: str,
+    scale: str,
+    side: str,
+    pixels: float,
+    format: str,
+    quality: float,
+) -> Iterator[tuple[Any, ...]]:
+    """The button: status, table and download, anew after every picture."""
+    try:
+        size = asked(scale=scale, side=side, pixels=pixels)
+        uploads = [Path(file) for file in [*(files or []), *(tree or [])]]
+        if not uploads:
+            raise OptionError("Choose pictures first.")
+        for batch in run_batch(
+            gather(uploads), Settings(model, size, *checked_format(format, quality)), StopFlag.of(request, "batch")
+        ):
+            yield _summary(batch), _table(batch.items), _offer(batch)
+    except HPINetError as error:
+        yield fragments.trouble(trouble_with(error)), gr.skip(), gr.skip()
+
+
+def _summary(batch: Batch) -> str:
+    counts = Counter(item.status for item in batch.items)
+    words = [
+        f"<b>{counts[status]}</b> {status}"
+        for status in ("done", "running", "waiting", "failed", "stopped")
+        if counts[status]
+    ]
+    return fragments.facts([f"{len(batch.items)} files", *words])
+
+
+def _table(items: list[Item]) -> str:
+    rows = [(item.name, f"{ICONS[item.status]} {item.status}", item.detail) for item in items]
+    return fragments.table(("File", "Status", "Details"), rows, caption="Files of the batch")
+
+
+def _offer(batch: Batch) -> Any:
+    if not batch.finished or not batch.done:
+        return gr.skip()
+    size = fragments.megabytes(batch.archive.stat().st_size)
+    return gr.update(value=str(batch.archive), label=f"Download ZIP · {batch.done} pictures · {size}", visible=True)
+
+
+def _halt(request: gr.Request) -> None:
+    StopFlag.of(request, "batch").raise_it()

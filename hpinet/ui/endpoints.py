@@ -1,0 +1,228 @@
+"""What programs call: typed functions with stable signatures, served over HTTP and as MCP tools.
+
+Signatures and docstrings are the documentation that clients see. Values arrive unchecked, so each is checked here.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, Literal, ParamSpec, TypeVar
+
+import gradio as gr
+from gradio import FileData
+
+from hpinet.errors import HPINetError, OptionError
+from hpinet.images import open_picture
+from hpinet.plan import MAX_SCALE, Request, make_plan
+from hpinet.ui import pictures
+from hpinet.ui.batch import Settings, gather, run_batch
+from hpinet.ui.events import COMPUTE, LIGHT
+from hpinet.ui.measuring import measure as measure_file
+from hpinet.ui.models import choice_of, choices
+from hpinet.ui.storage import new_folder
+from hpinet.ui.work import Job, StopFlag, enlarge
+
+Format = Literal["png", "jpeg", "webp"]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def register() -> None:
+    """Adds the endpoints to the page under construction; everything else on it is private."""
+    compute = {key: COMPUTE[key] for key in ("concurrency_limit", "concurrency_id")}
+    light = {key: LIGHT[key] for key in ("concurrency_limit", "concurrency_id")}
+    gr.api(upscale, api_name="upscale", **compute)
+    gr.api(upscale_batch, api_name="upscale_batch", **compute)
+    gr.api(measure, api_name="measure", **compute)
+    gr.api(models, api_name="models", **light)
+
+
+def _told(function: Callable[P, R]) -> Callable[P, R]:
+    """Errors that people can cause reach the caller as they are worded; a program's log gets no traceback of them."""
+
+    @wraps(function)
+    def telling(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except HPINetError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    return telling
+
+
+@_told
+def upscale(
+    image: FileData,
+    model: str = "T",
+    scale: int = 4,
+    longest_side: int | None = None,
+    width: int | None = None,
+    format: Format = "png",
+    quality: int = 90,
+    request: gr.Request | None = None,
+) -> FileData:
+    """Makes a picture larger by super-resolution and returns the full-resolution file.
+
+    Args:
+        image: The picture: PNG, JPEG, WebP, TIFF, BMP or GIF. Upload it first; addresses are not fetched.
+        model: Which network, by the keys that `models` lists: T is the fastest, L the best.
+        scale: How many times larger along each side, 2 to 16. Ignored if a size in pixels is given.
+        longest_side: Size of the result's longest side in pixels, in place of scale.
+        width: Width of the result in pixels, in place of scale.
+        format: png (lossless), jpeg or webp.
+        quality: 1 to 100, for jpeg and webp; webp is lossless at 100.
+
+    Returns:
+        The larger picture, named after the one given. Transparency, 16-bit depth, grey and colour profile are kept.
+    """
+    source = _file(image)
+    wanted = Settings(
+        _text(model), _size(scale, longest_side, width), _format(format), _number("quality", quality, 1, 100)
+    )
+    picture = open_picture(source)
+    natives = choice_of(wanted.model).natives
+    plan = make_plan((picture.width, picture.height), wanted.request, natives=natives)
+    pictures.check_result_size(plan)
+    folder = new_folder()
+    job = Job(source, wanted.model, plan, folder / "result.png", StopFlag.of(request, "api"))
+    outcome = enlarge(job)
+    name = pictures.result_name(source.name, plan, outcome.checkpoint, wanted.format)
+    return _answer(pictures.save_as(outcome.picture, folder / name, wanted.format, wanted.quality))
+
+
+@_told
+def upscale_batch(
+    files: list[FileData],
+    model: str = "T",
+    scale: int = 4,
+    longest_side: int | None = None,
+    width: int | None = None,
+    format: Format = "png",
+    quality: int = 90,
+    request: gr.Request | None = None,
+) -> tuple[FileData, list[dict[str, str]]]:
+    """Makes many pictures larger. A file that fails is reported and does not stop the others.
+
+    Args:
+        files: Pictures, and ZIP files of pictures. Upload them first; addresses are not fetched.
+        model: Which network, by the keys that `models` lists.
+        scale: How many times larger along each side, 2 to 16. Ignored if a size in pixels is given.
+        longest_side: Size of the results' longest side in pixels, in place of scale.
+        width: Width of the results in pixels, in place of scale.
+        format: png (lossless), jpeg or webp.
+        quality: 1 to 100, for jpeg and webp; webp is lossless at 100.
+
+    Returns:
+        A ZIP of the results with the original names and folders, and a report: name, status and detail of each file.
+    """
+    if not isinstance(files, list):
+        raise OptionError("files must be a list of uploaded files.")
+    wanted = Settings(
+        _text(model), _size(scale, longest_side, width), _format(format), _number("quality", quality, 1, 100)
+    )
+    *_, batch = run_batch(gather([_file(file) for file in files]), wanted, StopFlag.of(request, "api"))
+    report = [{"name": item.name, "status": item.status, "detail": item.detail} for item in batch.items]
+    return _answer(batch.archive), report
+
+
+@_told
+def measure(
+    image: FileData, models: list[str] | None = None, scale: int = 4, request: gr.Request | None = None
+) -> dict[str, Any]:
+    """Scores models on a picture: it is taken for the truth, reduced by bicubic, and restored by each model.
+
+    Args:
+        image: A good picture. Upload it first; addresses are not fetched.
+        models: Keys that `models` lists; the fastest one by default.
+        scale: How many times the picture is reduced: 2, 3 or 4.
+
+    Returns:
+        The scale, and for bicubic and each model: PSNR-Y in dB, SSIM-Y, and seconds (null for bicubic).
+    """
+    if models is not None and not isinstance(models, list):
+        raise OptionError("models must be a list of keys.")
+    keys = [_text(key) for key in models or [next(iter(choices()))]]
+    stop = StopFlag.of(request, "api")
+    comparison = measure_file(_file(image), _number("scale", scale, 2, 4), keys, stop)
+    return {
+        "scale": comparison.scale,
+        "results": [
+            {"model": one.name, "psnr_y": one.psnr_y, "ssim_y": one.ssim_y, "seconds": one.seconds}
+            for one in comparison.restored
+        ],
+    }
+
+
+@_told
+def models() -> list[dict[str, Any]]:
+    """Lists the models on offer, smallest first.
+
+    Returns:
+        For each model its key, and for each scale: checkpoint name, origin, whether it is installed, number of
+        parameters, and PSNR-Y on Set5 in dB (null if unknown). Models that are not installed are fetched on first use.
+    """
+    return [
+        {
+            "key": choice.key,
+            "variant": choice.variant,
+            "scales": {
+                str(scale): {
+                    "name": info.name,
+                    "origin": info.origin,
+                    "installed": info.installed,
+                    "parameters": info.parameters,
+                    "psnr_set5": info.psnr_set5,
+                }
+                for scale, info in choice.natives.items()
+            },
+        }
+        for choice in choices().values()
+    ]
+
+
+# ---------------------------------------------------------------------------------------------------- checking values
+
+
+def _file(value: Any) -> Path:
+    """The path of an upload; Gradio has checked that it lies among them."""
+    path = value.get("path") if isinstance(value, dict) else None
+    if not isinstance(path, str) or not Path(path).is_file():
+        raise OptionError("Give an uploaded file.")
+    return Path(path)
+
+
+def _size(scale: Any, longest_side: Any, width: Any) -> Request:
+    if longest_side is None and width is None:
+        return Request(scale=_number("scale", scale, 2, MAX_SCALE))
+    return Request(
+        longest_side=None if longest_side is None else _number("longest_side", longest_side, 1, 65535),
+        width=None if width is None else _number("width", width, 1, 65535),
+    )
+
+
+def _number(name: str, value: Any, least: int, most: int) -> int:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or value != int(value)
+        or not least <= value <= most
+    ):
+        raise OptionError(f"{name} must be a whole number from {least} to {most}, not {str(value)[:40]}.")
+    return int(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise OptionError(f"A model is named by its key, not by {str(value)[:40]}.")
+    return value
+
+
+def _format(value: Any) -> str:
+    known = {name.lower(): name for name in pictures.FORMATS}
+    if not isinstance(value, str) or value.lower() not in known:
+        raise OptionError(f"format must be one of {', '.join(known)}, not {str(value)[:40]}.")
+    return known[value.lower()]
+
+
+def _answer(path: Path) -> FileData:
+    return FileData(path=str(path), orig_name=path.name)

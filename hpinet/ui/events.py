@@ -1,0 +1,12 @@
+"""How handlers are hooked up, in one place."""
+
+from typing import Any
+
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+"""Everything the page does; programs use the functions in `hpinet.ui.endpoints`."""
+
+LIGHT: dict[str, Any] = {**PRIVATE, "show_progress": "hidden", "concurrency_limit": 8, "concurrency_id": "light"}
+"""Quick answers: many at a time."""
+
+COMPUTE: dict[str, Any] = {**PRIVATE, "concurrency_limit": 1, "concurrency_id": "compute"}
+"""Whatever runs a network: one at a time on this machine, the rest waits in the queue."""

@@ -1,0 +1,56 @@
+"""The lens: one spot, enlarged by every model that is here, to choose one without running the whole picture."""
+
+import gradio as gr
+import spaces
+
+from hpinet.errors import HPINetError
+from hpinet.images import Picture, open_picture, resize_bicubic
+from hpinet.ui import fragments, pictures
+from hpinet.ui.models import SHELF, choices
+from hpinet.ui.upscaling import Source
+
+EXPLANATION = """Click a spot on your picture, or give its place in pixels, to see it enlarged by every model on this
+machine, pixel for pixel. Here the models see only the surroundings of the spot: details may differ from a full run."""
+
+SCALE = 4
+SIDE = 56  # pixels of the picture that are shown
+CONTEXT = 112  # pixels of it that the models see
+
+
+def magnify(
+    source: Source | None,
+    x: float | None,
+    y: float | None,
+    progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
+) -> str:
+    """The spot as bicubic and every installed model enlarge it, side by side."""
+    if source is None:
+        return fragments.quiet("Choose a picture first, then click on it.")
+    try:
+        picture = open_picture(source.path)
+    except HPINetError as error:
+        return fragments.trouble(str(error))
+    left, top = (int(min(max(0, at or 0), length - 1)) for at, length in ((x, picture.width), (y, picture.height)))
+    views = _enlarged(pictures.around(picture, left, top, CONTEXT))
+    # The spot within its surroundings, which were moved inside the picture near its borders.
+    spot = _within(left, picture.width), _within(top, picture.height)
+    return fragments.figures((_view(view, *spot), name) for name, view in views)
+
+
+@spaces.GPU(duration=15)
+def _enlarged(surroundings: Picture) -> list[tuple[str, Picture]]:
+    views = [("bicubic", resize_bicubic(surroundings, surroundings.width * SCALE, surroundings.height * SCALE))]
+    for choice in choices().values():
+        info = choice.natives.get(SCALE)
+        if info is not None and info.installed:
+            gr.Progress()(None, desc=info.name)
+            views.append((info.name, SHELF.upscaler(choice.key, SCALE)(surroundings)))
+    return views
+
+
+def _within(at: int, length: int) -> int:
+    return at - min(max(0, at - CONTEXT // 2), max(0, length - CONTEXT))
+
+
+def _view(picture: Picture, x: int, y: int) -> Picture:
+    return pictures.around(picture, x * SCALE, y * SCALE, SIDE * SCALE)

@@ -1,0 +1,158 @@
+"""The models a visitor can choose from, what is honestly known of each, and the upscalers kept ready for them."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from hpinet import checkpoints
+from hpinet.checkpoints import CheckpointInfo
+from hpinet.errors import OptionError
+from hpinet.model import LAYERS_PER_STAGE, HPINetConfig, variant_config
+from hpinet.patches import OVERLAP
+from hpinet.plan import Plan
+from hpinet.progress import Progress, ignore
+from hpinet.upscaler import Upscaler
+
+ORIGINS = {"bundled": "bundled", "authors": "by the authors", "hub": "from the Hub", "path": "from a file"}
+CHARACTER = {"T": "fastest", "S": "fast", "M": "better", "L": "best, slow"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One line in the list of models: a tier at every scale it exists for."""
+
+    key: str  # what pages, links and programs call it: "T", or "S-authors" where the project has an S of its own
+    natives: Mapping[int, CheckpointInfo]  # by scale
+
+    @property
+    def variant(self) -> str:
+        """T, S, M or L."""
+        return next(iter(self.natives.values())).variant
+
+    def checkpoint(self, plan: Plan | None = None) -> CheckpointInfo:
+        """The checkpoint that makes the last pass of ``plan``; that of the largest scale when nothing is planned."""
+        return self.natives[plan.passes[-1] if plan else max(self.natives)]
+
+    def is_installed(self, plan: Plan) -> bool:
+        """Whether nothing has to be fetched for ``plan``."""
+        return all(self.natives[scale].installed for scale in plan.passes)
+
+
+def choices() -> dict[str, Choice]:
+    """Every model on offer by its key, smallest first; read anew, since fetching changes it."""
+    first: dict[str, dict[int, CheckpointInfo]] = {}
+    shadowed: dict[str, dict[int, CheckpointInfo]] = {}
+    for info in checkpoints.catalogue():
+        natives = first.setdefault(info.variant, {})
+        if info.scale in natives:
+            natives = shadowed.setdefault(f"{info.variant}-{info.origin}", {})
+        natives[info.scale] = info
+    found = [Choice(key, dict(sorted(natives.items()))) for key, natives in {**first, **shadowed}.items()]
+    return {choice.key: choice for choice in sorted(found, key=lambda c: (c.checkpoint().parameters, c.key))}
+
+
+def choice_of(key: object) -> Choice:
+    """The choice called ``key``. Raises OptionError naming those there are."""
+    known = choices()
+    if not isinstance(key, str) or key not in known:
+        raise OptionError(f"There is no model {str(key)[:40]!r}; there are {', '.join(known)}.")
+    return known[key]
+
+
+def truth(choice: Choice, plan: Plan | None = None) -> str:
+    """One honest line about a model, for ``plan`` if there is a picture: origin, size, score, time on this machine."""
+    info = choice.checkpoint(plan)
+    parts = [
+        f"{choice.key} · {CHARACTER.get(choice.variant, 'custom')}, {ORIGINS[info.origin]}",
+        f"{info.parameters / 1e6:.2f} M parameters",
+    ]
+    if info.psnr_set5 is not None:
+        parts.append(f"{info.psnr_set5:.2f} dB" + (f" at ×{info.scale}" if info.scale != 4 else ""))
+    if plan is not None:
+        parts.append(duration(expected_seconds(choice, plan)))
+        if not choice.is_installed(plan):
+            parts.append("fetched on first use")
+    return " · ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """An estimate in words no more exact than it is: "about 8 s"."""
+    if seconds < 1:
+        return "under 1 s"
+    if seconds < 90:
+        return f"about {seconds:.0f} s"
+    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
+
+
+def expected_seconds(choice: Choice, plan: Plan) -> float:
+    """Seconds that ``plan`` should take here: by the engine's own estimate, or by the default model's and the work."""
+    return sum(
+        _pass_seconds(choice, scale, width, height)
+        for scale, (width, height) in zip(plan.passes, plan.inputs, strict=True)
+    )
+
+
+def _pass_seconds(choice: Choice, scale: int, width: int, height: int) -> float:
+    ready = SHELF.peek(choice.key, scale)
+    if ready is not None:
+        return ready.engine.estimate_seconds(height, width)
+    default = next(iter(choices().values()))
+    yardstick = SHELF.upscaler(default.key, max(default.natives))
+    seconds = yardstick.engine.estimate_seconds(height, width)
+    own = variant_config(choice.variant, scale)
+    return seconds * _work_per_pixel(own) / _work_per_pixel(variant_config(default.variant, yardstick.scale))
+
+
+def _work_per_pixel(config: HPINetConfig) -> float:
+    """Multiplications for each pixel of the input, by the widths of the layers."""
+    dim, scale = config.dim, config.scale
+    projections = dim * (2 * config.qk_dim + dim) + 2 * dim * config.ffn_dim
+    work = 0.0
+    for patch in config.patch_sizes:
+        overlap = (patch / (patch - OVERLAP)) ** 2
+        work += LAYERS_PER_STAGE * overlap * (patch**2 * (config.qk_dim + dim) + projections) + 9 * dim**2
+    widening = 9 * 4 * dim**2 * (1 + 4) if scale == 4 else 9 * scale**2 * dim**2
+    return work + widening + scale**2 * 9 * dim * 3
+
+
+class Shelf:
+    """Upscalers kept loaded, the least recently used one given up first. Safe to use from several threads."""
+
+    def __init__(self, capacity: int = 6) -> None:
+        self._capacity = capacity
+        self._ready: OrderedDict[tuple[str, int], Upscaler] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def peek(self, key: str, scale: int) -> Upscaler | None:
+        """What is loaded already."""
+        return self._ready.get((key, scale))
+
+    def fetch(self, choice: Choice, plan: Plan, *, progress: Progress = ignore) -> None:
+        """Brings what ``plan`` needs to this machine. Raises CheckpointError if that is impossible."""
+        for scale in set(plan.passes):
+            if not choice.natives[scale].installed:
+                checkpoints.fetch(choice.variant, scale, progress=progress)
+
+    def upscaler(self, key: str, scale: int) -> Upscaler:
+        """The upscaler of an installed checkpoint, loaded if need be."""
+        with self._lock:
+            ready = self._ready.get((key, scale))
+            if ready is None:
+                info = choice_of(key).natives[scale]
+                # A bundled or fetched checkpoint goes by its folder: its variant's name may mean another one.
+                ready = Upscaler.load(info.path or info.name, scale=scale)
+                self._ready[key, scale] = ready
+                while len(self._ready) > self._capacity:
+                    self._ready.popitem(last=False)
+            self._ready.move_to_end((key, scale))
+            return ready
+
+    def of(self, key: str) -> partial[Upscaler]:
+        """The upscalers of one choice by scale, as `hpinet.plan.run_plan` wants them."""
+        return partial(self.upscaler, key)
+
+
+SHELF = Shelf()
+"""The upscalers of this process. Visitors share them: they hold no trace of a picture."""

@@ -1,0 +1,75 @@
+"""The whole page: masthead, tabs, endpoints, and how it is served."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from hpinet.settings import settings
+from hpinet.ui import api_tab, batch_tab, endpoints, links, measure_tab, storage, upscale_tab
+from hpinet.ui.examples import FOLDER, Example, load_examples
+from hpinet.ui.guard import UploadsOnly
+from hpinet.ui.theme import CSS, theme
+from hpinet.ui.work import StopFlag
+
+QUEUE_SIZE = 32
+TITLE = "HPINet — super-resolution"
+
+MASTHEAD = """<div class="masthead">
+<h1>HPINet</h1>
+<p>Makes small pictures large: before it draws a detail, the network looks for its like all over your picture.</p>
+</div>"""
+
+
+def create_demo(examples: list[Example] | None = None) -> gr.Blocks:
+    """The page and its endpoints, ready for ``demo.launch(**launch_options())``.
+
+    Args:
+        examples: The pictures of the gallery; those of the project by default.
+    """
+    shown = load_examples() if examples is None else examples
+    if shown:
+        gr.set_static_paths([FOLDER, *{example.path.parent for example in shown}])
+    tabs: list[tuple[str, str, Callable[[], Any]]] = [
+        ("Batch", "batch", batch_tab.build),
+        ("Measure", "measure", measure_tab.build),
+        ("API", "api", api_tab.build),
+    ]
+    with gr.Blocks(title=TITLE, delete_cache=(storage.SWEEP_EVERY_SECONDS, storage.KEEP_SECONDS)) as demo:
+        gr.HTML(MASTHEAD, padding=False)
+        with gr.Tabs():
+            with gr.Tab("Upscale", id="upscale"):
+                controls = upscale_tab.build(shown)
+            for title, key, build in tabs:
+                with gr.Tab(title, id=key):
+                    build()
+        links.connect(demo, controls)
+        endpoints.register()
+        demo.unload(_leave)
+    demo.queue(max_size=QUEUE_SIZE, default_concurrency_limit=8)
+    return demo
+
+
+def launch_options() -> dict[str, Any]:
+    """Arguments for `gradio.Blocks.launch`: looks, limits and what stays closed."""
+    megabytes = settings().max_upload_mb
+    guard = Middleware(UploadsOnly, max_upload_bytes=megabytes * 1_000_000)
+    return {
+        "theme": theme(),
+        "css": CSS,
+        "mcp_server": True,
+        "ssr_mode": False,
+        "max_file_size": megabytes * 1_000_000,
+        "enable_monitoring": False,
+        "run_history": False,
+        "show_error": True,
+        "footer_links": ["settings"],
+        "app_kwargs": {"middleware": [guard], "lifespan": storage.sweeping},
+    }
+
+
+def _leave(request: gr.Request) -> None:
+    """Whoever closes the page does not wait for the result."""
+    for work in ("upscale", "batch", "measure", "api"):
+        StopFlag.of(request, work).raise_it()

@@ -1,0 +1,151 @@
+"""How the page looks: quiet greys, one accent, the reader's own fonts, light and dark. Contrast meets WCAG AA."""
+
+import gradio as gr
+
+INK = gr.themes.Color(
+    name="ink",
+    c50="#f8f9fa", c100="#f1f3f5", c200="#e3e7eb", c300="#cbd2d9", c400="#9aa5b1", c500="#6b7682",
+    c600="#515c68", c700="#3b444e", c800="#262d35", c900="#1a2027", c950="#11161b",
+)  # fmt: skip
+TEAL = gr.themes.Color(
+    name="teal",
+    c50="#eefaf8", c100="#d3f2ed", c200="#a9e4db", c300="#74cfc4", c400="#45b5a9", c500="#249a90",
+    c600="#167c75", c700="#13635f", c800="#134f4d", c900="#12413f", c950="#052827",
+)  # fmt: skip
+
+SANS = ("ui-sans-serif", "system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
+MONO = ("ui-monospace", "SF Mono", "Consolas", "Liberation Mono", "monospace")
+
+
+def theme() -> gr.themes.Base:
+    """Gradio's base theme in our colours."""
+    return gr.themes.Base(
+        primary_hue=TEAL, secondary_hue=TEAL, neutral_hue=INK, font=SANS, font_mono=MONO, radius_size="md"
+    ).set(
+        body_background_fill="*neutral_50",
+        body_background_fill_dark="*neutral_950",
+        body_text_color="*neutral_900",
+        body_text_color_dark="*neutral_100",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        block_background_fill="white",
+        block_background_fill_dark="*neutral_900",
+        block_border_color="*neutral_200",
+        block_border_color_dark="*neutral_700",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        block_label_background_fill="white",
+        block_label_background_fill_dark="*neutral_900",
+        block_label_text_color="*neutral_700",
+        block_label_text_color_dark="*neutral_200",
+        block_title_text_color="*neutral_800",
+        block_title_text_color_dark="*neutral_100",
+        block_title_text_weight="600",
+        block_shadow="none",
+        block_shadow_dark="none",
+        input_background_fill="white",
+        input_background_fill_dark="*neutral_800",
+        input_border_color="*neutral_400",
+        input_border_color_dark="*neutral_600",
+        input_placeholder_color="*neutral_500",
+        input_placeholder_color_dark="*neutral_400",
+        link_text_color="*primary_700",
+        link_text_color_dark="*primary_300",
+        link_text_color_visited="*primary_700",
+        link_text_color_visited_dark="*primary_300",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_dark="*primary_600",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_hover_dark="*primary_700",
+        button_primary_text_color="white",
+        button_primary_text_color_dark="white",
+        button_secondary_background_fill="white",
+        button_secondary_background_fill_dark="*neutral_800",
+        button_secondary_background_fill_hover="*neutral_100",
+        button_secondary_background_fill_hover_dark="*neutral_700",
+        button_secondary_border_color="*neutral_300",
+        button_secondary_border_color_dark="*neutral_600",
+        button_border_width="1px",
+        slider_color="*primary_700",
+        slider_color_dark="*primary_500",
+        checkbox_background_color_selected="*primary_700",
+        checkbox_background_color_selected_dark="*primary_600",
+        checkbox_border_color_selected="*primary_700",
+        checkbox_border_color_selected_dark="*primary_500",
+        checkbox_label_background_fill_selected="*primary_50",
+        checkbox_label_background_fill_selected_dark="*primary_950",
+        checkbox_label_border_color_selected="*primary_700",
+        checkbox_label_border_color_selected_dark="*primary_500",
+        checkbox_label_text_color_selected="*neutral_900",
+        checkbox_label_text_color_selected_dark="white",
+        loader_color="*primary_700",
+        loader_color_dark="*primary_400",
+    )
+
+
+CSS = """
+.gradio-container { max-width: 1240px !important; }
+:focus-visible { outline: 3px solid var(--primary-500) !important; outline-offset: 2px; }
+@media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }
+
+.masthead h1 { font-size: 1.55rem; font-weight: 700; letter-spacing: -.01em; margin: 0; }
+.masthead p { margin: 2px 0 0; color: var(--body-text-color-subdued); }
+
+/* A radio with a sentence for each choice reads as a list. */
+.lines .wrap { flex-direction: column; align-items: stretch; gap: 6px; }
+.lines .wrap label { white-space: normal; line-height: 1.35; }
+
+/* Progress, results and errors appear here: room for them from the start, so that nothing jumps. */
+.status { min-height: 84px; }
+.status > .html-container { padding: 12px 16px !important; }
+.forecast { min-height: 44px; }
+.facts { display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 0 !important; padding: 0 !important; }
+.facts li { list-style: none; margin: 0 !important; padding: 0; }
+.facts b { font-weight: 650; }
+.quiet { color: var(--body-text-color-subdued); margin: 0; }
+.trouble { color: #a51d1d; font-weight: 600; margin: 0; }
+.dark .trouble { color: #ff9d94; }
+
+.tip {
+  position: relative; padding: 0; font: inherit; color: inherit; background: none; cursor: help;
+  border-bottom: 1px dotted currentColor;
+}
+.tip [role=tooltip] {
+  visibility: hidden; position: absolute; z-index: 30; right: 0; top: calc(100% + 8px); width: min(300px, 78vw);
+  padding: 8px 11px; border-radius: 8px; text-align: left; font-weight: 400; font-size: .86rem; line-height: 1.4;
+  background: #1a2027; color: #f8f9fa; box-shadow: 0 4px 16px rgb(0 0 0 / .25);
+}
+.dark .tip [role=tooltip] { background: #f1f3f5; color: #11161b; }
+.tip:hover [role=tooltip], .tip:focus [role=tooltip] { visibility: visible; }
+
+.under-result { align-items: flex-end; }
+
+.crops { display: flex; flex-wrap: wrap; gap: 14px; margin-bottom: 14px; }
+.crops figure { margin: 0; }
+.crops img { display: block; border-radius: 4px; image-rendering: pixelated; max-width: 100%; margin: 0; }
+.crops figcaption { font-size: .88rem; margin-top: 4px; max-width: 220px; }
+
+.table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.table th, .table td { text-align: left; padding: 6px 10px; border-bottom: 1px solid var(--border-color-primary); }
+.table td.number, .table th.number { text-align: right; }
+.scroll { overflow-x: auto; }
+
+#examples-title { margin-top: 4px; }
+.examples { border: none !important; padding: 0 !important; background: none !important; min-height: 0 !important; }
+.examples .grid-wrap { max-height: none !important; min-height: 0 !important; height: auto !important; }
+.examples .grid-container { padding: 0 !important; }
+.examples button.thumbnail-item { aspect-ratio: 4 / 3.6; }
+.examples .caption-label {
+  left: 0; right: 0; bottom: 0; max-width: none; width: 100%; white-space: normal; text-align: left; border: none;
+  border-radius: 0; font-size: .78rem; line-height: 1.25; padding: 4px 7px;
+  color: var(--body-text-color); background: var(--block-background-fill);
+}
+
+@media (max-width: 640px) {
+  .gradio-container { padding: 8px !important; }
+  .masthead h1 { font-size: 1.3rem; }
+  .actions { position: sticky; bottom: 8px; z-index: 20; flex-wrap: nowrap !important; }
+  .actions button { min-height: 52px; min-width: 0 !important; }
+  .examples .grid-container { grid-template-columns: repeat(2, 1fr) !important; }
+}
+"""

@@ -1,0 +1,201 @@
+"""What happens behind the first tab."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from hpinet.errors import Cancelled, HPINetError, OptionError
+from hpinet.images import Picture, open_picture, save_picture
+from hpinet.plan import Plan, Request, make_plan
+from hpinet.ui import fragments, pictures
+from hpinet.ui.examples import cached, remember
+from hpinet.ui.fields import asked, checked_format, trouble_with
+from hpinet.ui.models import choice_of, choices, duration, expected_seconds, truth
+from hpinet.ui.storage import new_folder
+from hpinet.ui.work import Job, Outcome, StopFlag, enlarge
+
+
+@dataclass(frozen=True)
+class Source:
+    """The picture a visitor has chosen, as far as the page needs to remember it."""
+
+    path: Path
+    shown: str  # what the page shows of it: the same file unless browsers cannot show that kind
+    width: int
+    height: int
+    traits: tuple[str, ...]  # what is unusual about it and will be kept
+    sample: Picture  # a piece of it, to guess file sizes by
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The result a visitor is looking at."""
+
+    source: Source
+    outcome: Outcome
+    folder: Path
+
+
+# ------------------------------------------------------------------------------------------------- before running
+
+
+def open_source(path: str | None, known: Source | None) -> tuple[Source | None, Any, Any]:
+    """What to remember of a chosen picture, what to show instead if browsers cannot show it, and what went wrong."""
+    if not path:
+        return None, gr.skip(), gr.skip()
+    if known is not None and known.shown == path:
+        return known, gr.skip(), gr.skip()
+    try:
+        source = read_source(Path(path))
+    except HPINetError as error:
+        return None, gr.skip(), fragments.trouble(trouble_with(error))
+    replaced = source.shown != path
+    return source, source.shown if replaced else gr.skip(), fragments.quiet("Ready.")
+
+
+def read_source(path: Path) -> Source:
+    """What the page needs to know of a picture. Raises ImageError if it cannot be read."""
+    picture = open_picture(path)
+    shown = str(path)
+    if picture.format not in pictures.SHOWN_BY_BROWSERS:
+        shown = str(new_folder() / f"{path.stem}.png")
+        save_picture(pictures.fitting(picture).to_8_bit(), shown)
+    traits = {
+        "grey": picture.is_grey,
+        f"{picture.depth} bit": picture.depth != 8,
+        "transparent": picture.alpha is not None,
+        "own colour profile": picture.icc_profile is not None,
+    }
+    kept = tuple(trait for trait, holds in traits.items() if holds)
+    return Source(path, shown, picture.width, picture.height, kept, pictures.sample_of(picture))
+
+
+def foresee(
+    *, source: Source | None, model: str, scale: str, side: str, pixels: float, format: str, quality: float
+) -> tuple[str, Any]:
+    """What pressing the button would do, and the models' lines for this picture."""
+    if source is None:
+        return "", gr.skip()
+    try:
+        request = asked(scale=scale, side=side, pixels=pixels)
+        words = _prospect(source, planned(source, model, request), model, *checked_format(format, quality))
+    except HPINetError as error:
+        return fragments.trouble(str(error)), gr.skip()
+    return words, gr.update(choices=[(_truth_for(key, source, request), key) for key in choices()])
+
+
+def planned(source: Source, model: str, request: Request) -> Plan:
+    """The plan for a picture. Raises OptionError with what is wrong."""
+    plan = make_plan((source.width, source.height), request, natives=choice_of(model).natives)
+    return pictures.check_result_size(plan)
+
+
+def _truth_for(key: str, source: Source, request: Request) -> str:
+    try:
+        return truth(choice_of(key), planned(source, key, request))
+    except HPINetError:
+        return truth(choice_of(key))
+
+
+def _prospect(source: Source, plan: Plan, model: str, format: str, quality: int) -> str:
+    how = " then ".join(f"×{scale}" for scale in plan.passes) + (", then reduced" if plan.is_reduced else "")
+    weight = pictures.expected_bytes(source.sample, plan, format, quality)
+    return fragments.facts(
+        [
+            f"<b>{fragments.size(plan.source)} → {fragments.size(plan.target)}</b>",
+            *source.traits,
+            f"{model} {how}",
+            duration(expected_seconds(choice_of(model), plan)),
+            f"{format} of about {fragments.megabytes(weight)}",
+        ]
+    )
+
+
+# --------------------------------------------------------------------------------------------------------- running
+
+
+def upscale(
+    request: gr.Request,
+    progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
+    *,
+    path: str | None,
+    source: Source | None,
+    model: str,
+    scale: str,
+    side: str,
+    pixels: float,
+    format: str,
+    quality: float,
+    before: str,
+) -> tuple[Any, ...]:
+    """The Upscale button: status, group of the result, slider, download button, what is shown."""
+    try:
+        if not path:
+            raise OptionError("Choose a picture first.")
+        if source is None or source.shown != path:  # the button was quicker than the upload's own event
+            source = read_source(Path(path))
+        form = checked_format(format, quality)
+        plan = planned(source, model, asked(scale=scale, side=side, pixels=pixels))
+        folder = new_folder()
+        outcome = cached(source.path, plan, model, folder)
+        is_kept = outcome is not None
+        if outcome is None:
+            outcome = enlarge(Job(source.path, model, plan, folder / "result.png", StopFlag.of(request, "upscale")))
+            remember(source.path, model, outcome)
+        shown = Shown(source, outcome, folder)
+        slides = pictures.before_and_after(source.path, outcome.picture, before, folder)
+        return _details(outcome, is_kept), gr.update(visible=True), slides, _offer(shown, *form), shown
+    except Cancelled:
+        return fragments.quiet("Stopped."), *[gr.skip()] * 4
+    except HPINetError as error:
+        return fragments.trouble(trouble_with(error)), *[gr.skip()] * 4
+
+
+def _details(outcome: Outcome, is_kept: bool) -> str:
+    plan = outcome.plan
+    return fragments.facts(
+        [
+            f"<b>{fragments.size(plan.source)} → {fragments.size(plan.target)}</b>",
+            f"{outcome.checkpoint}, {outcome.origin}",
+            outcome.engine,
+            f"<b>{outcome.seconds:.1f} s</b>" + (" when it was made" if is_kept else ""),
+            f"{plan.target[0] * plan.target[1] / 1e6:.2f} megapixels",
+            f"peak memory {outcome.peak_memory_mb:.0f} MB",
+            fragments.tip(
+                f"consistent to {outcome.consistency_db:.1f} dB",
+                "The result, reduced to the size of your picture, compared with it. Above 40 dB nothing that shows in "
+                "your picture was changed. It says how faithful a result is, not how pretty.",
+            ),
+        ]
+    )
+
+
+# --------------------------------------------------------------------------------------------- looking at the result
+
+
+def compare_with(shown: Shown | None, before: str) -> Any:
+    """Another kind of enlargement on the left of the slider."""
+    if shown is None or before not in pictures.ENLARGERS:
+        return gr.skip()
+    return pictures.before_and_after(shown.source.path, shown.outcome.picture, before, shown.folder)
+
+
+def offer(shown: Shown | None, format: str, quality: float) -> Any:
+    """The download in another format, without running anything again."""
+    if shown is None:
+        return gr.skip()
+    try:
+        return _offer(shown, *checked_format(format, quality))
+    except HPINetError as error:
+        trouble_with(error)
+        return gr.skip()
+
+
+def _offer(shown: Shown, format: str, quality: int) -> Any:
+    name = pictures.result_name(shown.source.path.name, shown.outcome.plan, shown.outcome.checkpoint, format)
+    folder = shown.folder / f"{format}-{quality}"
+    folder.mkdir(exist_ok=True)
+    path = pictures.save_as(shown.outcome.picture, folder / name, format, quality)
+    return gr.update(value=str(path), label=f"Download {format} · {fragments.megabytes(path.stat().st_size)}")
