@@ -107,6 +107,11 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None], scale=scale)[:, 0]
 
 
+def shuffle_larger(x: Tensor, factor: int) -> Tensor:
+    """(B, factor²·C, H, W) -> (B, C, factor·H, factor·W): channels become pixels, then LeakyReLU."""
+    return F.leaky_relu(F.pixel_shuffle(x, factor), 0.1)
+
+
 class FeedForward(nn.Module):
     """Two linear layers around an exact GELU, pixel by pixel."""
 
@@ -163,14 +168,14 @@ class PatchMatcher(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(dim)
 
-    def descriptors(self, features: Tensor, grid: PatchGrid) -> Tensor:
-        """(B, C, H, W) -> (B, L, C): normalised mean features, scaled so that a product of two is their similarity."""
-        d = self.norm(grid.means(features))
+    def descriptors(self, pixels: Tensor, grid: PatchGrid) -> Tensor:
+        """(B, H, W, C) -> (B, L, C): normalised mean features, scaled so that a product of two is their similarity."""
+        d = self.norm(grid.means(pixels))
         return d * d.shape[-1] ** -0.25
 
-    def forward(self, features: Tensor, grid: PatchGrid) -> Tensor:
-        """(B, C, H, W) -> (B, L, L): similarity of every two patches, each excluded from matching itself."""
-        d = self.descriptors(features, grid)
+    def forward(self, pixels: Tensor, grid: PatchGrid) -> Tensor:
+        """(B, H, W, C) -> (B, L, L): similarity of every two patches, each excluded from matching itself."""
+        d = self.descriptors(pixels, grid)
         similarity = d @ d.transpose(1, 2)
         itself = torch.eye(grid.count, dtype=torch.bool, device=d.device)
         return similarity.masked_fill(itself, NOT_ITSELF)
@@ -180,7 +185,7 @@ class HPINet(nn.Module, PyTorchModelHubMixin):
     """The network. A picture (B, 3, H, W) in [0, 1] of any size from 1x1 up becomes (B, 3, sH, sW), not clamped.
 
     Matching is per picture, so a batch gives what its pictures give one by one. In training mode the reference patch
-    is drawn by a straight-through Gumbel-softmax (temperature 1) over the similarities; otherwise it is the most similar.
+    is drawn by a straight-through Gumbel-softmax (temperature 1) over the similarities; otherwise it is the best one.
     """
 
     def __init__(self, config: HPINetConfig) -> None:
@@ -212,35 +217,39 @@ class HPINet(nn.Module, PyTorchModelHubMixin):
         grid = patch_grid(height, width, self.config.patch_sizes[stage])
         index = grid.indices().to(features.device)  # (L, p²)
 
-        pixels = features.flatten(2).transpose(1, 2)  # (B, H*W, C)
-        patches = pixels[:, index]  # (B, L, p², C)
-        references = self.refer(stage, features, patches, grid)
+        pixels = features.permute(0, 2, 3, 1).contiguous()  # (B, H, W, C)
+        patches = pixels.flatten(1, 2)[:, index]  # (B, L, p², C)
+        references = self.refer(stage, pixels, patches, grid)
         transformed = self.blocks[stage](patches.flatten(0, 1), references.flatten(0, 1))  # (B*L, p², C)
 
-        sums = torch.zeros_like(pixels).index_add_(1, index.flatten(), transformed.view(batch, -1, dim))
+        sums = torch.zeros_like(pixels).flatten(1, 2).index_add_(1, index.flatten(), transformed.view(batch, -1, dim))
         merged = sums / grid.coverage.to(sums)[:, None]  # mean over the patches that cover a pixel
-        merged = merged.transpose(1, 2).reshape(features.shape)
+        merged = merged.view(batch, height, width, dim).permute(0, 3, 1, 2)
         return features + self.mid_convs[stage](merged)
 
-    def refer(self, stage: int, features: Tensor, patches: Tensor, grid: PatchGrid) -> Tensor:
+    def refer(self, stage: int, pixels: Tensor, patches: Tensor, grid: PatchGrid) -> Tensor:
         """The reference patch of each of ``patches`` (B, L, p², C), in the same shape."""
         if grid.count == 1:
             return patches  # the only patch there is
-        similarity = self.cross_match[stage](features, grid)  # (B, L, L)
+        similarity = self.cross_match[stage](pixels, grid)  # (B, L, L)
         if self.training:
             choice = F.gumbel_softmax(similarity, tau=1.0, hard=True)  # one-hot forward, soft backward
             return (choice @ patches.flatten(2)).view_as(patches)
         best = similarity.argmax(-1)  # (B, L)
         return torch.stack([own[chosen] for own, chosen in zip(patches, best, strict=True)])
 
+    @property
+    def upsampling_steps(self) -> list[tuple[nn.Conv2d, int]]:
+        """The convolutions of the upsampler, in order, each with the factor by which its result is shuffled larger."""
+        if self.config.scale == 4:
+            return [(self.upconv1, 2), (self.upconv2, 2)]
+        return [(self.upconv, self.config.scale)]
+
     def upsample(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, 3, sH, sW): the detail added to the enlarged input."""
-        if self.config.scale == 4:
-            up = F.leaky_relu(F.pixel_shuffle(self.upconv1(features), 2), 0.1)
-            up = F.leaky_relu(F.pixel_shuffle(self.upconv2(up), 2), 0.1)
-        else:
-            up = F.leaky_relu(F.pixel_shuffle(self.upconv(features), self.config.scale), 0.1)
-        return self.last_conv(up)
+        for conv, factor in self.upsampling_steps:
+            features = shuffle_larger(conv(features), factor)
+        return self.last_conv(features)
 
     def enlarge(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, 3, sH, sW), bilinear: what the network corrects."""
@@ -258,7 +267,7 @@ class HPINet(nn.Module, PyTorchModelHubMixin):
         token: str | bool | None,
         config: HPINetConfig | dict[str, Any] | None = None,
     ) -> "HPINet":
-        """``from_pretrained`` of a folder or Hub repository: config.json and model.safetensors, strictly, no pickles."""
+        """``from_pretrained`` of a folder or Hub repository: config.json and model.safetensors, strictly."""
         if config is None:
             raise CheckpointError(f"{model_id} has no config.json.")
         model = cls(config if isinstance(config, HPINetConfig) else HPINetConfig.from_dict(config))

@@ -87,11 +87,10 @@ class PatchGrid:
         left, top = self.columns[column], self.rows[row]
         return left, top, left + self.patch, top + self.patch
 
-    def means(self, features: Tensor) -> Tensor:
-        """Mean of each patch's pixels: (B, C, H, W) -> (B, L, C). Two one-dimensional passes, no patch is copied."""
-        down = _window_means(features, self.rows, self.patch, dim=2)  # (B, C, rows, W)
-        both = _window_means(down, self.columns, self.patch, dim=3)  # (B, C, rows, columns)
-        return both.flatten(2).transpose(1, 2)
+    def means(self, pixels: Tensor) -> Tensor:
+        """Mean of each patch's pixels: (B, H, W, C) -> (B, L, C). Two one-dimensional passes, no patch is copied."""
+        down = _window_means(pixels, self.rows, self.patch, dim=1)  # (B, rows, W, C)
+        return _window_means(down, self.columns, self.patch, dim=2).flatten(1, 2)
 
 
 @lru_cache(maxsize=64)
@@ -110,8 +109,13 @@ def _axis_coverage(starts: list[int], patch: int, size: int) -> Tensor:
 
 def _window_means(x: Tensor, starts: list[int], patch: int, *, dim: int) -> Tensor:
     """Means over the windows along ``dim`` that begin at ``starts``."""
-    regular = x.unfold(dim, patch, patch - OVERLAP).mean(-1)
-    if regular.shape[dim] == len(starts):
-        return regular
-    flush = x.narrow(dim, starts[-1], patch).mean(dim, keepdim=True)
-    return torch.cat((regular, flush), dim)
+    step = patch - OVERLAP
+    regular = (x.shape[dim] - patch) // step + 1
+    # A window is a block of its own pixels and the first ones of the next block: each pixel is added up once or twice.
+    sums = x.narrow(dim, 0, regular * step).unflatten(dim, (regular, step)).sum(dim + 1)
+    for shared in range(step, patch):
+        sums += x.narrow(dim, shared, (regular - 1) * step + 1).unfold(dim, 1, step).squeeze(-1)
+    if regular < len(starts):
+        flush = x.narrow(dim, starts[-1], patch).sum(dim, keepdim=True)
+        sums = torch.cat((sums, flush), dim)
+    return sums / patch
