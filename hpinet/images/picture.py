@@ -1,6 +1,6 @@
 """`Picture`: what the rest of the package means by a picture, and its way from and to Pillow and NumPy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms
@@ -119,7 +119,7 @@ class Picture:
         if self.depth == 8:
             return self
         alpha = None if self.alpha is None else _round_to_8_bit(self.alpha)
-        return Picture(_round_to_8_bit(self.colour), alpha, self.icc_profile, self.format)
+        return replace(self, colour=_round_to_8_bit(self.colour), alpha=alpha)
 
 
 def from_samples(
@@ -172,7 +172,7 @@ def _to_samples(image: Image.Image) -> np.ndarray:
         return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
     if image.mode not in _PLAIN_MODES:
         raise ImageError(
-            f"Pictures with samples of type {image.mode!r} cannot be enlarged: save it with 8 or 16 bits a channel."
+            f"A picture of Pillow's mode {image.mode} cannot be enlarged: save it with 8 or 16 bits a channel, unsigned."
         )
     samples = np.asarray(image if image.mode == _PLAIN_MODES[image.mode] else image.convert(_PLAIN_MODES[image.mode]))
     return _with_key(samples[..., None] if samples.ndim == 2 else samples, image.info.get("transparency"))

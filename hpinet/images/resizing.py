@@ -42,9 +42,12 @@ def _resize(array: np.ndarray, width: int, height: int) -> np.ndarray:
     if array.dtype == np.uint8:
         image = Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
         return np.array(image.resize((width, height), Image.Resampling.BICUBIC)).reshape(height, width, -1)
-    planes = (Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(array, 2, 0))
-    resized = np.dstack([np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC)) for plane in planes])
-    return resized if array.dtype == np.float32 else _rounded(resized, array.dtype)
+    resized = np.empty((height, width, array.shape[2]), array.dtype)
+    for channel in range(array.shape[2]):
+        plane = Image.fromarray(array[..., channel].astype(np.float32))
+        values = np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC))
+        resized[..., channel] = values if array.dtype == np.float32 else _rounded(values, array.dtype)
+    return resized
 
 
 def _rounded(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
