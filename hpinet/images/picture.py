@@ -172,7 +172,7 @@ def _to_samples(image: Image.Image) -> np.ndarray:
         return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
     if image.mode not in _PLAIN_MODES:
         raise ImageError(
-            f"A picture of Pillow's mode {image.mode} cannot be enlarged: save it with 8 or 16 bits a channel, unsigned."
+            f"Pictures of Pillow's mode {image.mode} cannot be enlarged: save it with 8 or 16 bits a channel."
         )
     samples = np.asarray(image if image.mode == _PLAIN_MODES[image.mode] else image.convert(_PLAIN_MODES[image.mode]))
     return _with_key(samples[..., None] if samples.ndim == 2 else samples, image.info.get("transparency"))
