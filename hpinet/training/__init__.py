@@ -4,6 +4,6 @@ Nothing is imported here, so that the command line stays light. The parts, each 
 `recipes` (what to do, as data), `data` (folders of pictures to crops), `state` (files of a run), `loop` (doing it),
 `plots`, `export`, `cli`.
 
-Every random choice is a pure function of (seed, step, number of the sample within the step). So a run can stop after any
-step and go on to the very same weights, and one process or several see the same samples.
+Every random choice is a pure function of (seed, step, number of the sample within the step). So a run can stop after
+any step and go on to the very same weights, and one process or several see the same samples.
 """

@@ -1,4 +1,5 @@
-"""`python -m hpinet train …`, to be mounted as a Typer sub-application. Light to import."""
+# ruff: noqa: PLC0415 (this module stays light: heavy imports are inside the commands)
+"""`python -m hpinet train …`, a Typer application to be mounted in another."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,24 +8,31 @@ import typer
 
 train_app = typer.Typer(no_args_is_help=True, help="Train weights on your own pictures.")
 
+RunFolder = Annotated[Path, typer.Argument(help="Folder of the run.")]
+
 
 @train_app.command("run")
 def run_command(
     folder: Annotated[Path, typer.Argument(help="Folder of the run: new, or one to resume.")],
+    *,
     data: Annotated[list[Path] | None, typer.Option(help="Folder of HR pictures; may be repeated.")] = None,
-    validation: Annotated[Path | None, typer.Option(help="Folder of pictures to validate on.")] = None,
+    validation: Annotated[Path | None, typer.Option(help="Folder of pictures to score the weights on.")] = None,
     variant: Annotated[str, typer.Option(help="T, S, M or L.")] = "T",
     scale: Annotated[int, typer.Option(help="2, 3 or 4.")] = 4,
     recipe: Annotated[str, typer.Option(help="cpu, paper, or a JSON file.")] = "cpu",
-    start_from: Annotated[Path | None, typer.Option(help="Weights of the same variant, of any scale.")] = None,
+    start_from: Annotated[str | None, typer.Option(help="A checkpoint of the same variant, of any scale.")] = None,
     time_budget: Annotated[float | None, typer.Option(help="Minutes after which to save and stop.")] = None,
     mixed_precision: Annotated[str, typer.Option(help="no, fp16 or bf16.")] = "no",
-    tracker: Annotated[str | None, typer.Option(help="tensorboard, trackio, ...: where to send curves.")] = None,
+    tracker: Annotated[str | None, typer.Option(help="Where to send curves: tensorboard, trackio, ...")] = None,
     cache: Annotated[Path | None, typer.Option(help="Where decoded pictures are kept.")] = None,
+    log_every: Annotated[int, typer.Option(help="Steps between lines of the log.")] = 50,
     save_every: Annotated[int, typer.Option(help="Steps between saves.")] = 200,
     validate_every: Annotated[int, typer.Option(help="Steps between validations.")] = 500,
 ) -> None:
-    """Start a run, or resume the one in FOLDER (then without --data)."""
+    """Start a run, or resume the one in FOLDER (without --data). Ctrl+C and SIGTERM save it and stop.
+
+    `accelerate launch -m hpinet.training run …` does the same on several processes, GPUs or machines.
+    """
     from hpinet.training.loop import Options, train
     from hpinet.training.recipes import find_recipe
     from hpinet.training.state import Run
@@ -33,11 +41,12 @@ def run_command(
     if data:
         run = Run(
             recipe=find_recipe(recipe, variant=variant, scale=scale),
-            data=tuple(str(path) for path in data),
-            validation=str(validation) if validation else None,
-            started_from=str(start_from) if start_from else None,
+            data=tuple(str(path.resolve()) for path in data),
+            validation=str(validation.resolve()) if validation else None,
+            started_from=start_from,
         )
     options = Options(
+        log_every=log_every,
         save_every=save_every,
         validate_every=validate_every,
         time_budget=time_budget,
@@ -46,4 +55,50 @@ def run_command(
         cache=cache,
     )
     outcome = train(folder, run, options=options)
-    typer.echo(f"Step {outcome.step}, {'finished' if outcome.finished else 'to be resumed'}.")
+    score = "" if outcome.psnr is None else f", {outcome.psnr:.3f} dB on {validation or 'the validation pictures'}"
+    typer.echo(f"{folder}: {outcome.step:,} steps{score}{'' if outcome.finished else ', to be resumed'}.")
+
+
+@train_app.command("cool")
+def cool_command(
+    source: RunFolder,
+    folder: Annotated[Path, typer.Argument(help="New folder, for `train run` to finish.")],
+    *,
+    steps: Annotated[int | None, typer.Option(help="Length of the decay, by default the recipe's.")] = None,
+) -> None:
+    """Branch off a run that ends soon: the learning rate starts to fall at once. SOURCE is left alone."""
+    from hpinet.training.state import branch_cooldown
+
+    run = branch_cooldown(source, folder, steps=steps)
+    typer.echo(f"{folder}: ends after {run.recipe.steps:,} steps; `train run {folder}` gets it there.")
+
+
+@train_app.command("plot")
+def plot_command(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of one or more runs.")],
+    *,
+    output: Annotated[Path, typer.Option(help="Picture to write.")] = Path("curve.png"),
+) -> None:
+    """Draw the loss and the PSNR of runs over their steps."""
+    from hpinet.training.plots import plot
+
+    plot(runs, output)
+    typer.echo(f"{output} written.")
+
+
+@train_app.command("export")
+def export_command(
+    run: RunFolder,
+    output: Annotated[Path, typer.Argument(help="Checkpoint folder to write or replace.")],
+    *,
+    benchmark: Annotated[Path | None, typer.Option(help="Folder of pictures to score the weights on.")] = None,
+    licence: Annotated[str, typer.Option(help="Hub licence identifier of the weights.")] = "other",
+    credits: Annotated[Path | None, typer.Option(help="Markdown file: rights to weights and pictures.")] = None,
+    history: Annotated[str, typer.Option(help="A sentence about the weights that training started from.")] = "",
+) -> None:
+    """Write the weights of a run as a checkpoint with a model card."""
+    from hpinet.training.export import export
+
+    text = credits.read_text(encoding="utf-8").strip() if credits else ""
+    export(run, output, benchmark=benchmark, licence=licence, credits=text, history=history)
+    typer.echo(f"{output} written.")

@@ -1,7 +1,8 @@
 """The training loop: one process or, under Accelerate, many.
 
-The log has an entry of kind "train" every `Options.log_every` steps (means since the one before) and one of kind "valid"
-per validation; `step` counts the optimiser steps done.
+The log has an entry of kind "train" every `Options.log_every` steps (means since the one before) and one of kind
+"valid" per validation. There ``step`` counts the optimiser steps done, and ``hours`` are those of all processor cores
+or GPUs together: on a CPU a run that is suspended, or shares its cores, does not age.
 """
 
 import math
@@ -19,20 +20,21 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator, InitProcessGroupKwargs
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from hpinet.checkpoints import load
 from hpinet.errors import CheckpointError, HPINetError, OptionError
 from hpinet.metrics import psnr_y
 from hpinet.model import HPINet
 from hpinet.progress import Progress, ignore
 from hpinet.training.data import CropSampler, PictureStore, open_store, validation_pairs
 from hpinet.training.recipes import Phase, Recipe
-from hpinet.training.state import Run, append_log, load_state, rewind_log, save_state, save_weights
+from hpinet.training.state import Run, append_log, load_state, rewind_log, save_state
 
 LOSSES = {"l1": F.l1_loss, "l2": F.mse_loss}
 PAUSE = timedelta(days=7)  # how long processes wait for each other: a run may be suspended and continued
+ADVICE = "The saved state is from before; start a new run from it with a lower learning rate."
 
 
 class TrainingStopped(HPINetError):
@@ -67,8 +69,8 @@ def train(
     """Starts the run ``run`` in ``folder``, or resumes the one that is there, until its recipe or the time ends.
 
     SIGTERM and SIGINT save the run and end the call like the time budget. ``progress`` counts optimiser steps.
-    Raises OptionError if there is nothing to resume or another run is in the folder, ImageError for unreadable pictures,
-    TrainingStopped if training went wrong; the state on disk is then the last good one.
+    Raises OptionError if there is nothing to resume or another run is in the folder, ImageError for unreadable
+    pictures, TrainingStopped if training went wrong; the state on disk is then the last good one.
     """
     run = _settle(folder, run)
     trainer = Trainer(folder, run, options or Options())
@@ -103,6 +105,7 @@ class Trainer:
             kwargs_handlers=[InitProcessGroupKwargs(timeout=PAUSE)],
         )
         self.processes = self.accelerator.num_processes
+        self.clock = time.process_time if self.accelerator.device.type == "cpu" else time.monotonic
         _require_even_shares(self.recipe, self.processes)
         if self.accelerator.is_main_process:
             folder.mkdir(parents=True, exist_ok=True)
@@ -110,17 +113,15 @@ class Trainer:
         self.store = self._open_store(run)
         self.pairs = list(validation_pairs(Path(run.validation), scale=self.recipe.scale)) if run.validation else []
 
-        model = new_model(self.recipe, run.started_from).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(self.recipe.ema_decay))
-        self.average.to(self.accelerator.device)
+        self.network = new_model(self.recipe, run.started_from).to(self.accelerator.device)
+        self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(self.recipe.ema_decay))
         optimizer = torch.optim.AdamW(
-            model.parameters(),
-            betas=self.recipe.betas,
-            weight_decay=self.recipe.weight_decay,
-            fused=True,
+            self.network.parameters(), betas=self.recipe.betas, weight_decay=self.recipe.weight_decay, fused=True
         )
-        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
-        self.step, self.seconds, self.best = 0, 0.0, -math.inf
+        # `model` is the network as Accelerate runs it: on several processes, compiled or in mixed precision.
+        self.model, self.optimizer = self.accelerator.prepare(self.network, optimizer)
+        self.step, self.hours = 0, 0.0
         self.watch = LossWatch()
         self.psnr: float | None = None
         self._restore()
@@ -136,19 +137,19 @@ class Trainer:
         with _signals() as stop:
             while self.step < total:
                 progress(self.step, total)
-                started = time.process_time()
+                started = self.clock()
                 rate = self.recipe.learning_rate(self.step)
                 loss, norm = self._take_step(next(batches), rate)
-                self.seconds += time.process_time() - started
+                self.hours += (self.clock() - started) / 3600 * self.processes
                 logged.add(loss=loss, norm=norm)
 
                 ended = self.step == total
                 stopping = self._any(bool(stop) or time.monotonic() > deadline)
                 if self.step % self.options.log_every == 0 or ended:
-                    self._log("train", {**logged.take(), "rate": rate, "core_hours": self.seconds / 3600})
+                    self._log("train", {**logged.take(), "rate": rate, "hours": self.hours})
                 if self.pairs and (self.step % self.options.validate_every == 0 or ended):
                     self._validate()
-                if self.step % self.options.save_every == 0 or ended or stopping:
+                if (self.step % self.options.save_every == 0 and self.watch.calm) or ended or stopping:
                     self._save()
                 if stopping:
                     break
@@ -163,8 +164,7 @@ class Trainer:
     def _take_step(self, micro_batches: Sequence["MicroBatch"], rate: float) -> tuple[float, float]:
         """One optimiser step; returns the loss over the whole batch and the norm of its gradient."""
         phase = self.recipe.phase_at(self.step)
-        raw = self.accelerator.unwrap_model(self.model)
-        raw.config = self.recipe.config(phase)
+        self.network.config = self.recipe.config(phase)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
@@ -173,12 +173,14 @@ class Trainer:
             last = number == len(micro_batches)
             with nullcontext() if last else self.accelerator.no_sync(self.model):
                 losses.append(self._accumulate(micro, phase) / len(micro_batches))
-        loss = float(self.accelerator.reduce(torch.stack(losses).sum(), "mean"))
-        norm = float(self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm))
+        loss = self._over_processes(torch.stack(losses).sum(), "mean")
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+        assert norm is not None  # only some engines of Accelerate that are not used here return nothing
+        norm = norm.item()
         self.watch.check(loss, norm, self.step + 1, phase, scaled=self.accelerator.scaler is not None)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.average.update_parameters(raw)
+        self.average.update_parameters(self.network)
         self.step += 1
         return loss, norm
 
@@ -213,13 +215,11 @@ class Trainer:
         """Scores the averaged weights with the variant's own patch sizes and keeps the best."""
         if self.accelerator.is_main_process:
             network = self.average.module
+            assert isinstance(network, HPINet)
             network.config = self.recipe.config()
             scores = {name: _score(network, hr, lr, self.accelerator.device) for name, hr, lr in self.pairs}
             self.psnr = sum(scores.values()) / len(scores)
-            self._log("valid", {"psnr": self.psnr, "each": scores, "core_hours": self.seconds / 3600})
-            if self.psnr > self.best:
-                self.best = self.psnr
-                save_weights(self.folder / "best.safetensors", network.state_dict())
+            self._log("valid", {"psnr": self.psnr, "each": scores, "hours": self.hours})
         self.accelerator.wait_for_everyone()
 
     def _save(self) -> None:
@@ -229,13 +229,13 @@ class Trainer:
                 self.folder,
                 {
                     "step": self.step,
-                    "model": self.accelerator.unwrap_model(self.model).state_dict(),
+                    "model": self.network.state_dict(),
                     "average": self.average.state_dict(),
                     "optimizer": self.optimizer.state_dict(),
                     "scaler": scaler.state_dict() if scaler else None,
                     "watch": vars(self.watch),
-                    "best": self.best,
-                    "seconds": self.seconds,
+                    "hours": self.hours,
+                    "unit": "core" if self.accelerator.device.type == "cpu" else "GPU",
                 },
             )
         self.accelerator.wait_for_everyone()
@@ -243,15 +243,15 @@ class Trainer:
     def _restore(self) -> None:
         state = load_state(self.folder)
         if state is None:
-            self.average.update_parameters(self.accelerator.unwrap_model(self.model))  # the average begins here
+            self.average.update_parameters(self.network)  # the average begins here
         else:
-            self.accelerator.unwrap_model(self.model).load_state_dict(state["model"])
+            self.network.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
             if self.accelerator.scaler and state["scaler"]:
                 self.accelerator.scaler.load_state_dict(state["scaler"])
             self.watch = LossWatch(**state["watch"])
-            self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]
+            self.step, self.hours = state["step"], state["hours"]
         if self.accelerator.is_main_process:
             rewind_log(self.folder, self.step)
         self.accelerator.wait_for_everyone()
@@ -270,9 +270,12 @@ class Trainer:
 
     def _any(self, flag: bool) -> bool:
         """Whether the flag is up in any process, so that all end after the same step."""
-        if self.processes == 1:
-            return flag
-        return bool(self.accelerator.reduce(torch.tensor(float(flag), device=self.accelerator.device), "sum") > 0)
+        return self._over_processes(torch.tensor(float(flag), device=self.accelerator.device), "sum") > 0
+
+    def _over_processes(self, value: Tensor, how: str) -> float:
+        reduced = self.accelerator.reduce(value, how)
+        assert isinstance(reduced, Tensor)  # a tensor gives a tensor, which the annotation leaves open
+        return reduced.item()
 
 
 @dataclass(frozen=True)
@@ -288,27 +291,27 @@ class MicroBatch:
 class LossWatch:
     """Notices a loss that is not a number, or whose recent mean has grown far beyond its longer one."""
 
-    FACTOR = 3.0
-    recent: float = 0.0
-    longer: float = 0.0
+    recent: float = 0.0  # mean over about 10 steps
+    longer: float = 0.0  # mean over about 100 steps
     seen: int = 0  # steps since the loss was last of another kind
     kind: str = ""
+
+    @property
+    def calm(self) -> bool:
+        """Whether this is a state to keep: the loss is not rising."""
+        return self.recent < 1.5 * self.longer
 
     def check(self, loss: float, norm: float, step: int, phase: Phase, *, scaled: bool) -> None:
         """Raises TrainingStopped. ``scaled`` says that the loss is scaled for fp16, which makes some norms infinite."""
         if not math.isfinite(loss) or not (math.isfinite(norm) or scaled):
-            raise TrainingStopped(
-                f"Step {step}: the loss is {loss:g} and its gradient's norm {norm:g}. Resume with a lower learning rate."
-            )
+            raise TrainingStopped(f"Step {step}: the loss is {loss:g} and its gradient's norm {norm:g}. {ADVICE}")
         if phase.loss != self.kind:
             self.kind, self.recent, self.longer, self.seen = phase.loss, loss, loss, 0
         self.seen += 1
         self.recent += 0.1 * (loss - self.recent)
         self.longer += 0.01 * (loss - self.longer)
-        if self.seen > 100 and self.recent > self.FACTOR * self.longer:
-            raise TrainingStopped(
-                f"Step {step}: the loss rose from {self.longer:.4g} to {self.recent:.4g}. Resume with a lower learning rate."
-            )
+        if self.seen > 100 and self.recent > 3 * self.longer:
+            raise TrainingStopped(f"Step {step}: the loss rose from {self.longer:.4g} to {self.recent:.4g}. {ADVICE}")
 
 
 class Means:
@@ -332,16 +335,18 @@ class Means:
 
 
 def new_model(recipe: Recipe, started_from: str | None) -> HPINet:
-    """A network for a recipe: initialised from its seed, then given what it shares with other weights, if any.
+    """A network for a recipe: initialised from its seed, then given what it shares with a checkpoint, if any.
 
-    Raises CheckpointError if those are of another variant.
+    ``started_from`` is anything that `hpinet.checkpoints.find` understands. Raises CheckpointError if there is no such
+    checkpoint, or it is of another variant.
     """
     torch.manual_seed(recipe.seed)
     model = HPINet(recipe.config())
     with torch.no_grad():
         model.last_conv.weight.mul_(0.1)  # begin near the enlarged input, which is already close
     if started_from:
-        warm_start(model, load_file(started_from))
+        source, _ = load(started_from)
+        warm_start(model, source.state_dict())
     return model
 
 

@@ -39,7 +39,7 @@ class Schedule:
 
     - ``cosine`` falls along half a cosine to zero at the last step: the best end, but only that end is good.
     - ``wsd`` (warm-up, stable, decay) stays at the peak and falls linearly over the last ``decay`` steps. While it is
-      stable a run can be prolonged at will, and `cooled` branches off finished weights at any time.
+      stable, `Recipe.cooled` branches off finished weights at any time, and the run itself goes on.
     - ``halving`` halves every ``decay`` steps.
     """
 
@@ -125,16 +125,21 @@ class Recipe:
         """Learning rate of step ``step`` (from 0)."""
         return self.schedule.rate(step, self.steps)
 
-    def cooled(self, step: int, phases: tuple[Phase, ...]) -> "Recipe":
-        """This recipe up to ``step``, then ``phases`` while the learning rate falls linearly to zero.
+    def cooled(self, step: int, steps: int | None = None) -> "Recipe":
+        """This recipe up to ``step``, followed at once by its decay, shortened or stretched to about ``steps``.
 
-        The steps already done keep their learning rate. Raises OptionError if it has begun to fall.
+        The steps already done keep their learning rate. Raises OptionError unless ``step`` is in the stable part of a
+        "wsd" schedule.
         """
-        if self.schedule.shape != "wsd" or step > self.steps - self.schedule.decay:
+        if self.schedule.shape != "wsd" or not 0 <= step <= self.steps - self.schedule.decay:
             raise OptionError("Only a run on the stable part of a 'wsd' schedule can be cooled down.")
-        done = tuple(_truncated(self.phases, step))
-        schedule = replace(self.schedule, decay=sum(phase.steps for phase in phases))
-        return replace(self, phases=done + phases, schedule=schedule)
+        factor = 1.0 if steps is None else steps / self.schedule.decay
+        decay = [
+            replace(phase, steps=max(1, round(factor * phase.steps)))
+            for phase in _skipped(self.phases, self.steps - self.schedule.decay)
+        ]
+        schedule = replace(self.schedule, decay=sum(phase.steps for phase in decay))
+        return replace(self, phases=(*_truncated(self.phases, step), *decay), schedule=schedule)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values, the inverse of `from_dict`."""
@@ -156,18 +161,26 @@ class Recipe:
 
 
 def _truncated(phases: tuple[Phase, ...], steps: int) -> Iterator[Phase]:
+    """The first ``steps`` steps."""
     for phase in phases:
-        if steps <= 0:
-            return
-        yield replace(phase, steps=min(phase.steps, steps))
+        if steps > 0:
+            yield replace(phase, steps=min(phase.steps, steps))
+        steps -= phase.steps
+
+
+def _skipped(phases: tuple[Phase, ...], steps: int) -> Iterator[Phase]:
+    """All but the first ``steps`` steps."""
+    for phase in phases:
+        if phase.steps > steps:
+            yield replace(phase, steps=phase.steps - max(0, steps))
         steps -= phase.steps
 
 
 def cpu_recipe(variant: str, scale: int) -> Recipe:
     """For a desktop processor: what the bundled weights are trained with.
 
-    Small crops with patches of 12 everywhere teach most per second, since attention over a patch costs the square of its
-    area. The variant's own patch sizes come last, while the learning rate falls.
+    Small crops with patches of 12 everywhere teach most per second, since attention over a patch costs the square of
+    its area. The variant's own patch sizes come last, while the learning rate falls.
     """
     stages = len(variant_config(variant, scale).patch_sizes)
     small = Phase(steps=36_000, crop=32, batch=8, patch_sizes=(12,) * stages)

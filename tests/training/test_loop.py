@@ -1,0 +1,239 @@
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import tiny_recipe, tiny_run
+
+from hpinet.errors import Cancelled, CheckpointError, OptionError
+from hpinet.model import HPINet, variant_config
+from hpinet.training.loop import LossWatch, Options, TrainingStopped, new_model, train, warm_start
+from hpinet.training.recipes import Phase
+from hpinet.training.state import Run, branch_cooldown, load_state, read_log
+
+OFTEN = Options(log_every=1, save_every=1, validate_every=3)
+
+
+def same(a: object, b: object) -> bool:
+    """Equality of nested states, to the bit."""
+    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+def assert_same_end(one: Path, other: Path) -> None:
+    states = [load_state(folder) for folder in (one, other)]
+    logs = [read_log(folder) for folder in (one, other)]
+    for record in [*states, *logs[0], *logs[1]]:
+        assert record is not None
+        del record["hours"]
+    assert same(*states)
+    assert logs[0] == logs[1]
+
+
+def test_a_run_learns_logs_and_ends(pictures: Path, tmp_path: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    run = tiny_run(pictures, validation=True, steps=24)
+    outcome = train(tmp_path / "run", run, options=OFTEN, progress=lambda *call: calls.append(call))
+    assert (outcome.step, outcome.finished) == (24, True)
+    assert calls == [(done, 24) for done in range(25)]
+    log = read_log(tmp_path / "run")
+    losses = [entry["loss"] for entry in log if entry["kind"] == "train"]
+    scores = [entry["psnr"] for entry in log if entry["kind"] == "valid"]
+    assert len(losses) == 24
+    assert sum(losses[-6:]) < 0.9 * sum(losses[:6])
+    assert outcome.psnr == scores[-1] > scores[0]
+    assert [entry["rate"] for entry in log if entry["kind"] == "train"][-1] == pytest.approx(1e-3 / 3)
+
+
+def test_resuming_changes_nothing(pictures: Path, tmp_path: Path) -> None:
+    run = tiny_run(pictures, validation=True)
+    train(tmp_path / "straight", run, options=OFTEN)
+
+    def stop_at_3(done: int, _: int) -> None:
+        if done == 3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        train(tmp_path / "resumed", run, options=replace(OFTEN, save_every=2), progress=stop_at_3)
+    state = load_state(tmp_path / "resumed")
+    assert state is not None
+    assert state["step"] == 2  # step 3 is lost and done again
+    train(tmp_path / "resumed", options=OFTEN)
+    assert_same_end(tmp_path / "straight", tmp_path / "resumed")
+
+
+def test_kill_9_changes_nothing(pictures: Path, tmp_path: Path) -> None:
+    run = tiny_run(pictures, steps=30)
+    train(tmp_path / "straight", run, options=OFTEN)
+    process = start(tmp_path / "killed", run, "--save-every", "1")
+    wait_for_state(tmp_path / "killed", process)
+    process.kill()
+    process.wait()
+    assert not train(tmp_path / "killed", options=replace(OFTEN, time_budget=0)).finished  # it had been under way
+    train(tmp_path / "killed", options=OFTEN)
+    states = [load_state(tmp_path / name) for name in ("straight", "killed")]
+    for state in states:
+        assert state is not None
+        del state["hours"]
+    assert same(*states)
+
+
+def test_sigterm_saves_and_exits_with_0(pictures: Path, tmp_path: Path) -> None:
+    process = start(tmp_path / "run", tiny_run(pictures, steps=10_000), "--save-every", "1")
+    wait_for_state(tmp_path / "run", process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 0
+    state, last = load_state(tmp_path / "run"), read_log(tmp_path / "run")
+    assert state is not None
+    assert 0 < state["step"] < 10_000
+    assert all(entry["step"] <= state["step"] for entry in last)
+
+
+def test_two_processes_are_one(pictures: Path, tmp_path: Path) -> None:
+    """Under Accelerate with gloo, two processes follow the curve of one that does their common batch."""
+    run = tiny_run(pictures, batch=8, micro_batch=2)
+    train(tmp_path / "one", run, options=OFTEN)
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"]
+    launcher += [
+        "--mixed_precision=no",
+        "--dynamo_backend=no",
+        "--num_cpu_threads_per_process=1",
+        "--main_process_port=0",
+    ]
+    process = start(tmp_path / "two", run, "--log-every", "1", launcher=launcher)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error
+    one, two = (
+        [(entry["step"], entry["loss"], entry["norm"]) for entry in read_log(tmp_path / name)]
+        for name in ("one", "two")
+    )
+    assert len(two) == 6
+    for ours, theirs in zip(one, two, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)
+    states = [load_state(tmp_path / name) for name in ("one", "two")]
+    assert states[0] is not None
+    assert states[1] is not None
+    for name, tensor in states[0]["model"].items():
+        torch.testing.assert_close(tensor, states[1]["model"][name], rtol=1e-3, atol=1e-5)
+
+
+def start(folder: Path, run: Run, *options: str, launcher: list[str] | None = None) -> subprocess.Popen[str]:
+    recipe = folder.with_suffix(".json")
+    recipe.write_text(json.dumps(run.recipe.to_dict()))
+    command = [*(launcher or [sys.executable]), "-m", "hpinet.training", "run", str(folder)]
+    command += ["--data", run.data[0], "--recipe", str(recipe), *options]
+    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    root = Path(__file__).parents[2]
+    return subprocess.Popen(command, env=os.environ | threads, cwd=root, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_state(folder: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not (folder / "state.pt").is_file():
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_time_budget_of_nothing_still_makes_a_step(pictures: Path, tmp_path: Path) -> None:
+    outcome = train(tmp_path / "run", tiny_run(pictures), options=Options(time_budget=0))
+    assert (outcome.step, outcome.finished) == (1, False)
+    assert load_state(tmp_path / "run") is not None
+
+
+def test_a_folder_keeps_its_run(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="to resume"):
+        train(tmp_path / "run")
+    train(tmp_path / "run", tiny_run(pictures), options=Options(time_budget=0))
+    with pytest.raises(OptionError, match="another run"):
+        train(tmp_path / "run", tiny_run(pictures, steps=7))
+
+
+def test_not_a_number_stops_and_keeps_the_last_good_state(pictures: Path, tmp_path: Path) -> None:
+    folder, run = tmp_path / "run", tiny_run(pictures)
+    train(folder, run, options=replace(OFTEN, time_budget=0))
+    state = load_state(folder)
+    assert state is not None
+    state["model"]["last_conv.bias"].fill_(math.nan)
+    torch.save(state, folder / "state.pt")
+    before = (folder / "state.pt").read_bytes()
+    with pytest.raises(TrainingStopped, match="Step 2: the loss is nan"):
+        train(folder, options=OFTEN)
+    assert (folder / "state.pt").read_bytes() == before
+
+
+def test_a_rising_loss_is_noticed_soon() -> None:
+    watch, phase = LossWatch(), Phase(1, 9, 1)
+    for step in range(200):
+        watch.check(0.01 + 0.005 * math.sin(step), 1.0, step, phase, scaled=False)
+        assert watch.calm
+
+    def rise() -> None:
+        for step in range(200, 220):
+            watch.check(0.1, 1.0, step, phase, scaled=False)
+
+    with pytest.raises(TrainingStopped, match=r"the loss rose from 0.01"):
+        rise()
+    assert not watch.calm  # and such a state is not saved
+
+
+def test_the_watch_forgets_at_another_kind_of_loss() -> None:
+    watch, small = LossWatch(), Phase(1, 9, 1, loss="l2")
+    for step in range(200):
+        watch.check(0.01, 1.0, step, small, scaled=False)
+    for step in range(200):
+        watch.check(1.0, math.inf, step, replace(small, loss="l1"), scaled=True)
+    assert watch.calm
+
+
+def test_a_cooled_branch_finishes_and_leaves_its_source_alone(pictures: Path, tmp_path: Path) -> None:
+    source, branch = tmp_path / "source", tmp_path / "branch"
+
+    def stop_at_2(done: int, _: int) -> None:
+        if done == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        train(source, tiny_run(pictures, steps=100), options=OFTEN, progress=stop_at_2)
+    before = (source / "state.pt").read_bytes()
+    run = branch_cooldown(source, branch)
+    assert [phase.steps for phase in run.recipe.phases] == [2, 1, 2]
+    assert train(branch, options=OFTEN).finished
+    assert [entry["rate"] for entry in read_log(branch)] == pytest.approx([5e-4, 1e-3, 1e-3, 2e-3 / 3, 1e-3 / 3])
+    assert (source / "state.pt").read_bytes() == before
+    with pytest.raises(OptionError, match="holds a run"):
+        branch_cooldown(source, branch)
+
+
+def test_warm_start_from_another_scale_keeps_the_body() -> None:
+    recipe = tiny_recipe()
+    source = HPINet(variant_config("T", 4))
+    fresh = new_model(recipe, None).state_dict()
+    model = new_model(recipe, None)
+    warm_start(model, source.state_dict())
+    for name, tensor in model.state_dict().items():
+        expected = fresh if name.startswith(("upconv", "last_conv")) else source.state_dict()
+        assert torch.equal(tensor, expected[name]), name
+    with pytest.raises(CheckpointError, match="another variant"):
+        warm_start(model, HPINet(variant_config("S", 2)).state_dict())
+
+
+def test_mixed_precision_trains(pictures: Path, tmp_path: Path) -> None:
+    run = tiny_run(pictures)
+    train(tmp_path / "full", run, options=OFTEN)
+    train(tmp_path / "mixed", run, options=replace(OFTEN, mixed_precision="bf16"))
+    full, mixed = ([entry["loss"] for entry in read_log(tmp_path / name)] for name in ("full", "mixed"))
+    assert mixed == pytest.approx(full, rel=0.05)
+    assert mixed != full
