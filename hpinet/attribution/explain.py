@@ -1,0 +1,178 @@
+"""One spot of one picture explained: its attribution map, its matched patches, and what they say in plain words."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hpinet.attribution.lam import QUICK, Attribution, BlurPath, Window, attribute, radius_holding
+from hpinet.attribution.matches import Box, Match, StageMatches, matched_patches
+from hpinet.errors import OptionError
+from hpinet.images import Picture
+from hpinet.model import HPINet
+from hpinet.progress import Progress, ignore
+
+REGION = 64
+"""Side of the part of the picture whose pixels are attributed, by default."""
+
+MATCHED_REGION = 256
+"""Side of the part within which patches are matched: it needs no gradients, so it may be larger."""
+
+FAINT = 1e-3
+"""Pixels below this share of the strongest one are not counted as taking part, nor shown."""
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What a network looked at for one spot. Coordinates are pixels of the picture unless said otherwise."""
+
+    pixels: np.ndarray  # (H, W, 3) uint8, the whole picture
+    x: int  # the spot
+    y: int
+    scale: int
+    region: Box  # what was attributed: the network was shown nothing else for that
+    attribution: Attribution  # of the region; its window counts pixels of the region's output
+    matched_region: Box  # what was matched, and enlarged
+    stages: list[StageMatches]  # coordinates count from the matched region's corner; empty for other networks
+    result: np.ndarray  # (s*h, s*w, 3) uint8: the matched region enlarged
+
+    @cached_property
+    def chain(self) -> list[Match]:
+        """What the spot's patch chose at each stage, first stage first."""
+        left, top, _, _ = self.matched_region
+        matches = [stage.at(self.x - left, self.y - top) for stage in self.stages]
+        return [
+            match._replace(box=_moved(match.box, left, top), reference=_moved(match.reference, left, top))
+            for match in matches
+        ]
+
+    @property
+    def window(self) -> tuple[float, float, float, float]:
+        """(left, top, right, bottom) of the explained window."""
+        left, top, size = self.attribution.window
+        x, y = self.region[0] + left / self.scale, self.region[1] + top / self.scale
+        return x, y, x + size / self.scale, y + size / self.scale
+
+    @cached_property
+    def distances(self) -> np.ndarray:
+        """Pixels between every patch and its reference, all stages together; empty for networks that match nothing."""
+        return np.concatenate([stage.distances for stage in self.stages]) if self.stages else np.zeros(0)
+
+    def radius(self, share: float) -> float:
+        """Pixels around the spot that hold ``share`` of the attribution."""
+        left, top, _, _ = self.region
+        return radius_holding(self.attribution.strength, self.x - left, self.y - top, share)
+
+
+def explain(
+    model: nn.Module,
+    pixels: np.ndarray,
+    *,
+    x: int,
+    y: int,
+    window: int = 16,
+    path: BlurPath = QUICK,
+    region: int = REGION,
+    memory_mb: int | None = None,
+    progress: Progress = ignore,
+) -> Explanation:
+    """Explains the output at input pixel (x, y).
+
+    Args:
+        model: An HPINet, or any other network from (B, 3, H, W) to (B, 3, sH, sW), in evaluation mode.
+        pixels: (H, W, 3) uint8 RGB.
+        x, y: The spot.
+        window: Side of the explained square around it, in pixels of the output.
+        path: How finely to integrate: `QUICK`, `FULL` or your own.
+        region: Pixels are attributed within the square of this side around the spot, moved inside the picture; the
+            network is shown no more than that. Work and memory grow with its area.
+        memory_mb: See `attribute`.
+        progress: See `attribute`; the run that matches patches comes before it starts.
+
+    Raises:
+        OptionError: the spot is outside the picture, or there is nothing to explain there.
+    """
+    height, width = pixels.shape[:2]
+    if not (0 <= x < width and 0 <= y < height):
+        raise OptionError(f"The spot ({x}, {y}) lies outside the picture of {width}×{height} pixels.")
+    matched = square_around(x, y, MATCHED_REGION, width, height)
+    picture = to_tensor(pixels, matched, like=model)
+    if isinstance(model, HPINet):
+        stages, output = matched_patches(model, picture)
+    else:
+        with torch.no_grad():
+            stages, output = [], model(picture)
+    scale = output.shape[-1] // picture.shape[-1]
+    seen = square_around(x, y, region, width, height)
+    left, top, right, bottom = seen
+    attribution = attribute(
+        model,
+        to_tensor(pixels, seen, like=model),
+        Window.around(x - left, y - top, scale=scale, shape=(bottom - top, right - left), size=window),
+        path=path,
+        memory_mb=memory_mb,
+        progress=progress,
+    )
+    if not attribution.strength.any():
+        raise OptionError("There is no detail at this spot, so nothing to explain: choose another one.")
+    result = (output[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    return Explanation(pixels, x, y, scale, seen, attribution, matched, stages, result)
+
+
+def in_words(explanation: Explanation) -> list[str]:
+    """What an explanation says, one sentence each, for readers who have not read the papers."""
+    attribution = explanation.attribution
+    strength = attribution.strength
+    left, top, right, bottom = explanation.region
+    taking_part = np.count_nonzero(strength > FAINT * strength.max()) / strength.size
+    sentences = [
+        f"Half of what shaped this spot lies within {_pixels(explanation.radius(0.5))} of it and 90% within "
+        f"{_pixels(explanation.radius(0.9))}; the last hundredth lies beyond {_pixels(explanation.radius(0.99))}.",
+        f"Of the {right - left}×{bottom - top} pixels shown to the network {taking_part:.0%} matter at least a "
+        f"thousandth as much as the strongest one. Diffusion index {attribution.diffusion_index:.1f} "
+        "(100: all pixels matter alike; near 0: a few decide).",
+        f"The shares add up to the whole within {attribution.completeness_error:.1%} ({attribution.path.steps} steps).",
+    ]
+    far = [match.distance for match in explanation.chain]
+    if far:
+        sentences.append(
+            f"To find similar detail, the patch around the spot looked {_range(far)} away; "
+            f"over the whole picture the median is {_pixels(float(np.median(explanation.distances)))}."
+        )
+    return sentences
+
+
+def square_around(x: int, y: int, side: int, width: int, height: int) -> Box:
+    """The square of ``side`` pixels around a pixel, moved inside the picture, or what the picture holds of it."""
+    left, top = (max(0, min(at - side // 2, room - side)) for at, room in ((x, width), (y, height)))
+    return left, top, min(left + side, width), min(top + side, height)
+
+
+def to_tensor(pixels: np.ndarray, box: Box, *, like: nn.Module) -> Tensor:
+    """A part of (H, W, 3) uint8 pixels as (1, 3, h, w) float32 in [0, 1] on the device of a model's parameters."""
+    left, top, right, bottom = box
+    part = np.ascontiguousarray(pixels[top:bottom, left:right])
+    device = next((parameter.device for parameter in like.parameters()), torch.device("cpu"))
+    return torch.from_numpy(part).to(device).permute(2, 0, 1)[None].float() / 255
+
+
+def rgb_pixels(picture: Picture) -> np.ndarray:
+    """(H, W, 3) uint8 of any picture; its transparency is ignored."""
+    colour = picture.to_8_bit().colour
+    return np.repeat(colour, 3, axis=2) if picture.is_grey else colour
+
+
+def _moved(box: Box, across: int, down: int) -> Box:
+    left, top, right, bottom = box
+    return left + across, top + down, right + across, bottom + down
+
+
+def _pixels(count: float) -> str:
+    return "1 pixel" if round(count) == 1 else f"{count:.0f} pixels"
+
+
+def _range(distances: list[float]) -> str:
+    nearest, farthest = round(min(distances)), round(max(distances))
+    return _pixels(nearest) if nearest == farthest else f"{nearest} to {farthest} pixels"

@@ -1,0 +1,110 @@
+"""How far a network sees, and what it would cost to cut the picture into tiles."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hpinet.errors import OptionError
+from hpinet.metrics import psnr_y
+from hpinet.progress import Progress, ignore
+
+TILE = 64
+OVERLAP = 10
+"""Tiles and context of the size that tiled upscalers commonly use, in pixels of the input."""
+
+
+def receptive_field(model: nn.Module, picture: Tensor, *, x: int | None = None, y: int | None = None) -> np.ndarray:
+    """The effective receptive field of an output pixel (Luo et al., NeurIPS 2016), on this picture.
+
+    Args:
+        model: In evaluation mode, mapping (B, C, H, W) to (B, C', sH, sW).
+        picture: (1, C, H, W) in [0, 1] on the model's device.
+        x, y: Input pixel in whose middle the output pixel lies; the centre of the picture by default.
+
+    Returns:
+        (H, W) float32: by how much the output pixel (its channels' sum) changes with each input pixel, to first order
+        and in magnitude, summed over the channels.
+    """
+    height, width = picture.shape[-2:]
+    x, y = width // 2 if x is None else x, height // 2 if y is None else y
+    if not (0 <= x < width and 0 <= y < height):
+        raise OptionError(f"The spot ({x}, {y}) lies outside the picture of {width}×{height} pixels.")
+    source = picture.detach().requires_grad_(True)
+    output = model(source)
+    scale = output.shape[-1] // width
+    pixel = output[0, :, y * scale + scale // 2, x * scale + scale // 2].sum()
+    (gradient,) = torch.autograd.grad(pixel, source)
+    return gradient[0].abs().sum(0).cpu().numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class TilingCost:
+    """The same picture enlarged whole and in tiles."""
+
+    whole: np.ndarray  # (sH, sW, 3) uint8
+    tiled: np.ndarray  # the same
+    tile: int  # side of a tile in pixels of the input, its context not counted
+    overlap: int  # pixels of context around each tile
+    psnr_between: float  # PSNR-Y in dB of tiled against whole: infinite if they are equal
+    psnr_lost: float | None  # dB of PSNR-Y against the truth that tiling loses; None without a truth
+
+    @property
+    def difference(self) -> np.ndarray:
+        """(sH, sW) uint8: largest difference of a pixel's channels, in grey levels."""
+        return np.abs(self.whole.astype(np.int16) - self.tiled).max(-1).astype(np.uint8)
+
+    def in_words(self) -> str:
+        """One sentence."""
+        changed = np.count_nonzero(self.difference) / self.difference.size
+        words = (
+            f"Cut into tiles of {self.tile} pixels with {self.overlap} pixels of context, {changed:.0%} of the result's "
+            f"pixels differ, by up to {self.difference.max()} grey levels; PSNR-Y between the two is {self.psnr_between:.2f} dB."
+        )
+        return words if self.psnr_lost is None else f"{words} Against the truth tiling loses {self.psnr_lost:.3f} dB."
+
+
+def tiling_cost(
+    upscale: Callable[[np.ndarray], np.ndarray],
+    pixels: np.ndarray,
+    *,
+    tile: int = TILE,
+    overlap: int = OVERLAP,
+    truth: np.ndarray | None = None,
+    progress: Progress = ignore,
+) -> TilingCost:
+    """Enlarges ``pixels`` (H, W, 3) uint8 once whole and once in square tiles, as upscalers short of memory do.
+
+    Args:
+        upscale: (h, w, 3) uint8 -> (s*h, s*w, 3) uint8, such as `Engine.upscale`.
+        pixels: The picture; larger than a tile, or there is nothing to compare.
+        tile: Side of a tile. Raises OptionError if one tile holds the picture.
+        overlap: Pixels of context a tile sees on each side; their results are thrown away.
+        truth: (sH, sW, 3) uint8, what the result should be, to know which of the two is nearer to it.
+        progress: Called with the pieces done (the whole picture is the first) and their number.
+    """
+    height, width = pixels.shape[:2]
+    if tile < 1 or overlap < 0:
+        raise OptionError("Tiles have at least one pixel, and their context is not negative.")
+    if tile >= max(height, width):
+        raise OptionError(
+            f"One tile of {tile} pixels holds the whole picture: choose a smaller tile or a larger picture."
+        )
+    corners = [(top, left) for top in range(0, height, tile) for left in range(0, width, tile)]
+    progress(0, 1 + len(corners))
+    whole = upscale(pixels)
+    progress(1, 1 + len(corners))
+    scale = whole.shape[0] // height
+    tiled = np.empty_like(whole)
+    for number, (top, left) in enumerate(corners, start=2):
+        bottom, right = min(top + tile, height), min(left + tile, width)
+        above, before = max(0, top - overlap), max(0, left - overlap)
+        piece = upscale(np.ascontiguousarray(pixels[above : bottom + overlap, before : right + overlap]))
+        tiled[top * scale : bottom * scale, left * scale : right * scale] = piece[
+            (top - above) * scale : (bottom - above) * scale, (left - before) * scale : (right - before) * scale
+        ]
+        progress(number, 1 + len(corners))
+    lost = None if truth is None else psnr_y(whole, truth, scale=scale) - psnr_y(tiled, truth, scale=scale)
+    return TilingCost(whole, tiled, tile, overlap, psnr_y(tiled, whole, scale=scale), lost)
