@@ -119,10 +119,10 @@ def find(source: str | Path, *, scale: int | None = None) -> CheckpointInfo:
         OptionError: there is no such name, or the checkpoint has another scale.
         CheckpointError: nothing is there, it is not a checkpoint, or the repository has not been fetched.
     """
-    text = str(source)
+    text, path = str(source), Path(source).expanduser()
     if isinstance(source, str) and (parts := _NAME.fullmatch(source)):
         info = _find_named(parts["variant"].upper(), int(parts["scale"] or scale or DEFAULT_SCALE))
-    elif (path := Path(source).expanduser()).exists():
+    elif text and path.exists():
         info = _describe(path, "path")
     elif repository := _repository(source):
         folder = cached_repository(repository["id"], repository["revision"])
@@ -164,10 +164,10 @@ def load(
 
 
 def fetch(variant: str, scale: int | None = None, *, progress: Progress = ignore) -> CheckpointInfo:
-    """Brings weights to this machine, unless they are here: one of the authors' files or a Hub repository.
+    """Brings weights to this machine: one of the authors' files, unless it is here, or a Hub repository as it is now.
 
     The authors' file is verified and converted into a checkpoint folder of the user cache. Several processes may do
-    this at a time; a download that was interrupted continues.
+    this at a time; a download that was interrupted continues. A repository at a full commit is fetched once.
 
     Args:
         variant: "S", "M", "L", a name such as "hpinet-m-x4", or "owner/name[@revision]", best with a full commit.
@@ -182,7 +182,9 @@ def fetch(variant: str, scale: int | None = None, *, progress: Progress = ignore
         key = parts["variant"].upper(), int(parts["scale"] or scale or DEFAULT_SCALE)
         if key in PUBLISHED and scale in (None, key[1]):
             return _fetch_published(*key, progress)
-    return _fetch_missing(variant, scale, progress)
+    if repository := _repository(variant):
+        fetch_repository(repository["id"], repository["revision"], progress=progress)
+    return find(variant, scale=scale)
 
 
 def convert(source: Path, output: Path) -> CheckpointInfo:
@@ -282,8 +284,8 @@ def _describe(path: Path, origin: str) -> CheckpointInfo:
 
 
 def _fetch_missing(source: str | Path, scale: int | None, progress: Progress) -> CheckpointInfo:
-    """`find`, after fetching. The branch of a repository is looked up anew, a full commit is not."""
-    if repository := _repository(source):
+    """`find`, after fetching what is not on this machine."""
+    if (repository := _repository(source)) and cached_repository(repository["id"], repository["revision"]) is None:
         fetch_repository(repository["id"], repository["revision"], progress=progress)
     info = find(source, scale=scale)
     return info if info.installed else _fetch_published(info.variant, info.scale, progress)

@@ -13,6 +13,7 @@ from huggingface_hub.errors import (
     HfHubHTTPError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
+    RemoteEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
@@ -53,28 +54,32 @@ def fetch_repository(repository: str, revision: str | None = None, *, progress: 
         raise CheckpointError(f"The Hub has no repository {repository} that you may read.") from error
     except RevisionNotFoundError as error:
         raise CheckpointError(f"{repository} has no revision {revision}.") from error
-    except (OfflineModeIsEnabled, LocalEntryNotFoundError, httpx2.TransportError) as error:
+    except (OfflineModeIsEnabled, LocalEntryNotFoundError, HfHubHTTPError, httpx2.TransportError) as error:
+        refusal = error if isinstance(error, HfHubHTTPError) else error.__cause__  # the client wraps some of them
+        if isinstance(refusal, EntryNotFoundError):
+            raise CheckpointError(f"{where} is not a checkpoint of HPINet: it needs {CONFIG} and {WEIGHTS}.") from error
+        if isinstance(refusal, HfHubHTTPError):
+            raise CheckpointError(f"The Hub does not give {where}: {refusal.response.status_code}.") from error
         raise CheckpointError(f"Cannot reach the Hub for {where}: go online, or use a bundled model.") from error
-    except EntryNotFoundError as error:
-        raise CheckpointError(f"{where} is not a checkpoint of HPINet: it needs {CONFIG} and {WEIGHTS}.") from error
-    except HfHubHTTPError as error:
-        raise CheckpointError(f"The Hub does not give {where}: {error.response.status_code}.") from error
     except OSError as error:
         raise CheckpointError(f"{where} cannot be fetched: {error}.") from error
 
 
 def _fetch(repository: str, revision: str | None, progress: Progress) -> Path:
-    published = get_hf_file_metadata(hf_hub_url(repository, WEIGHTS, revision=revision))
-    commit = published.commit_hash or revision  # every file of the same commit, whatever happens to the branch
-    hf_hub_download(repository, CONFIG, revision=commit)
-    with suppress(EntryNotFoundError):  # a card is optional
+    config = Path(hf_hub_download(repository, CONFIG, revision=revision))
+    commit = config.parent.name  # the other files are of the same one, whatever happens to the branch meanwhile
+    published = get_hf_file_metadata(hf_hub_url(repository, WEIGHTS, revision=commit))
+    size = published.size or 0
+    progress(0, size)
+    with suppress(RemoteEntryNotFoundError):  # a card is optional
         hf_hub_download(repository, CARD, revision=commit)
     weights = Path(hf_hub_download(repository, WEIGHTS, revision=commit, tqdm_class=_reporting(progress)))
     if published.etag and not _verified(weights, published.etag):
         weights.resolve().unlink()
         weights.unlink(missing_ok=True)
         raise CheckpointError(f"{WEIGHTS} of {repository} arrived damaged: fetch it again.")
-    return weights.parent
+    progress(size, size)
+    return config.parent
 
 
 def _verified(weights: Path, etag: str) -> bool:
