@@ -1,0 +1,85 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from tiny import tiny_run
+from typer.testing import CliRunner
+
+from hpinet.checkpoints import load
+from hpinet.errors import OptionError
+from hpinet.training.cli import train_app
+from hpinet.training.export import export
+from hpinet.training.loop import Options, train
+from hpinet.training.recipes import Recipe
+from hpinet.training.state import load_state, read_log, rewind_log
+
+
+@pytest.fixture
+def run(pictures: Path, tmp_path: Path) -> Path:
+    """A finished run."""
+    run = tiny_run(pictures, validation=True)
+    train(tmp_path / "run", run, options=Options(log_every=1, validate_every=2))
+    return tmp_path / "run"
+
+
+def test_a_checkpoint_is_the_averaged_weights_and_tells_how_good_they_are(
+    run: Path, pictures: Path, tmp_path: Path
+) -> None:
+    (pictures / "2.png").unlink()  # too narrow for the window of SSIM
+    output = tmp_path / "hpinet-t-x2"
+    export(run, output, benchmark=pictures, licence="apache-2.0", credits="By nobody.", history="Begun anew.")
+    model, info = load(output)
+    state = load_state(run)
+    assert state is not None
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, state["average"][f"module.{name}"])
+    assert (info.variant, info.scale) == ("T", 2)
+    card = (output / "README.md").read_text()
+    assert "name: Pictures" in card
+    assert "| bicubic |" in card
+    assert "By nobody." in card
+    assert "for 6 steps" in card
+    assert "Begun anew" in card
+    assert "--data pictures --validation pictures --recipe recipe.json" in card
+    assert str(tmp_path) not in card
+    with Image.open(output / "curve.png") as curve:
+        assert curve.width > 400
+    assert Recipe.from_dict(json.loads((output / "recipe.json").read_text())).steps == 6
+
+
+def test_without_a_saved_run_there_is_nothing_to_export(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="does not hold a training run"):
+        export(tmp_path, tmp_path / "out")
+
+
+def test_the_commands(pictures: Path, tmp_path: Path) -> None:
+    recipe, run = tmp_path / "recipe.json", str(tmp_path / "run")
+    recipe.write_text(json.dumps(tiny_run(pictures, steps=60).recipe.to_dict()))
+    first = ["run", run, "--data", str(pictures), "--recipe", str(recipe), "--time-budget", "0", "--log-every", "1"]
+    for command, said in {
+        tuple(first): "1 steps, to be resumed.",
+        ("run", run, "--time-budget", "0", "--log-every", "1"): "2 steps, to be resumed.",
+        ("cool", run, f"{run}-cooled", "--steps", "3"): "ends after 5 steps",
+        ("plot", run, "--output", f"{run}.svg"): "written",
+        ("export", run, f"{run}-out"): "written",
+    }.items():
+        result = CliRunner().invoke(train_app, command, catch_exceptions=False)
+        assert result.exit_code == 0
+        assert said in " ".join(result.output.split())
+    assert Path(f"{run}.svg").read_text().startswith("<?xml")
+
+
+def test_plotting_needs_a_log_and_a_known_format(run: Path, tmp_path: Path) -> None:
+    for arguments, message in (([str(tmp_path)], "no log"), ([str(run), "--output", str(tmp_path / "c.xyz")], "xyz")):
+        with pytest.raises(OptionError, match=message):
+            CliRunner().invoke(train_app, ["plot", *arguments], catch_exceptions=False)
+
+
+def test_a_line_cut_short_by_a_kill_is_dropped(run: Path) -> None:
+    with (run / "log.jsonl").open("a") as file:
+        file.write('{"kind": "tr')
+    before = read_log(run)
+    rewind_log(run, 3)
+    assert read_log(run) == [entry for entry in before if entry["step"] <= 3]
