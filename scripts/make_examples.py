@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from skimage import data
 
 DRAWN = "drawn by scripts/make_examples.py"
-OURS = "CC0-1.0"
+OURS = "CC0"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from hpinet.ui.batch import Settings, gather, run_batch
 from hpinet.ui.events import COMPUTE, LIGHT
 from hpinet.ui.measuring import measure as measure_file
 from hpinet.ui.models import choice_of, choices
-from hpinet.ui.storage import new_folder
+from hpinet.ui.storage import is_upload, new_folder
 from hpinet.ui.work import Job, StopFlag, enlarge
 
 Format = Literal["png", "jpeg", "webp"]
@@ -184,9 +184,9 @@ def models() -> list[dict[str, Any]]:
 
 
 def _file(value: Any) -> Path:
-    """The path of an upload; Gradio has checked that it lies among them."""
+    """The path of an upload. Gradio checks paths too, but only of files that call themselves such."""
     path = value.get("path") if isinstance(value, dict) else None
-    if not isinstance(path, str) or not Path(path).is_file():
+    if not isinstance(path, str) or not is_upload(Path(path)):
         raise OptionError("Give an uploaded file.")
     return Path(path)
 

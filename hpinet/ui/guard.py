@@ -19,7 +19,7 @@ _REFUSAL = "Give an uploaded file, not an address: this server fetches nothing o
 
 
 class UploadsOnly:
-    """ASGI middleware that refuses over-long bodies (413) and requests for files that were not uploaded here (400)."""
+    """ASGI middleware that refuses over-long bodies (413) and requests for files that were not uploaded here (422)."""
 
     def __init__(self, app: ASGIApp, *, max_upload_bytes: int) -> None:
         self.app = app
@@ -39,10 +39,16 @@ class UploadsOnly:
             try:
                 body = _with_uploads_only(body)
             except ValueError as error:
-                await JSONResponse({"detail": str(error)}, status_code=400)(scope, receive, send)
+                await _invalid(str(error))(scope, receive, send)
                 return
             scope = {**scope, "headers": _with_length(scope["headers"], len(body))}
         await self.app(scope, _replay(body, receive), send)
+
+
+def _invalid(message: str) -> JSONResponse:
+    """The answer to a bad argument, in the form in which Gradio's clients look for a message."""
+    fault = {"__type__": "validate", "is_valid": False, "parameter_name": "file", "message": message}
+    return JSONResponse({"detail": [fault]}, status_code=422)
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:

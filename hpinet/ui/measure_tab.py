@@ -64,14 +64,19 @@ def build() -> None:
                 gr.Markdown(CAVEATS)
                 gr.Markdown("#### Where the models differ most")
                 crops = gr.HTML(elem_id="measure-crops")
+                gr.Markdown(
+                    f"#### Errors\nOne scale for all: black is exact, yellow is off by {WORST_ERROR} grey levels or more."
+                )
                 maps = gr.Gallery(
-                    label=f"Errors: black is exact, yellow is off by {WORST_ERROR} grey levels or more",
-                    columns=3,
+                    label="Error maps",
+                    show_label=False,
+                    columns=2,
                     object_fit="contain",
                     height="auto",
                     interactive=False,
                     buttons=["fullscreen"],
                     elem_id="measure-maps",
+                    elem_classes="plain-gallery",
                 )
                 with gr.Accordion("Copy the table", open=False):
                     markdown = gr.Textbox(label="Markdown", buttons=["copy"], lines=4, elem_id="measure-markdown")

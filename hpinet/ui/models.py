@@ -8,9 +8,9 @@ from functools import partial
 
 from hpinet import checkpoints
 from hpinet.checkpoints import CheckpointInfo
+from hpinet.engines.base import arithmetic
 from hpinet.errors import OptionError
-from hpinet.model import LAYERS_PER_STAGE, HPINetConfig, variant_config
-from hpinet.patches import OVERLAP
+from hpinet.model import variant_config
 from hpinet.plan import Plan
 from hpinet.progress import Progress, ignore
 from hpinet.upscaler import Upscaler
@@ -66,7 +66,7 @@ def truth(choice: Choice, plan: Plan | None = None) -> str:
     info = choice.checkpoint(plan)
     parts = [
         f"{choice.key} · {CHARACTER.get(choice.variant, 'custom')}, {ORIGINS[info.origin]}",
-        f"{info.parameters / 1e6:.2f} M parameters",
+        f"{info.parameters / 1e6:.2f} M",
     ]
     if info.psnr_set5 is not None:
         parts.append(f"{info.psnr_set5:.2f} dB" + (f" at ×{info.scale}" if info.scale != 4 else ""))
@@ -100,21 +100,11 @@ def _pass_seconds(choice: Choice, scale: int, width: int, height: int) -> float:
         return ready.engine.estimate_seconds(height, width)
     default = next(iter(choices().values()))
     yardstick = SHELF.upscaler(default.key, max(default.natives))
-    seconds = yardstick.engine.estimate_seconds(height, width)
-    own = variant_config(choice.variant, scale)
-    return seconds * _work_per_pixel(own) / _work_per_pixel(variant_config(default.variant, yardstick.scale))
-
-
-def _work_per_pixel(config: HPINetConfig) -> float:
-    """Multiplications for each pixel of the input, by the widths of the layers."""
-    dim, scale = config.dim, config.scale
-    projections = dim * (2 * config.qk_dim + dim) + 2 * dim * config.ffn_dim
-    work = 0.0
-    for patch in config.patch_sizes:
-        overlap = (patch / (patch - OVERLAP)) ** 2
-        work += LAYERS_PER_STAGE * overlap * (patch**2 * (config.qk_dim + dim) + projections) + 9 * dim**2
-    widening = 9 * 4 * dim**2 * (1 + 4) if scale == 4 else 9 * scale**2 * dim**2
-    return work + widening + scale**2 * 9 * dim * 3
+    work, known = (
+        arithmetic(config, height, width).total
+        for config in (variant_config(choice.variant, scale), variant_config(default.variant, yardstick.scale))
+    )
+    return yardstick.engine.estimate_seconds(height, width) * work / known
 
 
 class Shelf:

@@ -37,6 +37,7 @@ def create_demo(examples: list[Example] | None = None) -> gr.Blocks:
         ("API", "api", api_tab.build),
     ]
     with gr.Blocks(title=TITLE, delete_cache=(storage.SWEEP_EVERY_SECONDS, storage.KEEP_SECONDS)) as demo:
+        endpoints.register()  # first, so that no handler of the page takes their names
         gr.HTML(MASTHEAD, padding=False)
         with gr.Tabs():
             with gr.Tab("Upscale", id="upscale"):
@@ -45,7 +46,6 @@ def create_demo(examples: list[Example] | None = None) -> gr.Blocks:
                 with gr.Tab(title, id=key):
                     build()
         links.connect(demo, controls)
-        endpoints.register()
         demo.unload(_leave)
     demo.queue(max_size=QUEUE_SIZE, default_concurrency_limit=8)
     return demo

@@ -22,6 +22,11 @@ def results_root() -> Path:
     return folder
 
 
+def is_upload(path: Path) -> bool:
+    """Whether this is a file that a visitor has sent here, or was given here; never one of the server's own."""
+    return path.resolve().is_relative_to(Path(get_upload_folder()).resolve()) and path.is_file()
+
+
 def new_folder() -> Path:
     """A new folder whose address nobody can guess."""
     folder = results_root() / secrets.token_urlsafe(16)

@@ -45,6 +45,7 @@ def theme() -> gr.themes.Base:
         block_shadow_dark="none",
         input_background_fill="white",
         input_background_fill_dark="*neutral_800",
+        input_border_width="1px",
         input_border_color="*neutral_400",
         input_border_color_dark="*neutral_600",
         input_placeholder_color="*neutral_500",
@@ -94,6 +95,8 @@ CSS = """
 /* A radio with a sentence for each choice reads as a list. */
 .lines .wrap { flex-direction: column; align-items: stretch; gap: 6px; }
 .lines .wrap label { white-space: normal; line-height: 1.35; }
+#scale .wrap, #batch-scale .wrap { gap: 4px; }
+#scale label, #batch-scale label { padding-left: 8px; padding-right: 10px; }
 
 /* Progress, results and errors appear here: room for them from the start, so that nothing jumps. */
 .status { min-height: 84px; }
@@ -108,7 +111,7 @@ CSS = """
 
 .tip {
   position: relative; padding: 0; font: inherit; color: inherit; background: none; cursor: help;
-  border-bottom: 1px dotted currentColor;
+  border: none; border-bottom: 1px dotted currentColor; border-radius: 0;
 }
 .tip [role=tooltip] {
   visibility: hidden; position: absolute; z-index: 30; right: 0; top: calc(100% + 8px); width: min(300px, 78vw);
@@ -126,26 +129,37 @@ CSS = """
 .crops figcaption { font-size: .88rem; margin-top: 4px; max-width: 220px; }
 
 .table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
-.table th, .table td { text-align: left; padding: 6px 10px; border-bottom: 1px solid var(--border-color-primary); }
+.table th, .table td {
+  text-align: left; padding: 6px 10px; border: none !important;
+  border-bottom: 1px solid var(--border-color-primary) !important;
+}
+.table td:nth-child(2) { white-space: nowrap; }
 .table td.number, .table th.number { text-align: right; }
 .scroll { overflow-x: auto; }
 
 #examples-title { margin-top: 4px; }
-.examples { border: none !important; padding: 0 !important; background: none !important; min-height: 0 !important; }
-.examples .grid-wrap { max-height: none !important; min-height: 0 !important; height: auto !important; }
-.examples .grid-container { padding: 0 !important; }
-.examples button.thumbnail-item { aspect-ratio: 4 / 3.6; }
-.examples .caption-label {
+#look { align-self: flex-end; }
+footer .divider { display: none; }
+.plain-gallery { border: none !important; padding: 0 !important; background: none !important; min-height: 0 !important; }
+.plain-gallery .grid-wrap { max-height: none !important; min-height: 0 !important; height: auto !important; }
+.plain-gallery .grid-container { padding: 0 !important; }
+.tiles button.thumbnail-item { aspect-ratio: 4 / 3.6; }
+.plain-gallery .caption-label {
   left: 0; right: 0; bottom: 0; max-width: none; width: 100%; white-space: normal; text-align: left; border: none;
   border-radius: 0; font-size: .78rem; line-height: 1.25; padding: 4px 7px;
   color: var(--body-text-color); background: var(--block-background-fill);
 }
 
 @media (max-width: 640px) {
-  .gradio-container { padding: 8px !important; }
+  .gradio-container { padding: 8px 8px 88px !important; }
   .masthead h1 { font-size: 1.3rem; }
-  .actions { position: sticky; bottom: 8px; z-index: 20; flex-wrap: nowrap !important; }
+  /* Within reach of the thumb that holds the phone. */
+  .actions {
+    position: fixed; left: 0; right: 0; bottom: 0; z-index: 40; flex-wrap: nowrap !important; padding: 8px 12px 10px;
+    background: var(--body-background-fill); border-top: 1px solid var(--border-color-primary);
+  }
   .actions button { min-height: 52px; min-width: 0 !important; }
-  .examples .grid-container { grid-template-columns: repeat(2, 1fr) !important; }
+  .tiles .grid-container { grid-template-columns: repeat(2, 1fr) !important; }
+  .tip [role=tooltip] { position: fixed; left: 5vw; right: 5vw; top: auto; bottom: 84px; width: auto; z-index: 50; }
 }
 """

@@ -53,7 +53,7 @@ def build(examples: list[Example]) -> UpscaleTab:
             gallery = _gallery(examples)
             with gr.Accordion("Lens: which model?", open=False, elem_id="lens"):
                 gr.Markdown(lens.EXPLANATION)
-                with gr.Row(equal_height=True):
+                with gr.Row():
                     x = gr.Number(0, label="From the left", precision=0, minimum=0, elem_id="spot-x")
                     y = gr.Number(0, label="From the top", precision=0, minimum=0, elem_id="spot-y")
                     look = gr.Button("Look", elem_id="look")
@@ -101,7 +101,7 @@ def _picture_field() -> gr.Image:
         image_mode=None,  # the raw file: `hpinet.images` decodes it
         sources=["upload", "clipboard"],
         label="Your picture",
-        height=280,
+        height=240,
         buttons=["fullscreen"],
         placeholder="# Drop a picture here\nor paste it, or tap to choose one\n\n"
         f"PNG, JPEG, WebP, TIFF, BMP, GIF · up to {limits.max_upload_mb} MB, {limits.max_megapixels:g} megapixels\n"
@@ -124,7 +124,7 @@ def _gallery(examples: list[Example]) -> gr.Gallery:
         height="auto",
         buttons=[],
         elem_id="examples",
-        elem_classes="examples",
+        elem_classes="plain-gallery tiles",
         visible=bool(examples),
     )
 

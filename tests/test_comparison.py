@@ -1,0 +1,120 @@
+"""Comparing restorations of one picture, and the consistency of an enlargement."""
+
+import math
+
+import numpy as np
+import pytest
+
+from hpinet.comparison import BICUBIC, compare, consistency, to_csv, to_markdown
+from hpinet.errors import ImageError
+from hpinet.images import Picture, resize_bicubic
+from hpinet.metrics import psnr_y, ssim_y
+from hpinet.progress import Progress, ignore
+
+
+class Oracle:
+    """Restores perfectly, having seen the truth, but for one spoilt square."""
+
+    def __init__(self, truth: Picture, spoilt: tuple[slice, slice] | None = None) -> None:
+        colour = truth.colour.copy()
+        if spoilt is not None:
+            colour[spoilt] = 255 - colour[spoilt]
+        self.result = Picture(colour)
+
+    def __call__(self, image: Picture, *, progress: Progress = ignore) -> Picture:
+        progress(0, 1)
+        progress(1, 1)
+        return self.result
+
+
+@pytest.fixture
+def truth() -> Picture:
+    rng = np.random.default_rng(3)
+    smooth = rng.integers(0, 256, (16, 20, 3), np.uint8).repeat(6, 0).repeat(6, 1)
+    return Picture.from_array(smooth)  # 96 x 120
+
+
+def test_scores_are_those_of_the_metrics(truth: Picture) -> None:
+    result = compare(truth, 4, {"perfect": Oracle(truth)})
+    bicubic, perfect = result.restored
+    assert (bicubic.name, perfect.name) == (BICUBIC, "perfect")
+    small = resize_bicubic(truth, 30, 24)
+    expected = resize_bicubic(small, 120, 96).colour
+    assert np.array_equal(result.small, small.colour)
+    assert np.array_equal(bicubic.pixels, expected)
+    assert bicubic.psnr_y == psnr_y(expected, truth.colour, scale=4)
+    assert bicubic.ssim_y == ssim_y(expected, truth.colour, scale=4)
+    assert bicubic.seconds is None
+    assert perfect.psnr_y == math.inf
+    assert perfect.ssim_y == pytest.approx(1)
+    assert perfect.seconds is not None
+
+
+def test_borders_that_are_no_multiple_are_cropped(truth: Picture) -> None:
+    odd = Picture(truth.colour[:95, :118])
+    result = compare(odd, 4, {})
+    assert result.truth.shape == (92, 116, 3)
+    assert result.small.shape == (23, 29, 3)
+
+
+def test_grey_deep_transparent_pictures_are_compared_in_8_bit_colour() -> None:
+    rng = np.random.default_rng(1)
+    deep = rng.integers(0, 65536, (60, 60, 1), np.uint16)
+    picture = Picture(deep, rng.integers(0, 65536, (60, 60), np.uint16))
+    assert compare(picture, 2, {}).truth.shape == (60, 60, 3)
+
+
+def test_errors_show_where_they_are(truth: Picture) -> None:
+    spoilt = slice(40, 60), slice(70, 100)
+    result = compare(truth, 4, {"spoilt": Oracle(truth, spoilt), "perfect": Oracle(truth)})
+    _, spoilt_map, perfect_map = result.error_maps()
+    assert perfect_map.max() == 0
+    assert spoilt_map[spoilt].mean() > 20
+    assert spoilt_map[:38].max() == 0
+    (x, y), *_ = result.telling_spots(count=3, side=24)
+    assert x + 24 > 70
+    assert x < 100
+    assert y + 24 > 40
+    assert y < 60
+
+
+def test_telling_spots_never_overlap_or_leave_the_picture(truth: Picture) -> None:
+    spots = compare(truth, 4, {"perfect": Oracle(truth)}).telling_spots(count=50, side=40)
+    assert 2 <= len(spots) < 50
+    for number, (x, y) in enumerate(spots):
+        assert 0 <= x <= 120 - 40
+        assert 0 <= y <= 96 - 40
+        assert all(abs(x - other_x) >= 40 or abs(y - other_y) >= 40 for other_x, other_y in spots[:number])
+
+
+def test_progress_runs_over_all_models(truth: Picture) -> None:
+    told: list[tuple[int, int]] = []
+    compare(truth, 4, {"a": Oracle(truth), "b": Oracle(truth)}, progress=lambda *step: told.append(step))
+    assert told == [(0, 2000), (1000, 2000), (1000, 2000), (2000, 2000)]
+
+
+def test_too_small_to_score() -> None:
+    with pytest.raises(ImageError, match="at least 23 pixels"):
+        compare(Picture.from_array(np.zeros((16, 40, 3), np.uint8)), 4, {})
+
+
+def test_tables(truth: Picture) -> None:
+    result = compare(truth, 4, {"perfect": Oracle(truth)})
+    markdown = to_markdown(result).splitlines()
+    assert markdown[0] == "| model | PSNR-Y (dB) | SSIM-Y | seconds |"
+    assert markdown[2].startswith(f"| bicubic | {result.restored[0].psnr_y:.2f} |")
+    assert to_csv(result).splitlines()[2].startswith("perfect,inf,1.0000,")
+
+
+def test_consistency_is_high_for_what_reduces_to_the_source() -> None:
+    y, x = np.mgrid[:40, :50]
+    waves = 127 + 60 * np.sin(x / 5) + 60 * np.cos(y / 7)
+    source = Picture.from_array(np.rint(waves).astype(np.uint8))
+    enlarged = resize_bicubic(source, 200, 160)
+    assert consistency(enlarged, source) > 45
+    assert consistency(Picture(255 - enlarged.colour), source) < 15
+
+
+def test_consistency_of_a_single_pixel() -> None:
+    dot = Picture.from_array(np.full((1, 1, 3), 7, np.uint8))
+    assert consistency(resize_bicubic(dot, 4, 4), dot) == math.inf

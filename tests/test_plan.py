@@ -1,0 +1,129 @@
+"""Planning an enlargement: cascades of native passes and the reduction after them."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpinet.errors import OptionError
+from hpinet.images import Picture, resize_bicubic, resize_nearest
+from hpinet.plan import MAX_SCALE, Plan, Request, make_plan, run_plan
+from hpinet.progress import Progress, ignore
+
+ALL = (2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("scale", "natives", "passes"),
+    [
+        (2, ALL, (2,)),
+        (3, ALL, (3,)),
+        (4, ALL, (4,)),
+        (8, ALL, (2, 4)),  # the smaller step first: the second pass has less to do
+        (16, ALL, (4, 4)),
+        (6, ALL, (2, 3)),
+        (5, ALL, (2, 3)),  # then reduced
+        (2, (4,), (4,)),
+        (8, (4,), (4, 4)),
+        (16, (4,), (4, 4)),
+        (16, (2,), (2, 2, 2, 2)),
+    ],
+)
+def test_cheapest_cascade(scale: int, natives: tuple[int, ...], passes: tuple[int, ...]) -> None:
+    plan = make_plan((10, 7), Request(scale=scale), natives=natives)
+    assert plan.passes == passes
+    assert plan.target == (10 * scale, 7 * scale)
+    assert plan.is_reduced == (math.prod(passes) != scale)
+
+
+@given(
+    width=st.integers(1, 300),
+    height=st.integers(1, 300),
+    factor=st.floats(1.01, 15.9),
+    natives=st.sets(st.sampled_from(ALL), min_size=1),
+    by_width=st.booleans(),
+)
+def test_sizes_in_pixels(width: int, height: int, factor: float, natives: set[int], by_width: bool) -> None:
+    side = width if by_width else max(width, height)
+    wanted = max(side + 1, int(side * factor))
+    request = Request(width=wanted) if by_width else Request(longest_side=wanted)
+    sizes = request.size(width, height)
+    if max(sizes[0] / width, sizes[1] / height) > MAX_SCALE:  # rounding a side of a few pixels up
+        return
+    plan = make_plan((width, height), request, natives=natives)
+    assert wanted == (plan.target[0] if by_width else max(plan.target))
+    assert abs(plan.target[0] / width - plan.target[1] / height) <= 1 / min(width, height)
+    assert set(plan.passes) <= natives
+    assert plan.reached[0] >= plan.target[0]
+    assert plan.reached[1] >= plan.target[1]
+    assert plan.inputs[0] == (width, height)
+
+
+@pytest.mark.parametrize("fields", [{}, {"scale": 1}, {"scale": 17}, {"scale": 4, "width": 9}, {"width": 0}])
+def test_senseless_requests(fields: dict[str, int]) -> None:
+    with pytest.raises(OptionError):
+        Request(**fields)
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (Request(longest_side=100), "not larger"),
+        (Request(width=99), "not larger"),
+        (Request(longest_side=1601), "16 times"),
+    ],
+)
+def test_sizes_out_of_reach(request_: Request, words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        make_plan((100, 50), request_, natives=ALL)
+
+
+def test_a_model_without_scales() -> None:
+    with pytest.raises(OptionError, match="does not exist"):
+        make_plan((100, 50), Request(scale=2), natives=())
+
+
+def test_every_pass_keeps_to_the_limit_of_inputs() -> None:
+    make_plan((5000, 4000), Request(scale=4), natives=ALL)
+    with pytest.raises(OptionError, match="too large"):
+        make_plan((5000, 4000), Request(scale=8), natives=ALL)
+
+
+class Nearest:
+    """Enlarges by repeating pixels, so that the result of a cascade is known."""
+
+    def __init__(self, scale: int) -> None:
+        self.scale = scale
+
+    def __call__(self, image: Picture, *, progress: Progress = ignore) -> Picture:
+        for done in range(3):
+            progress(done, 2)
+        return resize_nearest(image, image.width * self.scale, image.height * self.scale)
+
+
+def test_running_a_cascade_and_its_progress() -> None:
+    picture = Picture.from_array(np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint8))
+    told: list[tuple[int, int]] = []
+    plan = make_plan((6, 5), Request(scale=8), natives=(2, 4))
+    result = run_plan(picture, plan, Nearest, progress=lambda done, total: told.append((done, total)))
+    assert np.array_equal(result.colour, picture.colour.repeat(8, 0).repeat(8, 1))
+    assert told[0][0] == 0
+    assert told[-1] == (30 + 120, 30 + 120)
+    assert told == sorted(told)
+
+
+def test_reduction_after_the_passes() -> None:
+    picture = Picture.from_array(np.random.default_rng(0).integers(0, 256, (5, 6), np.uint8))
+    plan = make_plan((6, 5), Request(longest_side=20), natives=(4,))
+    result = run_plan(picture, plan, Nearest)
+    assert (result.width, result.height) == plan.target == (20, 17)
+    enlarged = resize_nearest(picture, 24, 20)
+    assert np.array_equal(result.colour, resize_bicubic(enlarged, 20, 17).colour)
+
+
+def test_a_plan_knows_the_input_of_every_pass() -> None:
+    plan = Plan((10, 20), (160, 320), (4, 4))
+    assert plan.inputs == [(10, 20), (40, 80)]
+    assert plan.reached == (160, 320)

@@ -1,0 +1,147 @@
+"""One live server and one Chromium for all tests of the page."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hpinet.settings import settings
+from hpinet.ui import create_demo, launch_options
+
+if TYPE_CHECKING:
+    from gradio_client import Client
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+
+CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--headless",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+JS = Path(__file__).parent / "js"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NOBODY = "http://127.0.0.1:9"  # an address where nothing listens: fetching fails as it does offline
+
+
+def missing(what: str) -> None:
+    """Skips the test, except where everything has to be there."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what} is missing")
+    pytest.skip(f"needs {what}")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the page, with a cache of its own and no way to the authors' weights."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HPINET_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("HPINET_AUTHORS_URL", NOBODY)
+        settings.cache_clear()
+        demo = create_demo()
+        _, address, _ = demo.launch(**launch_options(), server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+        yield address.rstrip("/")
+        demo.close(verbose=False)
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def client(server: str) -> "Client":
+    """A program that calls the endpoints."""
+    from gradio_client import Client
+
+    return Client(server, verbose=False)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A small photograph: 28 x 20 pixels, quick to enlarge."""
+    path = tmp_path / "my cat.png"
+    with Image.open(EXAMPLES / "cat.png") as image:
+        image.crop((60, 40, 116, 80)).resize((28, 20)).save(path)
+    return path
+
+
+@pytest.fixture
+def deep_picture(tmp_path: Path) -> Path:
+    """16-bit grey, as a TIFF file, which browsers cannot show."""
+    path = tmp_path / "deep.tif"
+    Image.fromarray((np.mgrid[:20, :26].sum(axis=0) * 1400).astype(np.uint16)).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """Installed packages of `js/package.json`."""
+    npm = shutil.which("npm")
+    folder = JS / "node_modules"
+    if not (folder / "axe-core" / "axe.min.js").is_file() or not (folder / "@gradio" / "client").is_dir():
+        if npm is None:
+            missing("npm")
+        command = [str(npm), "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"]
+        done = subprocess.run(command, cwd=JS, capture_output=True, text=True, timeout=300, check=False)
+        if done.returncode:
+            missing(f"the packages of {JS}/package.json ({done.stderr.strip()[-200:]})")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """Debian's Chromium."""
+    if not CHROMIUM.is_file():
+        missing(str(CHROMIUM))
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+OpenPage = Callable[..., "Page"]
+
+
+@pytest.fixture
+def open_page(browser: "Browser", server: str) -> "Iterator[OpenPage]":
+    """Opens the page as a new visitor: ``open_page(query, width=…, height=…, dark=…, phone=…)``.
+
+    Fails at the end if the console has shown an error or a request has failed, unless ``page.errors_are_fine``.
+    """
+    contexts: list[BrowserContext] = []
+    errors: list[str] = []
+
+    def open_page(query: str = "", *, width: int = 1280, height: int = 900, dark: bool = False, phone: bool = False) -> "Page":
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            has_touch=phone,
+            is_mobile=phone,
+        )
+        context.set_default_timeout(30_000)
+        contexts.append(context)
+        page = context.new_page()
+
+        def heed(message: "ConsoleMessage") -> None:
+            if message.type == "error":
+                errors.append(message.text)
+
+        page.on("console", heed)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{server}/{query}")
+        page.wait_for_selector("#run")
+        page.wait_for_load_state("networkidle")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
