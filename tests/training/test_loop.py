@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from tiny import tiny_recipe, tiny_run
 
 from hpinet.errors import Cancelled, CheckpointError, OptionError
@@ -233,6 +234,7 @@ def test_warm_start_from_another_scale_keeps_the_body() -> None:
 def test_mixed_precision_trains(pictures: Path, tmp_path: Path) -> None:
     run = tiny_run(pictures)
     train(tmp_path / "full", run, options=OFTEN)
+    AcceleratorState._reset_state(reset_partial_state=True)  # which has one precision for a whole process
     train(tmp_path / "mixed", run, options=replace(OFTEN, mixed_precision="bf16"))
     full, mixed = ([entry["loss"] for entry in read_log(tmp_path / name)] for name in ("full", "mixed"))
     assert mixed == pytest.approx(full, rel=0.05)
