@@ -1,1 +1,67 @@
-"""Engines run an HPINet over a whole picture in bounded memory."""
+"""Engines run an HPINet over a whole picture in bounded memory. `create_engine` chooses one."""
+
+from importlib.util import find_spec
+
+from hpinet.engines.base import Arithmetic, Engine, arithmetic
+from hpinet.errors import OptionError
+from hpinet.model import HPINet
+from hpinet.progress import Progress, ignore
+from hpinet.settings import settings
+
+__all__ = ["ENGINES", "Arithmetic", "Engine", "arithmetic", "create_engine"]
+
+ENGINES = ("auto", "torch", "openvino")
+
+
+def create_engine(
+    model: HPINet,
+    *,
+    name: str | None = None,
+    device: str | None = None,
+    memory_mb: int | None = None,
+    progress: Progress = ignore,
+) -> Engine:
+    """An engine for ``model``, which it takes over (moves to the device, sets to eval mode).
+
+    Args:
+        name: "torch", "openvino", or "auto": torch where there is a CUDA GPU, else OpenVINO where it is installed.
+        device: "cpu", "cuda", "cuda:1", ..., or "auto": a GPU where there is one.
+        memory_mb: Working set beyond two feature maps of the picture and its result, in MiB.
+        progress: Of the preparation, which takes seconds the first time OpenVINO meets a model.
+
+    Each is taken from `hpinet.settings` where None. Raises OptionError if the machine cannot do what is asked.
+    """
+    import torch  # noqa: PLC0415 - the names above are light for front ends that only validate
+
+    name, device = name or settings().engine, device or settings().device
+    memory_mb = memory_mb or settings().memory_mb
+    if name not in ENGINES:
+        raise OptionError(f"The engine must be one of {', '.join(ENGINES)}, not {name!r}.")
+    kind = device.partition(":")[0]
+    if kind not in ("auto", "cpu", "cuda"):
+        raise OptionError(f"The device must be auto, cpu or cuda, not {device!r}.")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise OptionError("PyTorch finds no CUDA GPU here: choose the device cpu.")
+    if kind == "auto":
+        device = "cuda" if torch.cuda.is_available() and name != "openvino" else "cpu"
+    if device == "cpu":
+        torch.set_num_threads(_threads())
+    if name == "openvino" and device != "cpu":
+        raise OptionError("The openvino engine runs on CPUs: choose the device cpu, or the engine torch.")
+    if name == "openvino" and not find_spec("openvino"):
+        raise OptionError("OpenVINO is not installed: `pip install openvino`, or choose the engine torch.")
+
+    if name == "openvino" or (name == "auto" and device == "cpu" and find_spec("openvino")):
+        from hpinet.engines.openvino import OpenVINOEngine  # noqa: PLC0415
+
+        cache = settings().cache / "openvino"
+        return OpenVINOEngine(model, memory_mb=memory_mb, threads=_threads(), cache=cache, progress=progress)
+    from hpinet.engines.torch import TorchEngine  # noqa: PLC0415
+
+    return TorchEngine(model, memory_mb=memory_mb, torch_device=device)
+
+
+def _threads() -> int:
+    from hpinet.engines.machine import cpu_allowance  # noqa: PLC0415
+
+    return settings().threads or cpu_allowance()

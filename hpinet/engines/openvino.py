@@ -1,0 +1,105 @@
+"""The engine for CPUs: the transformers of all stages compiled by OpenVINO, the rest in PyTorch.
+
+OpenVINO fuses each attention, score matrix and all, into one kernel that stays in the cache; that is where PyTorch's
+kernels lose most. PyTorch's convolutions are at the machine's limit already.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+import openvino
+import torch
+from torch import Tensor, nn
+
+from hpinet.engines.streaming import StreamingEngine
+from hpinet.model import HPINet
+from hpinet.progress import Progress, ignore
+
+
+class OpenVINOEngine(StreamingEngine):
+    """``cache`` keeps the compiled transformers: the first run on a machine takes seconds longer than later ones."""
+
+    name = "openvino"
+    device = "CPU"
+    transformer_weight = 1.6
+
+    def __init__(
+        self, model: HPINet, *, memory_mb: int, threads: int, cache: Path, progress: Progress = ignore
+    ) -> None:
+        super().__init__(model, memory_mb=memory_mb)
+        self._compiler = _Compiler(threads, cache)
+        self._requests: list[openvino.InferRequest] = []
+        stages = len(self.config.patch_sizes)
+        for stage, patch in enumerate(self.config.patch_sizes):
+            progress(stage, stages)
+            self._requests.append(self._compiler.compile(model.blocks[stage], patch**2, self.config.dim))
+        progress(stages, stages)
+
+    def transform(self, stage: int, patches: Tensor, references: Tensor) -> Tensor:
+        """(N, p², C) patches and references -> (N, p², C). The result is overwritten by the stage's next call."""
+        inputs = [patches.numpy(), references.numpy()]
+        result = self._requests[stage].infer(inputs, share_inputs=True, share_outputs=True)
+        return torch.from_numpy(result[0])
+
+
+class _Compiler:
+    """Turns a `PatchTransformer` into a compiled OpenVINO model, or finds it in the cache."""
+
+    def __init__(self, threads: int, cache: Path) -> None:
+        self._core = openvino.Core()
+        self._cache = cache
+        self._options = {
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",  # newer CPUs would silently take bf16
+        }
+
+    def compile(self, transformer: nn.Module, patch_pixels: int, dim: int) -> openvino.InferRequest:
+        file = self._cache / f"{self._key(transformer, patch_pixels)}.blob"
+        compiled = self._read(file)
+        if compiled is None:
+            compiled = self._core.compile_model(_convert(transformer, patch_pixels, dim), "CPU", self._options)
+            _write(file, compiled.export_model().getvalue())
+        return compiled.create_infer_request()
+
+    def _key(self, transformer: nn.Module, patch_pixels: int) -> str:
+        """Everything the compiled model depends on: the weights, their shapes, OpenVINO, the CPU and the threads."""
+        key = hashlib.sha256()
+        for name, tensor in transformer.state_dict().items():
+            key.update(f"{name}{tuple(tensor.shape)}".encode())
+            key.update(tensor.numpy().tobytes())
+        cpu = (
+            self._core.get_property("CPU", "FULL_DEVICE_NAME"),
+            self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"),
+        )
+        key.update(repr((patch_pixels, openvino.__version__, cpu, sorted(self._options.items()))).encode())
+        return key.hexdigest()[:32]
+
+    def _read(self, file: Path) -> openvino.CompiledModel | None:
+        try:
+            return self._core.import_model(file.read_bytes(), "CPU", self._options)
+        except (OSError, RuntimeError):
+            return None  # not there, or cut short by a full disk: it is compiled again
+
+
+def _convert(transformer: nn.Module, patch_pixels: int, dim: int) -> openvino.Model:
+    """The module itself, traced: the architecture has one home, `hpinet.model`."""
+    example = torch.zeros(1, patch_pixels, dim)
+    with torch.inference_mode():
+        traced = torch.jit.trace(transformer, (example, example), check_trace=False)
+    model = openvino.convert_model(traced)
+    model.reshape({number: [-1, patch_pixels, dim] for number in range(2)})
+    return model
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Atomically, so that two processes that start together do not read each other's half. No cache is no error."""
+    temporary = file.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(file)
+    except OSError:
+        temporary.unlink(missing_ok=True)

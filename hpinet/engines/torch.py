@@ -1,0 +1,29 @@
+"""The engine that runs everything in PyTorch, on a CPU or a CUDA GPU."""
+
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor
+
+from hpinet.engines.streaming import StreamingEngine
+from hpinet.model import HPINet
+
+
+class TorchEngine(StreamingEngine):
+    """PyTorch's own kernels: the reference engine on CPUs, and the one for GPUs (float16 but for matching)."""
+
+    name = "torch"
+    transformer_weight = 2.4
+
+    def __init__(self, model: HPINet, *, memory_mb: int, torch_device: str = "cpu") -> None:
+        super().__init__(model, memory_mb=memory_mb, torch_device=torch_device)
+        on_gpu = self.torch_device.type == "cuda"
+        self.device = torch.cuda.get_device_name(self.torch_device) if on_gpu else "CPU"
+
+    def precision(self) -> AbstractContextManager[object]:
+        """On GPUs half precision, where tensor cores are several times faster."""
+        return torch.autocast("cuda", torch.float16, enabled=self.torch_device.type == "cuda")
+
+    def transform(self, stage: int, patches: Tensor, references: Tensor) -> Tensor:
+        """(N, p², C) patches and references -> (N, p², C)."""
+        return self.model.blocks[stage](patches, references)
