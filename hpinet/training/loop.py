@@ -106,7 +106,7 @@ class Trainer:
         )
         self.processes = self.accelerator.num_processes
         self.clock = time.process_time if self.accelerator.device.type == "cpu" else time.monotonic
-        _require_even_shares(self.recipe, self.processes)
+        require_even_shares(self.recipe, self.processes)
         if self.accelerator.is_main_process:
             folder.mkdir(parents=True, exist_ok=True)
             run.save(folder)
@@ -189,7 +189,7 @@ class Trainer:
         torch.manual_seed(micro.seed)
         hr, lr = (_to_tensor(pixels, self.accelerator.device) for pixels in (micro.hr, micro.lr))
         loss = LOSSES[phase.loss](self.model(lr), hr)
-        share = phase.batch // self.recipe.micro_batch // self.processes
+        share = phase.batch // phase.micro_batch // self.processes
         self.accelerator.backward(loss / share)
         return loss.detach()
 
@@ -203,7 +203,8 @@ class Trainer:
             yield ready
 
     def _batch(self, step: int) -> list["MicroBatch"]:
-        phase, size, seed = self.recipe.phase_at(step), self.recipe.micro_batch, self.recipe.seed
+        phase, seed = self.recipe.phase_at(step), self.recipe.seed
+        size = phase.micro_batch
         sampler = CropSampler(self.store, crop=phase.crop, seed=seed)
         mine = range(self.accelerator.process_index, phase.batch // size, self.processes)
         return [
@@ -381,11 +382,12 @@ def _micro_seed(seed: int, step: int, number: int) -> int:
     return int(np.random.SeedSequence((seed, step, number, 1)).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _require_even_shares(recipe: Recipe, processes: int) -> None:
+def require_even_shares(recipe: Recipe, processes: int) -> None:
+    """Raises OptionError unless every process gets as many micro-batches of each phase as the others."""
     for phase in recipe.phases:
-        if phase.batch // recipe.micro_batch % processes:
+        if phase.batch // phase.micro_batch % processes:
             raise OptionError(
-                f"A batch of {phase.batch} in micro-batches of {recipe.micro_batch} cannot be shared by {processes} "
+                f"A batch of {phase.batch} in micro-batches of {phase.micro_batch} cannot be shared by {processes} "
                 "processes: change either, or the number of processes."
             )
 

@@ -16,11 +16,16 @@ Shape = Literal["cosine", "wsd", "halving"]
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of the curriculum with crops of one size. Raises ValueError if it cannot work."""
+    """A stretch of the curriculum with crops of one size. Raises ValueError if it cannot work.
+
+    The batch is cut into micro-batches, which the processes share out evenly, each accumulating gradients over its own.
+    Random numbers belong to a micro-batch, so that results do not depend on the number of processes.
+    """
 
     steps: int  # optimiser steps
     crop: int  # side of the square LR crops, in pixels; the HR crop is `scale` times larger
     batch: int  # crops a step, all processes together
+    micro_batch: int  # crops in one forward pass; divides the batch
     patch_sizes: tuple[int, ...] | None = None  # a size for each stage instead of the variant's own; not in the weights
     loss: Loss = "l1"
 
@@ -29,6 +34,8 @@ class Phase:
             object.__setattr__(self, "patch_sizes", tuple(self.patch_sizes))  # JSON gives a list
         if min(self.steps, self.crop, self.batch) < 1:
             raise ValueError("A phase needs at least one step, one pixel of crop and one crop a step.")
+        if self.micro_batch < 1 or self.batch % self.micro_batch:
+            raise ValueError(f"micro_batch must divide the batch of {self.batch}, not be {self.micro_batch}.")
         if self.loss not in get_args(Loss):
             raise ValueError(f"loss must be one of {get_args(Loss)}, not {self.loss!r}.")
 
@@ -68,17 +75,12 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything but the pictures that decides the weights. Raises ValueError if it cannot work.
-
-    The batch of a step is cut into micro-batches, which the processes share out evenly, each accumulating gradients
-    over its own. Random numbers belong to a micro-batch, so that results do not depend on the number of processes.
-    """
+    """Everything but the pictures that decides the weights. Raises ValueError if it cannot work."""
 
     variant: str
     scale: int
     phases: tuple[Phase, ...]
     schedule: Schedule
-    micro_batch: int  # crops in one forward pass; divides the batch of each phase
     betas: tuple[float, float] = (0.9, 0.99)  # of AdamW
     weight_decay: float = 1e-4  # of AdamW; with 0 it is Adam
     clip_norm: float = 1.0  # gradients are scaled down to this norm
@@ -98,8 +100,6 @@ class Recipe:
                 raise ValueError(
                     f"Crops of {phase.crop} pixels leave no second patch of {config.minimum_size} to match."
                 )
-            if phase.batch % self.micro_batch:
-                raise ValueError(f"micro_batch must divide the batch of every phase; {phase.batch} is no multiple.")
 
     @property
     def steps(self) -> int:
@@ -183,22 +183,23 @@ def cpu_recipe(variant: str, scale: int) -> Recipe:
     its area. The variant's own patch sizes come last, while the learning rate falls.
     """
     stages = len(variant_config(variant, scale).patch_sizes)
-    small = Phase(steps=36_000, crop=32, batch=8, patch_sizes=(12,) * stages)
-    full = Phase(steps=4_000, crop=40, batch=8)
+    small = Phase(steps=36_000, crop=32, batch=8, micro_batch=8, patch_sizes=(12,) * stages)
+    full = Phase(steps=4_000, crop=40, batch=8, micro_batch=8)
     schedule = Schedule("wsd", peak=1e-3, warmup=200, decay=8_000)
-    return Recipe(variant, scale, (small, full), schedule, micro_batch=8)
+    return Recipe(variant, scale, (small, full), schedule)
 
 
 def paper_recipe(variant: str, scale: int) -> Recipe:
     """The paper's, for GPUs and DIV2K or DF2K: Adam, 420 epochs, halved every 60, crops growing from 48 to 180.
 
-    The paper counts epochs of crops, here 1000 steps each; batches shrink so that a step keeps about as many pixels.
+    An epoch is taken as 1000 steps. Batches shrink as crops grow, down to a crop for each of eight GPUs; fewer do the
+    same in more passes.
     """
     epoch = 1_000
-    sizes = ((48, 32), (64, 16), (96, 8), (120, 8), (144, 4), (160, 4), (180, 4))
-    phases = tuple(Phase(steps=60 * epoch, crop=crop, batch=batch) for crop, batch in sizes)
+    sizes = ((48, 32), (64, 32), (96, 16), (120, 16), (144, 8), (160, 8), (180, 8))
+    phases = tuple(Phase(60 * epoch, crop, batch, micro_batch=batch // 8) for crop, batch in sizes)
     schedule = Schedule("halving", peak=1.5e-4, decay=60 * epoch)
-    return Recipe(variant, scale, phases, schedule, micro_batch=1, betas=(0.9, 0.999), weight_decay=0.0)
+    return Recipe(variant, scale, phases, schedule, betas=(0.9, 0.999), weight_decay=0.0)
 
 
 PRESETS = {"cpu": cpu_recipe, "paper": paper_recipe}

@@ -15,7 +15,7 @@ from tiny import tiny_recipe, tiny_run
 
 from hpinet.errors import Cancelled, CheckpointError, OptionError
 from hpinet.model import HPINet, variant_config
-from hpinet.training.loop import LossWatch, Options, TrainingStopped, new_model, train, warm_start
+from hpinet.training.loop import LossWatch, Options, TrainingStopped, new_model, require_even_shares, train, warm_start
 from hpinet.training.recipes import Phase
 from hpinet.training.state import Run, branch_cooldown, load_state, read_log
 
@@ -154,6 +154,11 @@ def test_a_time_budget_of_nothing_still_makes_a_step(pictures: Path, tmp_path: P
     assert load_state(tmp_path / "run") is not None
 
 
+def test_processes_must_share_evenly() -> None:
+    with pytest.raises(OptionError, match="cannot be shared by 3 processes"):
+        require_even_shares(tiny_recipe(batch=4, micro_batch=1), 3)
+
+
 def test_a_folder_keeps_its_run(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="to resume"):
         train(tmp_path / "run")
@@ -176,7 +181,7 @@ def test_not_a_number_stops_and_keeps_the_last_good_state(pictures: Path, tmp_pa
 
 
 def test_a_rising_loss_is_noticed_soon() -> None:
-    watch, phase = LossWatch(), Phase(1, 9, 1)
+    watch, phase = LossWatch(), Phase(1, 9, 1, 1)
     for step in range(200):
         watch.check(0.01 + 0.005 * math.sin(step), 1.0, step, phase, scaled=False)
         assert watch.calm
@@ -191,7 +196,7 @@ def test_a_rising_loss_is_noticed_soon() -> None:
 
 
 def test_the_watch_forgets_at_another_kind_of_loss() -> None:
-    watch, small = LossWatch(), Phase(1, 9, 1, loss="l2")
+    watch, small = LossWatch(), Phase(1, 9, 1, 1, loss="l2")
     for step in range(200):
         watch.check(0.01, 1.0, step, small, scaled=False)
     for step in range(200):

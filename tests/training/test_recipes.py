@@ -84,15 +84,16 @@ def test_the_papers_recipe() -> None:
 def test_what_cannot_work_is_refused() -> None:
     recipe = tiny_recipe()
     for message, change in {
-        "second patch": {"phases": [Phase(1, crop=8, batch=2, patch_sizes=(5, 6, 7, 8))]},
-        "each stage": {"phases": [Phase(1, crop=9, batch=2, patch_sizes=(6,))]},
-        "micro_batch": {"micro_batch": 3},
+        "second patch": {"phases": [Phase(1, 8, 2, 1, patch_sizes=(5, 6, 7, 8))]},
+        "each stage": {"phases": [Phase(1, 9, 2, 1, patch_sizes=(6,))]},
         "one phase": {"phases": []},
     }.items():
         with pytest.raises(ValueError, match=message):
             replace(recipe, **change)
+    with pytest.raises(ValueError, match="micro_batch must divide"):
+        Phase(1, 9, batch=4, micro_batch=3)
     with pytest.raises(ValueError, match="loss"):
-        Phase(1, 9, 1, loss="huber")  # pyright: ignore[reportArgumentType]
+        Phase(1, 9, 1, 1, loss="huber")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="peak"):
         Schedule("halving", math.inf)
 

@@ -19,9 +19,9 @@ def picture(seed: int, width: int, height: int) -> Image.Image:
 
 def tiny_recipe(*, steps: int = 6, batch: int = 4, micro_batch: int = 2, peak: float = 1e-3) -> Recipe:
     """Two phases, so that every run crosses from one to the next."""
-    first = Phase(steps - 2, crop=9, batch=batch, patch_sizes=(6,) * 4)
-    last = Phase(2, crop=10, batch=batch, patch_sizes=(5, 6, 7, 8))
-    return Recipe("T", 2, (first, last), Schedule("wsd", peak, warmup=2, decay=3), micro_batch)
+    first = Phase(steps - 2, 9, batch, micro_batch, patch_sizes=(6,) * 4)
+    last = Phase(2, 10, batch, micro_batch, patch_sizes=(5, 6, 7, 8))
+    return Recipe("T", 2, (first, last), Schedule("wsd", peak, warmup=2, decay=3))
 
 
 def tiny_run(pictures: Path, *, validation: bool = False, started_from: str | None = None, **recipe: float) -> Run:
