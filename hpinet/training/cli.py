@@ -91,7 +91,8 @@ def export_command(
     run: RunFolder,
     output: Annotated[Path, typer.Argument(help="Checkpoint folder to write or replace.")],
     *,
-    benchmark: Annotated[Path | None, typer.Option(help="Folder of pictures to score the weights on.")] = None,
+    benchmark: Annotated[Path | None, typer.Option(help="Folder of true pictures to score the weights on.")] = None,
+    benchmark_lr: Annotated[Path | None, typer.Option(help="Folder of the small ones, else made by bicubic.")] = None,
     licence: Annotated[str, typer.Option(help="Hub licence identifier of the weights.")] = "other",
     credits: Annotated[Path | None, typer.Option(help="Markdown file: rights to weights and pictures.")] = None,
     history: Annotated[str, typer.Option(help="A sentence about the weights that training started from.")] = "",
@@ -100,5 +101,5 @@ def export_command(
     from hpinet.training.export import export
 
     text = credits.read_text(encoding="utf-8").strip() if credits else ""
-    export(run, output, benchmark=benchmark, licence=licence, credits=text, history=history)
+    export(run, output, benchmark=benchmark, benchmark_lr=benchmark_lr, licence=licence, credits=text, history=history)
     typer.echo(f"{output} written.")

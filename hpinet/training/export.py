@@ -2,21 +2,17 @@
 
 import json
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
 from huggingface_hub import ModelCard
 
 from hpinet.errors import OptionError
-from hpinet.images import Picture, resize_bicubic
-from hpinet.metrics import psnr_y, ssim_y
+from hpinet.evaluation import Evaluation, evaluate, record
 from hpinet.model import HPINet, load_weights
-from hpinet.training.data import validation_pairs
 from hpinet.training.plots import plot
 from hpinet.training.state import Run, load_state
-from hpinet.weights import CARD, Provenance, Score, checkpoint_name, write_atomically, write_checkpoint
+from hpinet.upscaler import Upscaler
+from hpinet.weights import CARD, Provenance, checkpoint_name, write_atomically, write_checkpoint
 
 CURVE, RECIPE = "curve.png", "recipe.json"
 
@@ -27,20 +23,12 @@ enlarged with the rest. Fine detail that the small picture does not hold is made
 evidence, measurements or identities from it."""
 
 
-@dataclass(frozen=True)
-class Benchmark:
-    """Scores on a folder of pictures, beside those of bicubic enlargement."""
-
-    name: str
-    score: Score
-    bicubic: Score
-
-
 def export(
     run_folder: Path,
     output: Path,
     *,
     benchmark: Path | None = None,
+    benchmark_lr: Path | None = None,
     licence: str = "other",
     credits: str = "",
     history: str = "",
@@ -50,12 +38,13 @@ def export(
     Args:
         run_folder: A run that has been saved; one that is going on may be exported too.
         output: The folder; an earlier checkpoint in it is replaced.
-        benchmark: Folder of pictures to score the weights on, in a layout of `hpinet.training.data.find_pictures`.
+        benchmark: Folder of true pictures to score the weights on, as for `hpinet.evaluation.evaluate`.
+        benchmark_lr: Folder of the small ones, by default made from those.
         licence: A Hub licence identifier for the weights.
         credits: Markdown for the card: who holds which rights to the weights and to the training pictures.
         history: A sentence for the card about the weights that the run started from, if any.
 
-    Raises OptionError if there is no saved run, ImageError for an unreadable benchmark picture, OSError.
+    Raises OptionError if there is no saved run, what `evaluate` raises, OSError.
     """
     run, state = Run.load(run_folder), load_state(run_folder)
     if state is None:
@@ -65,7 +54,6 @@ def export(
     averaged = {name[len(prefix) :]: value for name, value in state["average"].items() if name.startswith(prefix)}
     load_weights(model, averaged)
 
-    result = measure(model.eval(), benchmark) if benchmark else None
     source = (
         f"Trained by this project for {state['step']:,} steps, {state['hours']:.1f} {state['unit']} hours. {history}"
     )
@@ -74,31 +62,17 @@ def export(
         licence=licence,
         note=credits or f"Trained on the pictures of {_listed(run)}. See there for their rights.",
     )
-    write_checkpoint(model, output, provenance, scores={result.name: result.score} if result else {})
+    write_checkpoint(model, output, provenance)
     plot([run_folder], output / CURVE)
     write_atomically(output / RECIPE, (json.dumps(run.recipe.to_dict(), indent=2) + "\n").encode())
+    table = ""
+    if benchmark:
+        evaluation = evaluate(Upscaler.load(output), benchmark, lr=benchmark_lr)
+        record(evaluation, output)
+        table = _table(evaluation)
     card = ModelCard((output / CARD).read_text(encoding="utf-8"))
-    card.text = f"{card.text.rstrip()}\n{_sections(run, state['step'], result)}"
+    card.text = f"{card.text.rstrip()}\n{table}{_sections(run, state['step'])}"
     write_atomically(output / CARD, str(card).encode())
-
-
-@torch.no_grad()
-def measure(model: HPINet, folder: Path) -> Benchmark:
-    """Mean PSNR-Y and SSIM-Y of a model and of bicubic enlargement over the pictures of a folder."""
-    scale = model.config.scale
-    rows = []
-    for _, hr, lr in validation_pairs(folder, scale=scale):
-        restored = model(torch.tensor(lr).permute(2, 0, 1)[None].float() / 255)[0]
-        pixels = restored.clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-        bicubic = resize_bicubic(Picture(lr), hr.shape[1], hr.shape[0]).colour
-        rows.append([metric(each, hr, scale=scale) for each in (pixels, bicubic) for metric in (psnr_y, ssim_y)])
-    psnr, ssim, bicubic_psnr, bicubic_ssim = (float(mean) for mean in np.mean(rows, axis=0))
-    name = folder.name.capitalize() if folder.name.islower() else folder.name
-    return Benchmark(
-        name,
-        Score(round(psnr, 3), round(ssim, 4)),
-        Score(round(bicubic_psnr, 3), round(bicubic_ssim, 4)),
-    )
 
 
 def training_command(run: Run) -> str:
@@ -115,20 +89,20 @@ def training_command(run: Run) -> str:
     return shlex.join(words)
 
 
-def _sections(run: Run, step: int, result: Benchmark | None) -> str:
+def _table(evaluation: Evaluation) -> str:
+    mean = evaluation.mean
+    return f"""
+| {evaluation.benchmark} | PSNR-Y (dB) | SSIM-Y |
+|---|---|---|
+| bicubic | {mean.bicubic_psnr_y:.2f} | {mean.bicubic_ssim_y:.4f} |
+| these weights | {mean.psnr_y:.2f} | {mean.ssim_y:.4f} |
+"""
+
+
+def _sections(run: Run, step: int) -> str:
     recipe = run.recipe
     done = "to the end of its recipe" if step == recipe.steps else f"of {recipe.steps:,}, not the end of its recipe"
-    table = (
-        f"""
-| {result.name} | PSNR-Y (dB) | SSIM-Y |
-|---|---|---|
-| bicubic | {result.bicubic.psnr_y:.2f} | {result.bicubic.ssim_y:.4f} |
-| these weights | {result.score.psnr_y:.2f} | {result.score.ssim_y:.4f} |
-"""
-        if result
-        else ""
-    )
-    return f"""{table}
+    return f"""
 ## Training
 
 ```sh

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,21 @@ from typer.testing import CliRunner
 
 from hpinet.checkpoints import load
 from hpinet.errors import OptionError
+from hpinet.settings import settings
 from hpinet.training.cli import train_app
 from hpinet.training.export import export
 from hpinet.training.loop import Options, train
 from hpinet.training.recipes import Recipe
 from hpinet.training.state import load_state, read_log, rewind_log
+
+
+@pytest.fixture(autouse=True)
+def _torch_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The engine that is ready at once; any gives the same scores."""
+    monkeypatch.setenv("HPINET_ENGINE", "torch")
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
 
 
 @pytest.fixture
