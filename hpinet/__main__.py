@@ -1,0 +1,5 @@
+"""`python -m hpinet`."""
+
+from hpinet.cli import main
+
+main()

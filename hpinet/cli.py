@@ -1,0 +1,416 @@
+"""The command line: `python -m hpinet …` and `hpinet …`.
+
+Results go to standard output, progress bars and complaints to standard error. What a user gets wrong is one line there
+and exit code 2; Ctrl+C is exit code 130. Heavy imports are inside the commands, so that ``--help`` is quick.
+"""
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.exceptions import TyperException
+
+from hpinet import __version__
+from hpinet.errors import HPINetError, OptionError
+from hpinet.progress import Progress
+from hpinet.training.cli import train_app
+
+if TYPE_CHECKING:
+    from hpinet.batch import Failure, Job, Skipped
+    from hpinet.checkpoints import CheckpointInfo
+    from hpinet.evaluation import Evaluation
+    from hpinet.upscaler import Upscaler
+
+FAILED = 2  # exit code where something asked for could not be done
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(train_app, name="train")  # commands of other parts of the package are mounted here
+
+
+class EngineName(str, Enum):
+    """Choices of --engine."""
+
+    auto = "auto"
+    torch = "torch"
+    openvino = "openvino"
+
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option(help="T, S, M or L, a name such as hpinet-t-x4, or a Hub repository owner/name@revision. Default: T."),
+]
+WeightsOption = Annotated[
+    Path | None, typer.Option(help="Checkpoint folder, .safetensors or published .pth file to use instead.")
+]
+EngineOption = Annotated[EngineName | None, typer.Option(help="What runs the network. Default: HPINET_ENGINE or auto.")]
+DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N. Default: HPINET_DEVICE or auto.")]
+EnsembleOption = Annotated[
+    bool, typer.Option("--self-ensemble", help="Average over 8 flips and turns: slightly better, 8 times the work.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+Bars = Callable[[str], Progress]
+Loader = Callable[[str | Path, int | None], "Upscaler"]
+
+
+def main() -> None:
+    """Runs the command line of this process."""
+    try:
+        code = app(prog_name="hpinet", standalone_mode=False)
+    except TyperException as error:  # a wrong option or argument; an empty message after help was asked for
+        code = FAILED
+        if message := error.format_message():
+            _complain(message)
+    except HPINetError as error:
+        code = FAILED
+        _complain(str(error))
+    sys.exit(code)
+
+
+@app.callback(invoke_without_command=True)
+def about(*, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """HPINet makes small pictures large."""
+    if version:
+        typer.echo(f"hpinet {__version__}")
+
+
+# ------------------------------------------------------------------------------------------------------- upscale
+
+
+@app.command()
+def upscale(
+    inputs: Annotated[list[str], typer.Argument(help="Pictures, folders with all that is in them, or patterns.")],
+    *,
+    scale: Annotated[int | None, typer.Option(help="How many times larger. Default: 4, or what --weights do.")] = None,
+    model: ModelOption = None,
+    weights: WeightsOption = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File or folder. Default: beside each picture.")
+    ] = None,
+    format: Annotated[str | None, typer.Option(help="png, jpeg, webp or tiff. Default: that of --output, png.")] = None,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of jpeg and webp.")] = 90,
+    engine: EngineOption = None,
+    device: DeviceOption = None,
+    self_ensemble: EnsembleOption = False,
+) -> None:
+    """Enlarge pictures; weights that are not on this machine are fetched.
+
+    Results lie beside the pictures as NAME_x4_hpinet-t.png. In an output folder they keep names and subfolders.
+
+    A picture that fails does not stop the others, but makes the exit code 2.
+    """
+    from hpinet.batch import assign, gather, is_file_name
+    from hpinet.images import format_of
+
+    into_file = output is not None and is_file_name(output)
+    format = format_of(format or (output if output and into_file else "png"))
+    found, skipped, failures = gather(inputs, output=None if into_file else output)
+    if into_file and len(found) > 1:
+        raise OptionError(f"{output} is one file, and there are {len(found)} pictures: name a folder.")
+    done = 0
+    if found:
+        with _bars() as bar:
+            load = _loader(engine, device, self_ensemble=self_ensemble, progress=bar("fetching weights"))
+            scale, upscalers = _upscalers(_source(model, weights), scale, load)
+            variant = next(iter(upscalers.values())).info.variant.lower()
+            jobs, refused = assign(found, output=output, label=f"x{scale}_hpinet-{variant}", format=format)
+            failures += refused
+            for job in _counted(jobs, bar("pictures")):
+                failure = _enlarge(job, scale, upscalers, format=format, quality=quality, progress=bar(job.source.name))
+                failures += [failure] if failure else []
+                done += failure is None
+    _summarise(done, skipped, failures)
+
+
+def _source(model: str | None, weights: Path | None) -> str | Path:
+    """What --model and --weights mean together. Raises OptionError where they contradict each other."""
+    from hpinet.checkpoints import find
+
+    if weights is None:
+        return model or "T"
+    info = find(weights)
+    if model and model.lower() not in (info.variant.lower(), info.name):
+        raise OptionError(f"{weights} holds weights of {info.name}, not of {model}.")
+    return weights
+
+
+def _loader(engine: EngineName | None, device: str | None, *, self_ensemble: bool, progress: Progress) -> Loader:
+    """Loads a model at a scale in the engine that the options ask for, fetching what is missing."""
+    from hpinet.upscaler import Upscaler
+
+    def load(source: str | Path, scale: int | None) -> Upscaler:
+        return Upscaler.load(
+            source,
+            scale=scale,
+            engine=engine.value if engine else None,
+            device=device,
+            self_ensemble=self_ensemble,
+            fetch=True,
+            progress=progress,
+        )
+
+    return load
+
+
+def _upscalers(source: str | Path, scale: int | None, load: Loader) -> tuple[int, dict[int, "Upscaler"]]:
+    """The scale to enlarge by, and an upscaler for each native scale that this takes."""
+    from hpinet.checkpoints import DEFAULT_SCALE, catalogue
+    from hpinet.plan import Request, make_plan
+
+    natives = {info.scale for info in catalogue() if info.variant == str(source).upper()}
+    if not natives:  # not a variant, but one checkpoint
+        only = load(source, None)
+        return scale or only.scale, {only.scale: only}
+    scale = scale or DEFAULT_SCALE
+    plan = make_plan((1, 1), Request(scale=scale), natives=natives)
+    return scale, {native: load(source, native) for native in plan.passes}
+
+
+def _enlarge(
+    job: "Job", scale: int, upscalers: Mapping[int, "Upscaler"], *, format: str, quality: int, progress: Progress
+) -> "Failure | None":
+    """One picture from file to file; what went wrong, if anything did."""
+    from hpinet.batch import Failure
+    from hpinet.images import open_picture, save_picture
+    from hpinet.plan import Request, make_plan, run_plan
+
+    began = time.perf_counter()
+    try:
+        picture = open_picture(job.source)
+        plan = make_plan((picture.width, picture.height), Request(scale=scale), natives=upscalers)
+        result = run_plan(picture, plan, upscalers.__getitem__, progress=progress)
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        save_picture(result, job.target, format=format, quality=quality)
+    except (HPINetError, OSError, MemoryError) as error:
+        return Failure(str(job.source), str(error) or type(error).__name__)
+    finally:
+        progress(1, 1)
+    typer.echo(f"{job.target}  {result.width}×{result.height}, {time.perf_counter() - began:.1f} s")
+    return None
+
+
+def _summarise(done: int, skipped: Sequence["Skipped"], failures: Sequence["Failure"]) -> None:
+    """The last lines on standard error, and the exit code."""
+    for failure in failures:
+        _complain(f"{failure.path}: {failure.reason}")
+    parts = [f"{done} enlarged", f"{len(failures)} failed" if failures else ""]
+    for reason, count in Counter(each.reason for each in skipped).items():
+        example = next(each.path.name for each in skipped if each.reason == reason)
+        parts.append(f"{count} skipped ({reason}: {example}{', …' if count > 1 else ''})")
+    typer.echo(", ".join(part for part in parts if part) + ".", err=True)
+    if failures:
+        raise typer.Exit(FAILED)
+
+
+# ------------------------------------------------------------------------------------------------------- weights
+
+
+@app.command()
+def models(*, as_json: JsonOption = False) -> None:
+    """List the models there are, where they come from, and how good they are."""
+    from hpinet.checkpoints import catalogue
+
+    known = catalogue()
+    if as_json:
+        _print_json([_info_to_dict(info) for info in known])
+        return
+    rows = [
+        (
+            info.name,
+            info.origin,
+            f"{info.parameters:,}",
+            "" if info.psnr_set5 is None else f"{info.psnr_set5:.2f}",
+            "" if info.size is None else f"{info.size / 1e6:.1f}",
+            str(info.path or f"hpinet fetch {info.variant} --scale {info.scale}"),
+        )
+        for info in known
+    ]
+    _print_table(("model", "origin", "parameters", "Set5 dB", "MB", "where"), rows)
+
+
+@app.command()
+def fetch(
+    source: Annotated[
+        str | None, typer.Argument(help="S, M or L, a name such as hpinet-m-x4, or a Hub repository owner/name@commit.")
+    ] = None,
+    *,
+    scale: Annotated[int | None, typer.Option(help="2, 3 or 4. Default: 4.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that the authors publish.")] = False,
+) -> None:
+    """Fetch weights of the authors or from the Hub, verified and ready for use offline."""
+    from hpinet import checkpoints
+
+    if everything == (source is not None):
+        raise OptionError("Name a model to fetch, or give --all.")
+    wanted = list(checkpoints.PUBLISHED) if everything else [(source or "", scale)]
+    failed = False
+    with _bars() as bar:
+        for variant, its_scale in wanted:
+            try:
+                info = checkpoints.fetch(variant, its_scale, progress=bar(variant))
+            except checkpoints.CheckpointError as error:
+                failed = True
+                _complain(str(error))
+            else:
+                typer.echo(f"{info.name}  {info.path}")
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="Published .pth or lone .safetensors file.")],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint folder to make.")],
+) -> None:
+    """Turn a weights file into a checkpoint folder: config.json, model.safetensors and a card."""
+    from hpinet import checkpoints
+
+    info = checkpoints.convert(source, output)
+    typer.echo(f"{info.name}  {info.path}")
+    typer.echo(f"SHA-256 of {source.name}: {checkpoints.file_sha256(source)}")
+    typer.echo(f"SHA-256 of the converted weights: {info.sha256}")
+
+
+# ---------------------------------------------------------------------------------------------------- evaluation
+
+
+@app.command()
+def evaluate(
+    hr_dir: Annotated[Path, typer.Argument(help="Folder of the true pictures.")],
+    *,
+    lr: Annotated[
+        Path | None, typer.Option(help="Folder of the small ones, NAMEx4.* or NAME.*. Default: made by bicubic.")
+    ] = None,
+    scale: Annotated[int | None, typer.Option(help="2, 3 or 4. Default: 4, or what --weights do.")] = None,
+    model: ModelOption = None,
+    weights: WeightsOption = None,
+    engine: EngineOption = None,
+    device: DeviceOption = None,
+    self_ensemble: EnsembleOption = False,
+    record: Annotated[bool, typer.Option("--record", help="Write the means into the card of the checkpoint.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure PSNR and SSIM of the luminance on a benchmark, beside bicubic's."""
+    from hpinet import evaluation
+
+    with _bars() as bar:
+        load = _loader(engine, device, self_ensemble=self_ensemble, progress=bar("fetching weights"))
+        upscaler = load(_source(model, weights), scale)
+        result = evaluation.evaluate(upscaler, hr_dir, lr=lr, progress=bar(upscaler.info.name))
+    if record:
+        assert upscaler.info.path is not None
+        evaluation.record(result, upscaler.info.path)
+    if as_json:
+        _print_json(result.to_dict())
+    else:
+        _print_evaluation(result)
+
+
+def _print_evaluation(result: "Evaluation") -> None:
+    rows = [(image.name, image) for image in result.images] + [("mean", result.mean)]
+    _print_table(
+        (f"{result.benchmark} ×{result.scale}", "bicubic dB", "SSIM", f"{result.model} dB", "SSIM"),
+        [
+            (
+                name,
+                f"{scores.bicubic_psnr_y:.2f}",
+                f"{scores.bicubic_ssim_y:.4f}",
+                f"{scores.psnr_y:.2f}",
+                f"{scores.ssim_y:.4f}",
+            )
+            for name, scores in rows
+        ],
+    )
+
+
+# -------------------------------------------------------------------------------------------------------- output
+
+
+def _complain(message: str) -> None:
+    typer.echo(f"Error: {message}", err=True)
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _info_to_dict(info: "CheckpointInfo") -> dict[str, Any]:
+    path = None if info.path is None else str(info.path)
+    return {"name": info.name, **asdict(info), "path": path, "installed": info.installed}
+
+
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as they need to be, numbers to the right; the same on a terminal and in a pipe."""
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    for row in (header, *rows):
+        cells = [
+            cell.rjust(width) if _is_number(rows[0][column]) else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        typer.echo("  ".join(cells).rstrip())
+
+
+def _is_number(cell: str) -> bool:
+    return cell.replace(",", "").replace(".", "").isdecimal()
+
+
+def _counted(jobs: Sequence["Job"], progress: Progress) -> Iterator["Job"]:
+    """The jobs one by one, with progress over all of them where there are several."""
+    for number, job in enumerate(jobs):
+        if len(jobs) > 1:
+            progress(number, len(jobs))
+        yield job
+    progress(len(jobs), len(jobs))
+
+
+@contextmanager
+def _bars() -> Iterator[Bars]:
+    """Progress bars on standard error, where that is a terminal.
+
+    Gives a function that makes a callback of a title. Its bar shows from the first call until all is done.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _title: _no_progress
+        return
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
+
+    # Standard output may be a pipe: only where both are the same terminal is it to be kept clear of the bars.
+    together = sys.stdout.isatty()
+    with RichProgress(console=Console(stderr=True), transient=True, redirect_stdout=together) as display:
+
+        def bar(title: str) -> Progress:
+            task = None
+
+            def show(done: int, total: int) -> None:
+                nonlocal task
+                if done >= total:
+                    if task is not None:
+                        display.remove_task(task)
+                        task = None
+                elif task is None:
+                    task = display.add_task(title, completed=done, total=total)
+                else:
+                    display.update(task, completed=done, total=total)
+
+            return show
+
+        yield bar
+
+
+def _no_progress(done: int, total: int) -> None:
+    pass

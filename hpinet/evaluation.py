@@ -1,0 +1,225 @@
+"""Scores on benchmark sets, by the protocol of the literature: how close to the truth, compared with bicubic.
+
+The truth is a folder of high-resolution (HR) pictures. What the network is given comes from a folder of low-resolution
+(LR) pictures or is made by antialiased bicubic shrinking. Metrics are those of `hpinet.metrics`, on 8-bit RGB; alpha is
+left out.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpinet.batch import find_pictures
+from hpinet.checkpoints import catalogue
+from hpinet.errors import ImageError, OptionError
+from hpinet.images import Picture, open_picture, resize_bicubic
+from hpinet.metrics import SSIM_WINDOW, psnr_y, ssim_y
+from hpinet.progress import Progress, ignore
+from hpinet.upscaler import Upscaler
+from hpinet.weights import Score, record_score, write_atomically
+
+
+@dataclass(frozen=True)
+class Scores:
+    """PSNR-Y in dB and SSIM-Y of an upscaler, and of bicubic enlargement of the same LR picture."""
+
+    psnr_y: float
+    ssim_y: float
+    bicubic_psnr_y: float
+    bicubic_ssim_y: float
+
+
+@dataclass(frozen=True)
+class ImageScores(Scores):
+    """The scores of one picture."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` measured."""
+
+    benchmark: str  # name of the set
+    model: str  # such as "hpinet-t-x4"
+    scale: int
+    engine: str
+    device: str
+    images: tuple[ImageScores, ...]  # by name
+
+    @property
+    def mean(self) -> Scores:
+        """Mean of each score over the pictures."""
+        rows = [[getattr(image, field.name) for field in fields(Scores)] for image in self.images]
+        return Scores(*(float(mean) for mean in np.mean(rows, axis=0)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: ``mean``, ``images`` with their ``name``, and what was measured. An infinite PSNR becomes None."""
+        images = [{"name": image.name, **asdict(image)} for image in self.images]
+        return _finite({"mean": asdict(self.mean), **asdict(self), "images": images})
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture to restore and the truth."""
+
+    name: str
+    hr: Path
+    lr: Path | None  # None: to be made from ``hr``
+
+
+def evaluate(upscaler: Upscaler, hr: Path, *, lr: Path | None = None, progress: Progress = ignore) -> Evaluation:
+    """Restores every picture of a benchmark and scores the results.
+
+    Args:
+        upscaler: Its scale is the one measured.
+        hr: Folder of the true pictures. The set takes its name, or that of the folder above where it is called HR.
+        lr: Folder of the small ones, named like the true ones or with "x" and the scale after the name ("birdx4.png");
+            by default they are made by antialiased bicubic.
+        progress: Called with thousandths of a picture.
+
+    Raises:
+        OptionError: a folder has no pictures, or lacks one that the other has.
+        ImageError: a picture cannot be read, is too small to be scored, or does not have the size its truth asks for.
+    """
+    pairs = find_pairs(hr, lr, scale=upscaler.scale)
+    images = [_score(upscaler, pair, partial(_nth, progress, number, len(pairs))) for number, pair in enumerate(pairs)]
+    return Evaluation(
+        benchmark=benchmark_name(hr),
+        model=upscaler.info.name,
+        scale=upscaler.scale,
+        engine=upscaler.engine.name,
+        device=upscaler.engine.device,
+        images=tuple(images),
+    )
+
+
+def find_pairs(hr: Path, lr: Path | None, *, scale: int) -> list[Pair]:
+    """The pictures of a benchmark by name. Raises OptionError if there are none or an LR picture is missing."""
+    truths = find_pictures(hr)
+    if lr is None:
+        return [Pair(truth.stem, truth, None) for truth in truths]
+    small = {path.stem: path for path in find_pictures(lr)}
+    pairs = []
+    for truth in truths:
+        names = f"{truth.stem}x{scale}", truth.stem
+        match = next((small[name] for name in names if name in small), None)
+        if match is None:
+            raise OptionError(f"{lr} has no picture {' or '.join(names)}, the small one of {truth.name}.")
+        pairs.append(Pair(truth.stem, truth, match))
+    return pairs
+
+
+def benchmark_name(hr: Path) -> str:
+    """What a folder of true pictures is called: "Set5" for set5/ as well as for Set5/HR/."""
+    folder = hr.resolve()
+    name = folder.parent.name if folder.name.lower() == "hr" else folder.name
+    return name.capitalize() if name.islower() else name
+
+
+def record(evaluation: Evaluation, checkpoint: Path) -> None:
+    """Writes the mean scores into the card of a checkpoint folder. Raises CheckpointError if it has none."""
+    mean = evaluation.mean
+    record_score(checkpoint, evaluation.benchmark, Score(round(mean.psnr_y, 3), round(mean.ssim_y, 4)))
+
+
+def evaluate_bundled(hr: Path, *, lr: str | None = None, progress: Progress = ignore) -> list[Evaluation]:
+    """Evaluates every checkpoint that is bundled with the package, and records the scores in its card.
+
+    Args:
+        hr: As for `evaluate`.
+        lr: As for `evaluate`, with ``{scale}`` for the scale: "Set5/LR_bicubic/X{scale}".
+        progress: Called with thousandths of a checkpoint.
+    """
+    bundled = [info.path for info in catalogue() if info.origin == "bundled" and info.path]
+    evaluations = []
+    for number, path in enumerate(bundled):
+        upscaler = Upscaler.load(path)
+        small = Path(lr.format(scale=upscaler.scale)) if lr else None
+        evaluation = evaluate(upscaler, hr, lr=small, progress=partial(_nth, progress, number, len(bundled)))
+        record(evaluation, path)
+        evaluations.append(evaluation)
+    return evaluations
+
+
+def score_table(evaluations: Sequence[Evaluation]) -> str:
+    """The mean scores as a Markdown table, beside bicubic's."""
+    lines = [
+        "| benchmark | scale | model | PSNR-Y (dB) | SSIM-Y | bicubic |",
+        "|---|---|---|---:|---:|---:|",
+    ]
+    for each in evaluations:
+        mean = each.mean
+        lines.append(
+            f"| {each.benchmark} | ×{each.scale} | {each.model} | {mean.psnr_y:.2f} | {mean.ssim_y:.4f} "
+            f"| {mean.bicubic_psnr_y:.2f} / {mean.bicubic_ssim_y:.4f} |"
+        )
+    return "\n".join(lines)
+
+
+def write_score_table(document: Path, evaluations: Sequence[Evaluation]) -> None:
+    """Puts the table where a Markdown document says ``<!-- scores -->`` … ``<!-- end of scores -->``.
+
+    Raises OptionError if it says so nowhere.
+    """
+    text = document.read_text(encoding="utf-8")
+    before, opening, rest = text.partition(TABLE_BEGINS)
+    _, closing, after = rest.partition(TABLE_ENDS)
+    if not closing:
+        raise OptionError(f"{document} has no place for scores: write {TABLE_BEGINS} and {TABLE_ENDS} there.")
+    table = f"{before}{opening}\n{score_table(evaluations)}\n{closing}{after}"
+    write_atomically(document, table.encode())
+
+
+TABLE_BEGINS, TABLE_ENDS = "<!-- scores -->", "<!-- end of scores -->"
+
+
+def _score(upscaler: Upscaler, pair: Pair, progress: Progress) -> ImageScores:
+    scale = upscaler.scale
+    truth = _rgb(open_picture(pair.hr))
+    height, width = (side - side % scale for side in truth.shape[:2])
+    if min(height, width) < SSIM_WINDOW + 2 * scale:
+        raise ImageError(f"{pair.hr} is too small to be scored at ×{scale}.")
+    truth = truth[:height, :width]
+    if pair.lr is None:
+        small = resize_bicubic(Picture(truth), width // scale, height // scale)
+    else:
+        small = Picture(_rgb(open_picture(pair.lr)))
+    if (scale * small.height, scale * small.width) != (height, width):
+        raise ImageError(
+            f"{pair.lr} has {small.width}×{small.height} pixels; ×{scale} of {pair.hr.name} has "
+            f"{width // scale}×{height // scale}."
+        )
+    restored = upscaler(small, progress=progress).colour
+    bicubic = resize_bicubic(small, width, height).colour
+    return ImageScores(
+        name=pair.name,
+        psnr_y=psnr_y(restored, truth, scale=scale),
+        ssim_y=ssim_y(restored, truth, scale=scale),
+        bicubic_psnr_y=psnr_y(bicubic, truth, scale=scale),
+        bicubic_ssim_y=ssim_y(bicubic, truth, scale=scale),
+    )
+
+
+def _rgb(picture: Picture) -> np.ndarray:
+    """(H, W, 3) uint8: grey three times over, alpha left out."""
+    colour = picture.to_8_bit().colour
+    return np.ascontiguousarray(np.broadcast_to(colour, (*colour.shape[:2], 3)))
+
+
+def _nth(progress: Progress, number: int, count: int, done: int, total: int) -> None:
+    """Progress of the piece of work ``number`` of ``count`` like ones, as progress of all."""
+    progress(1000 * number + 1000 * done // max(1, total), 1000 * count)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and math.isinf(value) else value
