@@ -165,6 +165,9 @@ def open_store(folders: Sequence[Path], *, scale: int, cache: Path, progress: Pr
         try:
             _build_store(pictures, scale, building, progress)
             building.rename(target)  # all or nothing
+        except OSError:
+            if not target.is_dir():  # otherwise another process was quicker with the same
+                raise
         finally:
             shutil.rmtree(building, ignore_errors=True)
     return PictureStore(target)

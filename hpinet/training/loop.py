@@ -20,6 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate.tracking import get_available_trackers
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -98,12 +99,7 @@ class Trainer:
     def __init__(self, folder: Path, run: Run, options: Options) -> None:
         torch.set_flush_denormal(True)  # vanishing moments of the optimiser would slow a CPU down
         self.folder, self.options, self.recipe = folder, options, run.recipe
-        self.accelerator = Accelerator(
-            mixed_precision=options.mixed_precision,
-            log_with=options.tracker,
-            project_dir=folder,
-            kwargs_handlers=[InitProcessGroupKwargs(timeout=PAUSE)],
-        )
+        self.accelerator = _accelerator(folder, options)
         self.processes = self.accelerator.num_processes
         self.clock = time.process_time if self.accelerator.device.type == "cpu" else time.monotonic
         require_even_shares(self.recipe, self.processes)
@@ -266,7 +262,7 @@ class Trainer:
     def _open_store(self, run: Run) -> PictureStore:
         cache = self.options.cache or self.folder.parent / "cache"
         folders = [Path(folder) for folder in run.data]
-        with self.accelerator.main_process_first():
+        with self.accelerator.local_main_process_first():
             return open_store(folders, scale=run.recipe.scale, cache=cache)
 
     def _any(self, flag: bool) -> bool:
@@ -277,6 +273,23 @@ class Trainer:
         reduced = self.accelerator.reduce(value, how)
         assert isinstance(reduced, Tensor)  # a tensor gives a tensor, which the annotation leaves open
         return reduced.item()
+
+
+def _accelerator(folder: Path, options: Options) -> Accelerator:
+    """Accelerate's view of this process, of the others and of the device."""
+    trackers = [tracker.value for tracker in get_available_trackers()]
+    if options.tracker not in (None, *trackers):
+        installed = ", ".join(trackers) or "none"
+        raise OptionError(f"The tracker {options.tracker!r} is unknown or not installed; there is: {installed}.")
+    try:
+        return Accelerator(
+            mixed_precision=options.mixed_precision,
+            log_with=options.tracker,
+            project_dir=folder,
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=PAUSE)],
+        )
+    except ValueError as error:  # such as fp16 without a GPU
+        raise OptionError(f"Accelerate refuses this: {error}") from error
 
 
 @dataclass(frozen=True)

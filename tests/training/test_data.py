@@ -1,3 +1,4 @@
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -87,6 +88,18 @@ def test_the_store_holds_the_pictures_and_is_built_once(pictures: Path, tmp_path
             np.testing.assert_array_equal(ours, truth)
     save(pictures / "another.png", 5, 30, 30)
     assert len(open_store([pictures], scale=3, cache=tmp_path / "cache")) == 4
+
+
+def test_two_may_build_a_store_at_once(pictures: Path, tmp_path: Path) -> None:
+    def meanwhile(done: int, total: int) -> None:
+        if done == total:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(os, "getpid", lambda: 0)
+                open_store([pictures], scale=2, cache=tmp_path / "cache")
+
+    store = open_store([pictures], scale=2, cache=tmp_path / "cache", progress=meanwhile)
+    assert len(store) == 3
+    assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
 def test_crops_are_aligned_and_the_same_every_time(pictures: Path, tmp_path: Path) -> None:

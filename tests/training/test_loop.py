@@ -244,3 +244,16 @@ def test_mixed_precision_trains(pictures: Path, tmp_path: Path) -> None:
     full, mixed = ([entry["loss"] for entry in read_log(tmp_path / name)] for name in ("full", "mixed"))
     assert mixed == pytest.approx(full, rel=0.05)
     assert mixed != full
+
+
+def test_what_accelerate_cannot_do_is_said(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="'nowhere' is unknown"):
+        train(tmp_path / "run", tiny_run(pictures), options=Options(tracker="nowhere"))
+    with pytest.raises(OptionError, match="Accelerate refuses"):
+        train(tmp_path / "run", tiny_run(pictures), options=Options(mixed_precision="int3"))
+
+
+def test_curves_reach_a_tracker(pictures: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="needs TensorBoard, which is optional")
+    train(tmp_path / "run", tiny_run(pictures), options=replace(OFTEN, time_budget=0, tracker="tensorboard"))
+    assert list((tmp_path / "run").rglob("events.out.tfevents*"))
