@@ -17,8 +17,8 @@ from hpinet.progress import Progress, ignore
 REGION = 64
 """Side of the part of the picture whose pixels are attributed, by default."""
 
-MATCHED_REGION = 256
-"""Side of the part within which patches are matched: it needs no gradients, so it may be larger."""
+SURROUNDINGS = 256
+"""Side of the part within which patches are matched: that needs no gradients, so it may be larger."""
 
 FAINT = 1e-3
 """Pixels below this share of the strongest one are not counted as taking part, nor shown."""
@@ -28,25 +28,35 @@ FAINT = 1e-3
 class Explanation:
     """What a network looked at for one spot. Coordinates are pixels of the picture unless said otherwise."""
 
-    pixels: np.ndarray  # (H, W, 3) uint8, the whole picture
     x: int  # the spot
     y: int
     scale: int
     region: Box  # what was attributed: the network was shown nothing else for that
     attribution: Attribution  # of the region; its window counts pixels of the region's output
-    matched_region: Box  # what was matched, and enlarged
-    stages: list[StageMatches]  # coordinates count from the matched region's corner; empty for other networks
-    result: np.ndarray  # (s*h, s*w, 3) uint8: the matched region enlarged
+    surroundings: Box  # what was matched and enlarged: the region and more
+    pixels: np.ndarray  # (h, w, 3) uint8, those of the surroundings
+    result: np.ndarray  # (s*h, s*w, 3) uint8: the surroundings enlarged
+    stages: list[StageMatches]  # coordinates count from the surroundings' corner; empty for other networks
 
     @cached_property
     def chain(self) -> list[Match]:
         """What the spot's patch chose at each stage, first stage first."""
-        left, top, _, _ = self.matched_region
+        left, top, _, _ = self.surroundings
         matches = [stage.at(self.x - left, self.y - top) for stage in self.stages]
         return [
             match._replace(box=_moved(match.box, left, top), reference=_moved(match.reference, left, top))
             for match in matches
         ]
+
+    def cut(self, box: Box) -> np.ndarray:
+        """(h, w, 3) uint8: the pixels of a box in the surroundings.
+
+        Boxes reach beyond pictures smaller than a patch: their last row and column go on there.
+        """
+        left, top, right, bottom = _moved(box, -self.surroundings[0], -self.surroundings[1])
+        rows = np.arange(top, bottom).clip(max=self.pixels.shape[0] - 1)
+        columns = np.arange(left, right).clip(max=self.pixels.shape[1] - 1)
+        return self.pixels[rows[:, None], columns]
 
     @property
     def window(self) -> tuple[float, float, float, float]:
@@ -97,8 +107,8 @@ def explain(
     height, width = pixels.shape[:2]
     if not (0 <= x < width and 0 <= y < height):
         raise OptionError(f"The spot ({x}, {y}) lies outside the picture of {width}×{height} pixels.")
-    matched = square_around(x, y, MATCHED_REGION, width, height)
-    picture = to_tensor(pixels, matched, like=model)
+    around = square_around(x, y, max(region, SURROUNDINGS), width, height)
+    picture = to_tensor(pixels, around, like=model)
     if isinstance(model, HPINet):
         stages, output = matched_patches(model, picture)
     else:
@@ -118,7 +128,9 @@ def explain(
     if not attribution.strength.any():
         raise OptionError("There is no detail at this spot, so nothing to explain: choose another one.")
     result = (output[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-    return Explanation(pixels, x, y, scale, seen, attribution, matched, stages, result)
+    left, top, right, bottom = around
+    own = pixels[top:bottom, left:right].copy()  # the rest of a large picture is let go
+    return Explanation(x, y, scale, seen, attribution, around, own, result, stages)
 
 
 def in_words(explanation: Explanation) -> list[str]:

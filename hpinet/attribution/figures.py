@@ -85,18 +85,25 @@ def tiling_figure(cost: TilingCost, *, title: str) -> Figure:
     return figure
 
 
+def check_formats(paths: Sequence[Path]) -> Sequence[Path]:
+    """The paths, if figures can be written to all of them. Raises OptionError otherwise."""
+    for path in paths:
+        if path.suffix.lower() not in FORMATS:
+            raise OptionError(f"A figure is written as {', '.join(FORMATS)}, not {path.suffix or path.name!r}.")
+    return paths
+
+
 def save_figure(figure: Figure, path: Path) -> None:
-    """Writes PNG, SVG or PDF, by the suffix. Raises OptionError for another one."""
-    if path.suffix.lower() not in FORMATS:
-        raise OptionError(f"A figure is written as {', '.join(FORMATS)}, not {path.suffix or path.name!r}.")
+    """Writes PNG, SVG or PDF by the suffix, the same bytes for the same figure. Raises OptionError for another one."""
+    check_formats([path])
     undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
-    with rc_context({"svg.hashsalt": "hpinet", "svg.fonttype": "none", "pdf.fonttype": 42}):
+    with rc_context({"svg.hashsalt": "hpinet", "pdf.fonttype": 42}):
         figure.savefig(path, dpi=_DOTS_PER_INCH, metadata=undated)
 
 
 def _draw_map(axes: Axes, explanation: Explanation) -> None:
     extent = _extent(explanation.region)
-    axes.imshow(_faded(_part(explanation, explanation.region)), extent=extent)
+    axes.imshow(_faded(explanation.cut(explanation.region)), extent=extent)
     axes.imshow(heat_pixels(explanation.attribution.strength), extent=extent, interpolation="nearest")
     _mark_window(axes, explanation)
     axes.set_title("Local attribution map")
@@ -108,7 +115,7 @@ def _draw_map(axes: Axes, explanation: Explanation) -> None:
 def _draw_area(axes: Axes, explanation: Explanation) -> None:
     density = contribution_area(explanation.attribution.strength)
     extent = left, right, bottom, top = _extent(explanation.region)
-    axes.imshow(_faded(_part(explanation, explanation.region)), extent=extent)
+    axes.imshow(_faded(explanation.cut(explanation.region)), extent=extent)
     axes.imshow(density, extent=extent, cmap=HEAT, alpha=0.85 * np.sqrt(density), interpolation="nearest")
     outer, inner = (level_holding(density, share) for share in (0.9, 0.5))
     if outer < inner:
@@ -120,7 +127,7 @@ def _draw_area(axes: Axes, explanation: Explanation) -> None:
 
 
 def _draw_result(axes: Axes, explanation: Explanation) -> None:
-    axes.imshow(explanation.result, extent=_extent(explanation.matched_region))
+    axes.imshow(explanation.result, extent=_extent(explanation.surroundings))
     left, top, right, bottom = explanation.window
     margin = 1.5 * (right - left)
     axes.set_xlim(left - margin, right + margin)
@@ -130,7 +137,7 @@ def _draw_result(axes: Axes, explanation: Explanation) -> None:
 
 
 def _draw_chain(axes: Axes, explanation: Explanation) -> None:
-    axes.imshow(_faded(_part(explanation, explanation.matched_region)), extent=_extent(explanation.matched_region))
+    axes.imshow(_faded(explanation.pixels), extent=_extent(explanation.surroundings))
     for match, colour in zip(explanation.chain, stage_colours(len(explanation.stages)), strict=True):
         for (left, top, right, bottom), style in ((match.box, ":"), (match.reference, "-")):
             axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, ec=colour, lw=2, ls=style))
@@ -150,7 +157,7 @@ def _draw_pairs(figure: SubFigure, explanation: Explanation) -> None:
     colours = stage_colours(len(chain))
     for axes, match, colour in zip(grid.T.flat, chain, colours, strict=False):
         for box, left in ((match.box, 0.0), (match.reference, 1.4)):
-            axes.imshow(_cut(explanation.pixels, box), extent=(left, left + 1, 1, 0))
+            axes.imshow(explanation.cut(box), extent=(left, left + 1, 1, 0))
             axes.add_patch(Rectangle((left, 0), 1, 1, fill=False, ec=colour, lw=2, ls=":" if left == 0 else "-"))
         axes.add_artist(ConnectionPatch((1.05, 0.5), (1.37, 0.5), "data", arrowstyle="-|>", color=colour, lw=1.4))
         axes.set_xlim(-0.05, 4.6 if columns == 1 else 4.4)
@@ -186,18 +193,6 @@ def _mark_window(axes: Axes, explanation: Explanation) -> None:
     axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, ec=SPOT, lw=1.8))
     axes.set_xticks([])
     axes.set_yticks([])
-
-
-def _part(explanation: Explanation, box: Box) -> np.ndarray:
-    return _cut(explanation.pixels, box)
-
-
-def _cut(pixels: np.ndarray, box: Box) -> np.ndarray:
-    """What a box holds. It reaches beyond pictures smaller than a patch: their last row and column go on there."""
-    left, top, right, bottom = box
-    rows = np.arange(top, bottom).clip(max=pixels.shape[0] - 1)
-    columns = np.arange(left, right).clip(max=pixels.shape[1] - 1)
-    return pixels[rows[:, None], columns]
 
 
 def _faded(pixels: np.ndarray) -> np.ndarray:

@@ -235,7 +235,7 @@ def contribution_area(strength: np.ndarray) -> np.ndarray:
     """(H, W) -> (H, W) float64, 1 at its peak: where contributions are dense, as the published pictures show it.
 
     It is the Gaussian kernel density estimate of the pixels weighted by their strength, with Scott's bandwidth (what
-    `scipy.stats.gaussian_kde` gives): covariance of the weighted pixels times n^(-1/3), where n = 1 / Σ weight² is their
+    `scipy.stats.gaussian_kde` gives): covariance of the weighted pixels times n^(-1/3), n = 1 / Σ weight² being their
     effective number. On a grid that is one convolution. A pixel counts as a square, not a point, so that a single one
     has a covariance too. Raises ValueError if nothing contributes.
     """
@@ -259,7 +259,7 @@ def contribution_area(strength: np.ndarray) -> np.ndarray:
 
 
 def level_holding(values: np.ndarray, share: float) -> float:
-    """The largest level such that the values at or above it make up ``share`` of their sum: a contour around the most."""
+    """The largest level such that the values at or above it make up ``share`` of their sum."""
     ordered = np.sort(values, axis=None)[::-1]
     held = np.cumsum(ordered, dtype=np.float64)
     return float(ordered[np.searchsorted(held, share * held[-1])])

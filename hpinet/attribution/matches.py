@@ -1,7 +1,7 @@
 """Global Pixel Access made visible: which reference patch each patch chose, and what happens without it.
 
-Both work through forward hooks on the modules that match (``HPINet.cross_match``), which hand over the similarities that
-the network computes anyway. While no hook is set nothing runs, and the network's own code knows nothing of this.
+Both work through forward hooks on the modules that match (``HPINet.cross_match``), which hand over the similarities
+that the network computes anyway. While no hook is set nothing runs, and the network's own code knows nothing of this.
 """
 
 import math
@@ -127,7 +127,7 @@ def without_global_access(model: HPINet) -> Iterator[None]:
 
 @contextmanager
 def _on_matching(model: HPINet, act: Callable[[int, PatchGrid, Tensor], Tensor | None]) -> Iterator[None]:
-    """Calls ``act(stage, grid, similarity (B, L, L))`` whenever a stage matches; what it returns replaces the latter."""
+    """Calls ``act(stage, grid, similarity (B, L, L))`` when a stage matches; what it returns replaces the latter."""
     owner = threading.get_ident()  # a page's other visitors may share the model
 
     def hook(stage: int) -> Callable[..., Tensor | None]:

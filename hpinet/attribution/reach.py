@@ -60,8 +60,8 @@ class TilingCost:
         """One sentence."""
         changed = np.count_nonzero(self.difference) / self.difference.size
         words = (
-            f"Cut into tiles of {self.tile} pixels with {self.overlap} pixels of context, {changed:.0%} of the result's "
-            f"pixels differ, by up to {self.difference.max()} grey levels; PSNR-Y between the two is {self.psnr_between:.2f} dB."
+            f"In tiles of {self.tile} pixels with {self.overlap} pixels of context, {changed:.0%} of the pixels of "
+            f"the result differ, by up to {self.difference.max()} grey levels: {self.psnr_between:.2f} dB of PSNR-Y."
         )
         return words if self.psnr_lost is None else f"{words} Against the truth tiling loses {self.psnr_lost:.3f} dB."
 

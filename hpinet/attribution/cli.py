@@ -1,0 +1,155 @@
+# ruff: noqa: PLC0415 (this module stays light: heavy imports are inside the commands)
+"""`python -m hpinet explain …` and its relatives, a Typer application to be merged into another."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hpinet.errors import OptionError
+from hpinet.progress import Progress, ignore
+
+attribution_app = typer.Typer()
+
+Model = Annotated[str, typer.Option(help="T, S, M or L, a name such as hpinet-t-x4, a folder, file or Hub repository.")]
+Scale = Annotated[int | None, typer.Option(help="2, 3 or 4. Default: 4, or what the weights do.")]
+Region = Annotated[int, typer.Option(min=5, help="Side of the part of the picture that is attributed, in its pixels.")]
+Steps = Annotated[int, typer.Option(min=1, help="Steps of the path integral: 50 as published; 12 for a quick look.")]
+Outputs = Annotated[list[Path] | None, typer.Option("--output", "-o", help="PNG, SVG or PDF file; may be repeated.")]
+
+
+@attribution_app.command()
+def explain(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The picture.")],
+    *,
+    at: Annotated[
+        str, typer.Option(metavar="X,Y", help="The spot, in pixels of the picture from its top left corner.")
+    ],
+    window: Annotated[int, typer.Option(min=1, help="Side of the explained square, in pixels of the result.")] = 16,
+    model: Model = "T",
+    scale: Scale = None,
+    steps: Steps = 50,
+    region: Region = 64,
+    output: Outputs = None,
+) -> None:
+    """Show what the network looked at for one spot: attribution map, matched patches, and what they mean.
+
+    The figure lies beside the picture as NAME_explained.png unless --output says otherwise.
+    """
+    from hpinet.attribution import figures
+    from hpinet.attribution.explain import explain as explain_spot
+    from hpinet.attribution.explain import in_words, rgb_pixels
+    from hpinet.attribution.lam import BlurPath
+    from hpinet.checkpoints import load
+    from hpinet.images import open_picture
+
+    outputs = figures.check_formats(output or [source.with_name(f"{source.stem}_explained.png")])
+    x, y = _spot(at)
+    with _bar(f"explaining {source.name}") as progress:
+        network, info = load(model, scale=scale, fetch=True)
+        found = explain_spot(
+            network,
+            rgb_pixels(open_picture(source)),
+            x=x,
+            y=y,
+            window=window,
+            path=BlurPath(steps=steps),
+            region=region,
+            progress=progress,
+        )
+    figure = figures.explanation_figure(found, title=f"{info.name} at ({x}, {y}) of {source.name}")
+    for path in outputs:
+        figures.save_figure(figure, path)
+    typer.echo("\n".join([*in_words(found), *map(str, outputs)]))
+
+
+@attribution_app.command()
+def explain_tiles(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The picture; larger than a tile.")],
+    *,
+    truth: Annotated[Path | None, typer.Option(help="What the result should be, to know what tiling loses.")] = None,
+    tile: Annotated[int, typer.Option(min=1, help="Side of a tile, in pixels of the picture.")] = 64,
+    overlap: Annotated[int, typer.Option(min=0, help="Context that a tile sees on each side.")] = 10,
+    model: Model = "T",
+    scale: Scale = None,
+    output: Outputs = None,
+) -> None:
+    """Show what it would cost to enlarge a picture in tiles rather than whole."""
+    from hpinet.attribution import figures
+    from hpinet.attribution.explain import rgb_pixels
+    from hpinet.attribution.reach import tiling_cost
+    from hpinet.checkpoints import load
+    from hpinet.engines import create_engine
+    from hpinet.images import open_picture
+
+    outputs = figures.check_formats(output or [source.with_name(f"{source.stem}_tiles.png")])
+    with _bar(f"enlarging {source.name}") as progress:
+        network, info = load(model, scale=scale, fetch=True)
+        cost = tiling_cost(
+            create_engine(network).upscale,
+            rgb_pixels(open_picture(source)),
+            tile=tile,
+            overlap=overlap,
+            truth=None if truth is None else rgb_pixels(open_picture(truth)),
+            progress=progress,
+        )
+    figure = figures.tiling_figure(cost, title=f"{info.name} on {source.name}")
+    for path in outputs:
+        figures.save_figure(figure, path)
+    typer.echo("\n".join([cost.in_words(), *map(str, outputs)]))
+
+
+@attribution_app.command()
+def explain_gpa(
+    sources: Annotated[list[Path], typer.Argument(metavar="IN...", help="Small pictures, and folders of them.")],
+    *,
+    model: Model = "M",
+    scale: Scale = None,
+    spots: Annotated[int, typer.Option(min=1, help="How many of each picture's most detailed spots.")] = 1,
+    steps: Steps = 12,
+    region: Region = 64,
+) -> None:
+    """Measure what Global Pixel Access is worth: the diffusion index with it and without, as a Markdown table."""
+    from hpinet.attribution.ablation import access_effects, to_markdown
+    from hpinet.attribution.explain import rgb_pixels
+    from hpinet.attribution.lam import BlurPath
+    from hpinet.checkpoints import load
+    from hpinet.images import open_picture
+
+    files = [file for source in sources for file in (sorted(source.iterdir()) if source.is_dir() else [source])]
+    with _bar("attribution maps") as progress:
+        network, info = load(model, scale=scale, fetch=True)
+        pictures = {file.stem: rgb_pixels(open_picture(file)) for file in files}
+        path = BlurPath(steps=steps)
+        effects = access_effects(network, pictures, spots=spots, path=path, region=region, progress=progress)
+    typer.echo(f"Diffusion index of {info.name}, {steps} steps, regions of {region}×{region} pixels:\n")
+    typer.echo(to_markdown(effects))
+
+
+def _spot(text: str) -> tuple[int, int]:
+    """The coordinates in ``X,Y``. Raises OptionError otherwise."""
+    across, comma, down = text.partition(",")
+    if not (comma and across.strip().isdecimal() and down.strip().isdecimal()):
+        raise OptionError(f"--at takes two whole numbers such as 57,62, not {text!r}.")
+    return int(across), int(down)
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Progress]:
+    """A progress bar on standard error, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield ignore
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Display
+
+    with Display(console=Console(stderr=True), transient=True) as display:
+        task = display.add_task(title, total=None)
+
+        def show(done: int, total: int) -> None:
+            display.update(task, completed=done, total=total)
+
+        yield show

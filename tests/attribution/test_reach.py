@@ -1,0 +1,83 @@
+"""Receptive field and the price of tiles, on an enlargement whose reach is known."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from hpinet.attribution.reach import receptive_field, tiling_cost
+from hpinet.errors import Cancelled, OptionError
+from hpinet.model import HPINet
+
+from .conftest import SCALE, Bicubic
+
+
+@pytest.fixture
+def pixels() -> np.ndarray:
+    return np.random.default_rng(4).integers(0, 256, (50, 70, 3), np.uint8)
+
+
+def enlarge(pixels: np.ndarray) -> np.ndarray:
+    """Bicubic, as an engine would."""
+    x = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
+    return Bicubic()(x)[0].clamp(0, 255).round().byte().permute(1, 2, 0).numpy()
+
+
+def test_receptive_field_of_bicubic_is_its_kernel(bicubic: Bicubic, noise: Tensor) -> None:
+    field = receptive_field(bicubic, noise, x=12, y=30)
+    rows, columns = np.nonzero(field)
+    # The pixel right of and below the middle of (12, 30): taps from one before to two after.
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (29, 32, 11, 14)
+    assert field.argmax() == 30 * 44 + 12
+
+
+def test_receptive_field_of_ours_is_the_picture(untrained: HPINet, noise: Tensor) -> None:
+    field = receptive_field(untrained, noise)
+    assert np.count_nonzero(field[:12]) > 0
+    assert np.count_nonzero(field) > 0.5 * field.size
+    assert np.unravel_index(field.argmax(), field.shape)[0] in range(16, 25)
+    with pytest.raises(OptionError, match="outside"):
+        receptive_field(untrained, noise, x=44, y=0)
+
+
+def test_tiles_with_enough_context_cost_nothing(pixels: np.ndarray) -> None:
+    cost = tiling_cost(enlarge, pixels, tile=32, overlap=3, truth=enlarge(pixels))
+    assert cost.psnr_between == math.inf
+    assert not cost.difference.any()
+    assert cost.psnr_lost is not None
+    assert math.isnan(cost.psnr_lost) or cost.psnr_lost == 0
+
+
+def test_tiles_without_context_show_at_their_seams(pixels: np.ndarray) -> None:
+    truth = enlarge(pixels)
+    truth[0, 0] ^= 1
+    cost = tiling_cost(enlarge, pixels, tile=32, overlap=0, truth=truth)
+    rows, columns = np.nonzero(cost.difference)
+    seam = 32 * SCALE
+    near = (np.abs(rows - seam + 0.5) < 2 * SCALE) | (np.abs(columns - seam + 0.5) < 2 * SCALE)
+    near |= np.abs(columns - 2 * seam + 0.5) < 2 * SCALE
+    assert len(rows) > 0
+    assert near.all()
+    assert cost.psnr_between < 60
+    assert str(cost.difference.max()) in cost.in_words()
+
+
+def test_tiles_report_progress_and_can_be_stopped(pixels: np.ndarray) -> None:
+    told: list[tuple[int, int]] = []
+    tiling_cost(enlarge, pixels, tile=32, progress=lambda *counts: told.append(counts))
+    assert told == [(n, 7) for n in range(8)]
+
+    def stop(done: int, _total: int) -> None:
+        if done == 3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        tiling_cost(enlarge, pixels, tile=32, progress=stop)
+
+
+@pytest.mark.parametrize(("tile", "overlap"), [(70, 0), (0, 0), (8, -1)])
+def test_tiles_must_make_sense(tile: int, overlap: int, pixels: np.ndarray) -> None:
+    with pytest.raises(OptionError):
+        tiling_cost(enlarge, pixels, tile=tile, overlap=overlap)
