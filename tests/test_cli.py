@@ -1,0 +1,353 @@
+"""The command line: what it prints where, what it writes, and how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from file_server import file_server, good, stalling
+from PIL import Image
+
+from hpinet import cli
+from hpinet.checkpoints import PUBLISHED, find
+from hpinet.images import open_picture
+from hpinet.model import HPINet, HPINetConfig, variant_config
+from hpinet.settings import settings
+from hpinet.upscaler import Upscaler
+from hpinet.weights import Provenance, read_scores, write_checkpoint
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty cache, authors who can be reached nowhere, one thread of the engine that has nothing to compile."""
+    monkeypatch.setenv("HPINET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HPINET_AUTHORS_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("HPINET_ENGINE", "torch")
+    monkeypatch.setenv("HPINET_THREADS", "1")
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command in this process."""
+
+    def run(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["hpinet", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        printed = capsys.readouterr()
+        assert isinstance(end.value.code, int | None)
+        return Ended(end.value.code or 0, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A small ×2 checkpoint."""
+    torch.manual_seed(0)
+    model = HPINet(HPINetConfig(2, dim=8, qk_dim=4, ffn_dim=12, patch_sizes=(5, 8)))
+    write_checkpoint(model, tmp_path / "small", Provenance(source="A test", licence="apache-2.0", note=""))
+    return tmp_path / "small"
+
+
+def picture(path: Path, height: int = 14, width: int = 17, seed: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+# ------------------------------------------------------------------------------------------------------- upscale
+
+
+def test_one_picture_beside_itself(run: Run, tmp_path: Path) -> None:
+    source = picture(tmp_path / "cat.png")
+    ended = run("upscale", source)
+    target = tmp_path / "cat_x4_hpinet-t.png"
+    assert ended.code == 0
+    assert ended.out.startswith(f"{target}  68×56, ")
+    assert ended.err == "1 enlarged.\n"
+    expected = Upscaler.load("T")(open_picture(source))
+    np.testing.assert_array_equal(open_picture(target).colour, expected.colour)
+
+
+def test_a_folder_is_mirrored_and_one_bad_file_stops_nobody(run: Run, weights: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    picture(folder / "a.png")
+    picture(folder / "sea/b.jpg")
+    (folder / "sea/broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno")
+    (folder / "notes.txt").write_text("hello")
+    ended = run("upscale", folder, "--weights", weights, "-o", tmp_path / "out", "--format", "webp", "--quality", 100)
+    assert ended.code == 2
+    assert sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file()) == [
+        tmp_path / "out/a.webp",
+        tmp_path / "out/sea/b.webp",
+    ]
+    assert Image.open(tmp_path / "out/sea/b.webp").size == (34, 28)
+    assert len(ended.out.splitlines()) == 2
+    complaint, summary = ended.err.splitlines()
+    assert complaint.startswith(f"Error: {folder / 'sea/broken.png'}: ")
+    assert summary == "2 enlarged, 1 failed, 1 skipped (not a picture: notes.txt)."
+
+
+def test_into_a_file(run: Run, weights: Path, tmp_path: Path) -> None:
+    source = picture(tmp_path / "a.png")
+    assert run("upscale", source, "--weights", weights, "--output", tmp_path / "new/large.jpg").code == 0
+    assert Image.open(tmp_path / "new/large.jpg").format == "JPEG"
+    ended = run("upscale", source, picture(tmp_path / "b.png"), "--weights", weights, "-o", tmp_path / "one.png")
+    assert (ended.code, ended.err) == (
+        2,
+        f"Error: {tmp_path / 'one.png'} is one file, and there are 2 pictures: name a folder.\n",
+    )
+
+
+def test_inputs_are_never_overwritten(run: Run, weights: Path, tmp_path: Path) -> None:
+    source = picture(tmp_path / "a.png")
+    before = source.read_bytes()
+    for output in (source, tmp_path):
+        ended = run("upscale", source, "--weights", weights, "--output", output)
+        assert ended.code == 2
+        assert "would replace" in ended.err
+        assert ended.err.endswith("0 enlarged, 1 failed.\n")
+    assert source.read_bytes() == before
+
+
+def test_a_second_run_ignores_the_results_of_the_first(run: Run, weights: Path, tmp_path: Path) -> None:
+    picture(tmp_path / "in/a.png")
+    for count in (1, 2):
+        ended = run("upscale", tmp_path / "in", "--weights", weights)
+        assert ended.code == 0
+        assert len(ended.out.splitlines()) == 1
+        assert len(list((tmp_path / "in").iterdir())) == 2, count
+
+
+@pytest.mark.parametrize(("scale", "size"), [(2, (34, 28)), (3, (51, 42)), (4, (68, 56))])
+def test_other_scales_by_native_passes(
+    run: Run, weights: Path, tmp_path: Path, scale: int, size: tuple[int, int]
+) -> None:
+    source = picture(tmp_path / "a.png")
+    assert run("upscale", source, "--weights", weights, "--scale", scale).code == 0
+    assert Image.open(tmp_path / f"a_x{scale}_hpinet-custom.png").size == size
+
+
+def test_self_ensemble(run: Run, weights: Path, tmp_path: Path) -> None:
+    source = picture(tmp_path / "a.png")
+    assert run("upscale", source, "--weights", weights, "--self-ensemble").code == 0
+    expected = Upscaler.load(weights, self_ensemble=True)(open_picture(source))
+    np.testing.assert_array_equal(open_picture(tmp_path / "a_x2_hpinet-custom.png").colour, expected.colour)
+
+
+def test_nothing_to_do(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    ended = run("upscale", tmp_path / "nowhere.png", tmp_path / "empty")
+    assert ended.code == 2
+    assert ended.err.splitlines() == [
+        f"Error: {tmp_path / 'nowhere.png'}: there is no such file.",
+        f"Error: {tmp_path / 'empty'}: there are no pictures in it.",
+        "0 enlarged, 2 failed.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["upscale"], "Missing argument"),
+        (["upscale", "a.png", "--model", "Q"], "no model 'Q'"),
+        (["upscale", "a.png", "--scale", "1"], "scale must be from 2"),
+        (["upscale", "a.png", "--scale", "four"], "--scale"),
+        (["upscale", "a.png", "--format", "gif"], "gif"),
+        (["upscale", "a.png", "--quality", "0"], "quality"),
+        (["upscale", "a.png", "--engine", "magic"], "magic"),
+        (["upscale", "a.png", "--device", "abacus"], "abacus"),
+        (["upscale", "a.png", "--model", "M"], "Cannot reach 127.0.0.1"),
+        (["upscale", "a.png", "--weights", "nowhere"], "no checkpoint nowhere"),
+        (["enlarge"], "enlarge"),
+        (["fetch"], "--all"),
+        (["fetch", "S", "--all"], "--all"),
+        (["fetch", "S", "--scale", "2"], "no weights for S ×2"),
+        (["convert", "nowhere.pth", "-o", "out"], "no file nowhere.pth"),
+        (["evaluate", "nowhere"], "no folder nowhere"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_mistakes_are_one_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+) -> None:
+    picture(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    ended = run(*arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("Error: ")
+    assert ended.err.count("\n") == 1
+    assert words in ended.err
+
+
+def test_model_and_weights_must_agree(run: Run, tmp_path: Path) -> None:
+    source = picture(tmp_path / "a.png")
+    path = find("T").path
+    assert run("upscale", source, "--model", "t", "--weights", path).code == 0
+    ended = run("upscale", source, "--model", "M", "--weights", path)
+    assert (ended.code, ended.err) == (2, f"Error: {path} holds weights of hpinet-t-x4, not of M.\n")
+
+
+# ------------------------------------------------------------------------------------------------------- weights
+
+
+def test_models(run: Run) -> None:
+    known = json.loads(run("models", "--json").out)
+    assert [each["name"] for each in known if each["installed"]] == ["hpinet-t-x4"]
+    assert {(each["variant"], each["scale"]) for each in known if each["origin"] == "authors"} == set(PUBLISHED)
+    assert known[0].keys() >= {"variant", "scale", "origin", "path", "size", "sha256", "parameters", "psnr_set5"}
+    lines = run("models").out.splitlines()
+    assert len(lines) == len(known) + 1
+    assert lines[1].split()[:3] == ["hpinet-t-x4", "bundled", "176,931"]
+    assert "hpinet fetch M --scale 2" in "\n".join(lines)
+
+
+def test_convert_then_upscale(run: Run, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    state = HPINet(variant_config("T", 2)).state_dict()
+    torch.save({f"module.{name}": tensor for name, tensor in state.items()}, tmp_path / "t.pth")
+    ended = run("convert", tmp_path / "t.pth", "--output", tmp_path / "t")
+    assert ended.code == 0
+    assert ended.out.splitlines()[0] == f"hpinet-t-x2  {tmp_path / 't'}"
+    assert run("upscale", picture(tmp_path / "a.png"), "--weights", tmp_path / "t").code == 0
+    assert run("upscale", tmp_path / "a.png", "--weights", tmp_path / "t.pth", "-o", tmp_path / "b.png").code == 0
+    assert (tmp_path / "b.png").read_bytes() == (tmp_path / "a_x2_hpinet-t.png").read_bytes()
+
+
+def test_fetch(run: Run, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {f"/{path.name}": path.read_bytes() for path in (shared / "authors").glob("*.pth")}
+    with file_server(files, good) as server:
+        monkeypatch.setenv("HPINET_AUTHORS_URL", server.url)
+        settings.cache_clear()
+        ended = run("fetch", "m", "--scale", 2)
+        assert (ended.code, ended.out, ended.err) == (0, f"hpinet-m-x2  {find('M', scale=2).path}\n", "")
+        ended = run("fetch", "--all")
+    assert ended.code == 2  # the fifth file is not there
+    assert len(ended.out.splitlines()) == 4
+    assert "HPINet-L-x4.pth cannot be fetched: 404" in ended.err
+
+
+# ---------------------------------------------------------------------------------------------------- evaluation
+
+
+def test_evaluate(run: Run, weights: Path, tmp_path: Path) -> None:
+    for seed, name in enumerate("ab"):
+        picture(tmp_path / "noise" / f"{name}.png", 40, 41, seed)
+    ended = run("evaluate", tmp_path / "noise", "--weights", weights, "--json")
+    assert (ended.code, ended.err) == (0, "")
+    values = json.loads(ended.out)
+    assert values["mean"].keys() == {"psnr_y", "ssim_y", "bicubic_psnr_y", "bicubic_ssim_y"}
+    assert [image["name"] for image in values["images"]] == ["a", "b"]
+    assert (values["scale"], values["benchmark"]) == (2, "Noise")
+
+    ended = run("evaluate", tmp_path / "noise", "--weights", weights, "--record")
+    lines = ended.out.splitlines()
+    assert lines[0].split() == ["Noise", "×2", "bicubic", "dB", "SSIM", "hpinet-custom-x2", "dB", "SSIM"]
+    assert lines[-1].split()[0] == "mean"
+    assert float(lines[-1].split()[3]) == pytest.approx(values["mean"]["psnr_y"], abs=0.006)
+    assert read_scores(weights)["Noise"].psnr_y == pytest.approx(values["mean"]["psnr_y"], abs=0.001)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "psnr", "ssim"),
+    [
+        ("HPINet-S-x4", 32.47, 0.8976),
+        ("HPINet-M-x2", 38.12, 0.9605),
+        ("HPINet-M-x3", 34.70, 0.9289),
+        ("HPINet-M-x4", 32.60, 0.8987),
+    ],
+)
+def test_published_scores(run: Run, shared: Path, name: str, psnr: float, ssim: float) -> None:
+    folder = shared / "data" / "set5"
+    _, model, scale = name.split("-")
+    pictures = [folder / "HR", "--lr", folder / f"LR_bicubic/{scale.upper()}", "--scale", scale[1]]
+    weights = shared / "authors" / f"{name}.pth"
+    mean = json.loads(run("evaluate", *pictures, "--model", model, "--weights", weights, "--json").out)["mean"]
+    assert mean["psnr_y"] == pytest.approx(psnr, abs=0.005)
+    assert mean["ssim_y"] == pytest.approx(ssim, abs=0.0002)
+
+
+@pytest.mark.slow
+def test_the_bundled_scores(run: Run, shared: Path) -> None:
+    folder = shared / "data" / "set5"
+    mean = json.loads(run("evaluate", folder / "HR", "--lr", folder / "LR_bicubic/X4", "--json").out)["mean"]
+    path = find("T").path
+    assert path is not None
+    recorded = read_scores(path)["Set5"]
+    assert mean["psnr_y"] == pytest.approx(recorded.psnr_y, abs=0.005)
+    assert mean["ssim_y"] == pytest.approx(recorded.ssim_y, abs=0.0002)
+    assert mean["psnr_y"] > mean["bicubic_psnr_y"] + 2.5
+
+
+# ----------------------------------------------------------------------------------------------------- processes
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys; sys.argv = ['hpinet', '--help']; from hpinet.cli import main\n"
+        "try: main()\n"
+        "finally: print(sorted({'torch', 'numpy', 'PIL', 'gradio', 'matplotlib', 'openvino'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    for command in ("upscale", "models", "fetch", "convert", "evaluate"):
+        assert command in done.stdout
+
+
+def test_version_and_bare_command(run: Run) -> None:
+    assert run("--version").out.startswith("hpinet 0.")
+    bare = run()
+    assert (bare.code, bare.err) == (2, "")
+    assert "upscale" in bare.out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
+def test_ctrl_c(tmp_path: Path) -> None:
+    with file_server({"/HPINet-S-x4.pth": bytes(2**20)}, stalling) as server:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hpinet", "fetch", "S"],
+            cwd=REPOSITORY,
+            env={**os.environ, "HPINET_CACHE": str(tmp_path), "HPINET_AUTHORS_URL": server.url},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        part = tmp_path / "authors" / "HPINet-S-x4.pth.part"
+        assert process.stdout is not None
+        for _ in range(600):
+            if part.exists() or process.poll() is not None:
+                break
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out == ""
+    assert "Traceback" not in err
