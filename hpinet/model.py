@@ -102,9 +102,12 @@ class Attention(nn.Module):
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(q kᵀ · qk_dim^-½) v, for q, k (N, p², qk_dim) and v (N, p², C)."""
     scale = q.shape[-1] ** -0.5
-    # Zeros change no product; fused kernels want q and k as wide as v.
-    q, k = (F.pad(t, (0, v.shape[-1] - t.shape[-1])) for t in (q, k))
-    return F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None], scale=scale)[:, 0]
+    if not torch.jit.is_tracing():
+        # PyTorch's fused kernels want q and k as wide as v, and zeros change no product. Compilers that trace the
+        # module fuse any widths.
+        q, k = (F.pad(t, (0, v.shape[-1] - t.shape[-1])) for t in (q, k))
+    q, k, v = (t.unsqueeze(1) for t in (q, k, v))  # (N, 1, p², ...): one head
+    return F.scaled_dot_product_attention(q, k, v, scale=scale).squeeze(1)
 
 
 def shuffle_larger(x: Tensor, factor: int) -> Tensor:

@@ -9,7 +9,7 @@ convolutions go band by band, and the upsampler runs in tiles that carry the few
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from math import ceil, sqrt
 
 import numpy as np
@@ -25,6 +25,7 @@ from hpinet.progress import Progress, ignore
 CPU_CACHE_BYTES = 8 * 2**20  # tensors about this large stay in a CPU's cache between two operations
 CPU_CHUNK_PIXELS = 12_288  # patch pixels a call on a CPU: more gains nothing and makes Stop slower
 HALO = 2  # LR pixels around a tile that its upsampled pixels depend on
+PARTS = ("matching", "gather", "transformer", "merge", "convolutions", "upsampler", "output")
 
 
 class StreamingEngine(ABC):
@@ -45,6 +46,7 @@ class StreamingEngine(ABC):
         self.torch_device = torch.device(torch_device)
         self.memory_bytes = memory_mb * 2**20
         self._seconds_per_unit: float | None = None
+        self._seconds_of_parts: dict[str, float] | None = None
 
     @property
     def scale(self) -> int:
@@ -92,6 +94,22 @@ class StreamingEngine(ABC):
         assert self._seconds_per_unit is not None
         return self._seconds_per_unit * self._units(height, width)
 
+    @contextmanager
+    def breakdown(self) -> Iterator[dict[str, float]]:
+        """Inside the context, seconds spent are added up by part of the work. For CPUs: a GPU works on its own time."""
+        self._seconds_of_parts = dict.fromkeys(PARTS, 0.0)
+        try:
+            yield self._seconds_of_parts
+        finally:
+            self._seconds_of_parts = None
+
+    @contextmanager
+    def _part(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        if self._seconds_of_parts is not None:
+            self._seconds_of_parts[name] += time.perf_counter() - start
+
     def _units(self, height: int, width: int) -> float:
         """Work of a picture: operations, weighted by how slow they are."""
         parts = arithmetic(self.config, height, width)
@@ -115,7 +133,8 @@ class StreamingEngine(ABC):
         """(H, W, 3) -> feature map (H, W, C). Maps keep their channels last: a pixel's features lie side by side."""
         features = lr.new_empty(*lr.shape[:2], self.config.dim)
         for rows in self._bands(*lr.shape[:2]):
-            features[rows] = self._convolve(self.model.first_conv, lr, rows)
+            with self._part("convolutions"):
+                features[rows] = self._convolve(self.model.first_conv, lr, rows)
         return features
 
     def _integrate(self, stage: int, features: Tensor, merged: Tensor, work: "_Work") -> None:
@@ -124,24 +143,29 @@ class StreamingEngine(ABC):
         grid = patch_grid(height, width, self.config.patch_sizes[stage])
         matching, transformer = stage_arithmetic(self.config, stage, height, width)
 
-        best = self._match(stage, features, grid)
+        with self._part("matching"):
+            best = self._match(stage, features, grid)
         work.add(self.matching_weight * matching)
 
         pixels, sums = features.view(-1, dim), merged.view(-1, dim).zero_()
         offsets, origins = grid.offsets.to(features.device), grid.origins.to(features.device)
         for chunk in self._chunks(grid):
-            own = (origins[chunk, None] + offsets).flatten()
-            other = (origins[best[chunk], None] + offsets).flatten()
-            shape = (-1, grid.patch**2, dim)
-            patches, references = pixels[own].view(shape), pixels[other].view(shape)
-            with self.precision():
+            with self._part("gather"):
+                own = (origins[chunk, None] + offsets).flatten()
+                other = (origins[best[chunk], None] + offsets).flatten()
+                shape = (-1, grid.patch**2, dim)
+                patches, references = pixels[own].view(shape), pixels[other].view(shape)
+            with self._part("transformer"), self.precision():
                 transformed = self.transform(stage, patches, references)
-            sums.index_add_(0, own, transformed.reshape(-1, dim).float())
+            with self._part("merge"):
+                sums.index_add_(0, own, transformed.reshape(-1, dim).float())
             work.add(self.transformer_weight * transformer * (chunk.stop - chunk.start) / grid.count)
 
-        sums /= grid.coverage.to(sums)[:, None]
+        with self._part("merge"):
+            sums /= grid.coverage.to(sums)[:, None]
         for rows in self._bands(height, width):
-            features[rows] += self._convolve(self.model.mid_convs[stage], merged, rows)
+            with self._part("convolutions"):
+                features[rows] += self._convolve(self.model.mid_convs[stage], merged, rows)
             work.add(2.0 * 9 * dim * dim * width * (rows.stop - rows.start))
 
     def _match(self, stage: int, features: Tensor, grid: PatchGrid) -> Tensor:
@@ -162,11 +186,12 @@ class StreamingEngine(ABC):
         height, width = result.shape[0] // self.scale, result.shape[1] // self.scale
         operations = arithmetic(self.config, *lr.shape[:2]).upsampler / (height * width)
         for rows, columns in self._tiles(height, width):
-            with self.precision():
+            with self._part("upsampler"), self.precision():
                 detail = self._upsample(features, rows, columns)
-            tile = detail.float() + self._enlarge(lr, rows, columns)
-            where = tuple(slice(self.scale * side.start, self.scale * side.stop) for side in (rows, columns))
-            result[where] = _to_dtype(tile, result.dtype)
+            with self._part("output"):
+                tile = detail.float() + self._enlarge(lr, rows, columns)
+                where = tuple(slice(self.scale * side.start, self.scale * side.stop) for side in (rows, columns))
+                result[where] = _to_dtype(tile, result.dtype)
             work.add(operations * (rows.stop - rows.start) * (columns.stop - columns.start))
 
     def _upsample(self, features: Tensor, rows: slice, columns: slice) -> Tensor:
