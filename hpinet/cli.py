@@ -19,6 +19,7 @@ import typer
 from typer.exceptions import TyperException
 
 from hpinet import __version__
+from hpinet.attribution.cli import attribution_app
 from hpinet.errors import HPINetError, OptionError
 from hpinet.progress import Progress
 from hpinet.training.cli import train_app
@@ -32,12 +33,14 @@ if TYPE_CHECKING:
 FAILED = 2  # exit code where something asked for could not be done
 
 app = typer.Typer(
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # drawing the help with Rich takes longer than everything else that it does
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(train_app, name="train")  # commands of other parts of the package are mounted here
+# Commands that other parts of the package define:
+app.add_typer(attribution_app)
+app.add_typer(train_app, name="train")
 
 
 class EngineName(str, Enum):
@@ -70,10 +73,10 @@ def main() -> None:
     """Runs the command line of this process."""
     try:
         code = app(prog_name="hpinet", standalone_mode=False)
-    except TyperException as error:  # a wrong option or argument; an empty message after help was asked for
+    except TyperException as error:  # a wrong option or argument; or help, where a group is called without a command
         code = FAILED
-        if message := error.format_message():
-            _complain(message)
+        message = error.format_message()
+        typer.echo(message if "\n" in message else f"Error: {message}", err=True)
     except HPINetError as error:
         code = FAILED
         _complain(str(error))
@@ -81,10 +84,14 @@ def main() -> None:
 
 
 @app.callback(invoke_without_command=True)
-def about(*, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def about(
+    context: typer.Context, *, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+) -> None:
     """HPINet makes small pictures large."""
     if version:
         typer.echo(f"hpinet {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 # ------------------------------------------------------------------------------------------------------- upscale
@@ -106,9 +113,10 @@ def upscale(
     device: DeviceOption = None,
     self_ensemble: EnsembleOption = False,
 ) -> None:
-    """Enlarge pictures; weights that are not on this machine are fetched.
+    """Enlarge pictures.
 
     Results lie beside the pictures as NAME_x4_hpinet-t.png. In an output folder they keep names and subfolders.
+    Weights that are not on this machine are fetched.
 
     A picture that fails does not stop the others, but makes the exit code 2.
     """
@@ -220,7 +228,7 @@ def _summarise(done: int, skipped: Sequence["Skipped"], failures: Sequence["Fail
 
 @app.command()
 def models(*, as_json: JsonOption = False) -> None:
-    """List the models there are, where they come from, and how good they are."""
+    """List the models there are."""
     from hpinet.checkpoints import catalogue
 
     known = catalogue()
@@ -250,7 +258,10 @@ def fetch(
     scale: Annotated[int | None, typer.Option(help="2, 3 or 4. Default: 4.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that the authors publish.")] = False,
 ) -> None:
-    """Fetch weights of the authors or from the Hub, verified and ready for use offline."""
+    """Fetch weights from the authors or the Hub.
+
+    They are verified and kept, so that they work offline from then on.
+    """
     from hpinet import checkpoints
 
     if everything == (source is not None):
@@ -276,7 +287,7 @@ def convert(
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint folder to make.")],
 ) -> None:
-    """Turn a weights file into a checkpoint folder: config.json, model.safetensors and a card."""
+    """Turn a weights file into a checkpoint folder."""
     from hpinet import checkpoints
 
     info = checkpoints.convert(source, output)
@@ -304,7 +315,10 @@ def evaluate(
     record: Annotated[bool, typer.Option("--record", help="Write the means into the card of the checkpoint.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure PSNR and SSIM of the luminance on a benchmark, beside bicubic's."""
+    """Measure PSNR and SSIM on a benchmark.
+
+    Both are of the luminance, by the protocol of the literature, and stand beside those of bicubic enlargement.
+    """
     from hpinet import evaluation
 
     with _bars() as bar:
