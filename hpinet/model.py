@@ -102,7 +102,7 @@ class Attention(nn.Module):
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(q kᵀ · qk_dim^-½) v, for q, k (N, p², qk_dim) and v (N, p², C)."""
     scale = q.shape[-1] ** -0.5
-    if not torch.jit.is_tracing():
+    if not torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
         # PyTorch's fused kernels want q and k as wide as v, and zeros change no product. Compilers that trace the
         # module fuse any widths.
         q, k = (F.pad(t, (0, v.shape[-1] - t.shape[-1])) for t in (q, k))
