@@ -112,8 +112,8 @@ def infer_config(tensors: Mapping[str, Tensor]) -> HPINetConfig:
     try:
         dim = tensors["first_conv.weight"].shape[0]
         scale = 4 if "upconv1.weight" in tensors else math.isqrt(tensors["upconv.weight"].shape[0] // dim)
-    except KeyError as error:
-        raise CheckpointError(f"These are not weights of HPINet: they have no tensor {error}.") from error
+    except (KeyError, IndexError, ZeroDivisionError) as error:
+        raise CheckpointError("These are not weights of HPINet: the tensors of its ends are missing.") from error
     variant = next((config for config in VARIANTS.values() if config.dim == dim), None)
     if variant is None or scale not in SCALES:
         raise CheckpointError(f"No variant has {dim} channels and scale {scale}: put the {CONFIG} beside the file.")

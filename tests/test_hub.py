@@ -25,13 +25,17 @@ LOAD = """
 import json, sys
 from hpinet.checkpoints import find, load
 from hpinet.errors import HPINetError
+from hpinet.model import HPINet
 for source, fetch in json.loads(sys.argv[1]):
     calls = []
     try:
         model, info = load(source, fetch=fetch, progress=lambda *call: calls.append(call))
         assert find(source) == info
+        repository, _, revision = source.partition("@")
+        mixin = HPINet.from_pretrained(repository, revision=revision or None)
+        assert all(mixin.state_dict()[name].equal(tensor) for name, tensor in model.state_dict().items())
         answer = {"origin": info.origin, "name": info.name, "psnr": info.psnr_set5, "sha256": info.sha256,
-                  "first": model.state_dict()["first_conv.bias"].tolist(), "calls": calls}
+                  "calls": calls}
     except HPINetError as error:
         answer = {"error": str(error)}
     print(json.dumps(answer))

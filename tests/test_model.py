@@ -126,7 +126,7 @@ def test_authors_weights_give_the_authors_pictures(shared: Path, variant: str, s
 
 
 @given(height=st.integers(1, 30), width=st.integers(1, 30), scale=st.sampled_from(SCALES))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_any_size_in_any_batch_of_different_pictures(height: int, width: int, scale: int) -> None:
     model = network(small(scale))
     batch = pictures(3, 3, height, width, seed=height)
@@ -147,7 +147,6 @@ def test_every_variant_takes_odd_sizes(variant: str, size: tuple[int, int]) -> N
 
 
 @given(height=st.integers(1, 30), width=st.integers(1, 30), minimum=st.integers(1, 30))
-@settings(deadline=None)
 def test_padding_mirrors_where_it_can_and_repeats_where_it_cannot(height: int, width: int, minimum: int) -> None:
     x = pictures(1, 3, height, width)
     padded = pad_to_minimum(x, minimum)
@@ -171,7 +170,7 @@ class Untouched(nn.Module):
 
 
 @given(height=st.integers(8, 40), width=st.integers(8, 40))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_merging_is_a_true_mean(height: int, width: int) -> None:
     """Dividing and merging untouched patches returns the features, wherever two, three or more patches overlap."""
     model = network(small()).double()

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hpinet.patches import OVERLAP, PatchGrid, patch_grid, patch_starts
@@ -26,7 +26,6 @@ def test_starts_by_hand() -> None:
 
 
 @given(size=st.integers(3, 300), patch=PATCH)
-@settings(deadline=None)
 def test_starts_cover_the_axis_to_its_ends(size: int, patch: int) -> None:
     if size < patch:
         with pytest.raises(ValueError, match="pad first"):
@@ -46,7 +45,6 @@ def test_a_patch_must_be_larger_than_the_overlap() -> None:
 
 
 @given(grid=grids())
-@settings(deadline=None)
 def test_coverage_counts_the_patches_of_every_pixel(grid: PatchGrid) -> None:
     counted = torch.bincount(grid.indices().flatten(), minlength=grid.height * grid.width)
     assert torch.equal(grid.coverage, counted)
@@ -54,7 +52,6 @@ def test_coverage_counts_the_patches_of_every_pixel(grid: PatchGrid) -> None:
 
 
 @given(grid=grids(), seed=st.integers(0, 1000))
-@settings(deadline=None)
 def test_means_are_those_of_the_gathered_patches(grid: PatchGrid, seed: int) -> None:
     pixels = torch.randn(2, grid.height, grid.width, 3, generator=torch.Generator().manual_seed(seed)).double()
     patches = pixels.flatten(1, 2)[:, grid.indices()]  # (B, L, p², C)
@@ -62,7 +59,6 @@ def test_means_are_those_of_the_gathered_patches(grid: PatchGrid, seed: int) -> 
 
 
 @given(grid=grids(), data=st.data())
-@settings(deadline=None)
 def test_boxes_indices_and_patches_at_agree(grid: PatchGrid, data: st.DataObject) -> None:
     number = data.draw(st.integers(0, grid.count - 1))
     left, top, right, bottom = grid.box(number)

@@ -249,6 +249,14 @@ def test_a_pickle_is_never_run(tmp_path: Path) -> None:
         assert not victim.exists()
 
 
+@pytest.mark.parametrize("shape", [(), (0,), (32,)])
+def test_foreign_tensors_under_our_names(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    tensors = {"first_conv.weight": torch.zeros(shape), "upconv.weight": torch.zeros(shape)}
+    save_file(tensors, tmp_path / "x.safetensors")
+    with pytest.raises(CheckpointError):
+        read_model(tmp_path / "x.safetensors")
+
+
 @pytest.mark.parametrize("content", [[torch.zeros(1)], {1: torch.zeros(1)}, {"a": 1.0}, {"a": {"b": torch.zeros(1)}}])
 def test_published_files_that_hold_something_else(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "x.pth")
