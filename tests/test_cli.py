@@ -1,5 +1,6 @@
 """The command line: what it prints where, what it writes, and how it ends."""
 
+import contextlib
 import json
 import os
 import signal
@@ -327,6 +328,35 @@ def test_version_and_bare_command(run: Run) -> None:
     bare = run()
     assert (bare.code, bare.err) == (0, "")
     assert "upscale" in bare.out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX terminal")
+def test_bars_on_a_terminal_keep_out_of_a_piped_output(tmp_path: Path) -> None:
+    import pty
+
+    source = picture(tmp_path / "cat.png", 60, 60)
+    terminal, child_side = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hpinet", "upscale", source, tmp_path / "nowhere.png"],
+        cwd=REPOSITORY,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+        stdout=subprocess.PIPE,
+        stderr=child_side,
+        text=True,
+    )
+    os.close(child_side)
+    shown = b""
+    with contextlib.suppress(OSError):  # how Linux says that the other side has closed
+        while chunk := os.read(terminal, 4096):
+            shown += chunk
+    os.close(terminal)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert out.startswith(f"{tmp_path / 'cat_x4_hpinet-t.png'}  240×240, ")
+    assert out.count("\n") == 1
+    assert b"cat.png" in shown
+    assert b"\x1b[" in shown
+    assert shown.rstrip().endswith(b"1 enlarged, 1 failed.")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
