@@ -28,15 +28,28 @@ SPOT = "#19d3f3"  # the explained window: a colour that neither map has
 _DOTS_PER_INCH = 150
 
 
-def heat_pixels(strength: np.ndarray, *, opacity: float = 1.0) -> np.ndarray:
+def heat_pixels(strength: np.ndarray) -> np.ndarray:
     """(H, W) -> (H, W, 4) uint8 RGBA: the strongest pixel brightest, on a logarithmic scale down to `FAINT` of it.
 
     Weaker pixels fade out, so that the picture underneath stays visible where nothing happens.
     """
     level = 1 + np.log10(np.maximum(strength / strength.max(), FAINT)) / -np.log10(FAINT)
     colours = colormaps[HEAT](level)
-    colours[..., 3] = opacity * np.minimum(1, 2 * level)
+    colours[..., 3] = np.minimum(1, 2 * level)
     return (colours * 255).round().astype(np.uint8)
+
+
+def area_pixels(density: np.ndarray) -> np.ndarray:
+    """(H, W) in [0, 1] -> (H, W, 4) uint8 RGBA, on a linear scale; where nothing contributes the picture shows."""
+    colours = colormaps[HEAT](density)
+    colours[..., 3] = 0.85 * np.sqrt(density)
+    return (colours * 255).round().astype(np.uint8)
+
+
+def faded(pixels: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 in grey and half the contrast, so that colours on it mean something."""
+    grey = 64 + pixels.mean(-1, keepdims=True) / 2
+    return np.repeat(grey, 3, axis=2).astype(np.uint8)
 
 
 def stage_colours(count: int) -> list[str]:
@@ -103,7 +116,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 def _draw_map(axes: Axes, explanation: Explanation) -> None:
     extent = _extent(explanation.region)
-    axes.imshow(_faded(explanation.cut(explanation.region)), extent=extent)
+    axes.imshow(faded(explanation.cut(explanation.region)), extent=extent)
     axes.imshow(heat_pixels(explanation.attribution.strength), extent=extent, interpolation="nearest")
     _mark_window(axes, explanation)
     axes.set_title("Local attribution map")
@@ -115,8 +128,8 @@ def _draw_map(axes: Axes, explanation: Explanation) -> None:
 def _draw_area(axes: Axes, explanation: Explanation) -> None:
     density = contribution_area(explanation.attribution.strength)
     extent = left, right, bottom, top = _extent(explanation.region)
-    axes.imshow(_faded(explanation.cut(explanation.region)), extent=extent)
-    axes.imshow(density, extent=extent, cmap=HEAT, alpha=0.85 * np.sqrt(density), interpolation="nearest")
+    axes.imshow(faded(explanation.cut(explanation.region)), extent=extent)
+    axes.imshow(area_pixels(density), extent=extent, interpolation="nearest")
     outer, inner = (level_holding(density, share) for share in (0.9, 0.5))
     if outer < inner:
         across, down = np.arange(left, right) + 0.5, np.arange(top, bottom) + 0.5
@@ -137,7 +150,7 @@ def _draw_result(axes: Axes, explanation: Explanation) -> None:
 
 
 def _draw_chain(axes: Axes, explanation: Explanation) -> None:
-    axes.imshow(_faded(explanation.pixels), extent=_extent(explanation.surroundings))
+    axes.imshow(faded(explanation.pixels), extent=_extent(explanation.surroundings))
     for match, colour in zip(explanation.chain, stage_colours(len(explanation.stages)), strict=True):
         for (left, top, right, bottom), style in ((match.box, ":"), (match.reference, "-")):
             axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, ec=colour, lw=2, ls=style))
@@ -193,12 +206,6 @@ def _mark_window(axes: Axes, explanation: Explanation) -> None:
     axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, ec=SPOT, lw=1.8))
     axes.set_xticks([])
     axes.set_yticks([])
-
-
-def _faded(pixels: np.ndarray) -> np.ndarray:
-    """Grey of half the contrast, so that colours on it mean something."""
-    grey = 64 + pixels.mean(-1, keepdims=True) / 2
-    return np.repeat(grey, 3, axis=2).astype(np.uint8)
 
 
 def _extent(box: Box) -> tuple[float, float, float, float]:

@@ -1,0 +1,284 @@
+"""The "Look inside" tab: what the network looked at for one spot of a picture."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from hpinet.attribution.explain import in_words
+from hpinet.errors import Cancelled, HPINetError, OptionError
+from hpinet.images import open_picture, save_picture
+from hpinet.model import SCALES
+from hpinet.ui import drawings, fragments, pictures
+from hpinet.ui.events import COMPUTE, LIGHT, PRIVATE, RAW, uploaded
+from hpinet.ui.examples import FOLDER
+from hpinet.ui.fields import model_field, run_buttons, trouble_with
+from hpinet.ui.looking import MAX_REGION, MIN_REGION, PATHS, WINDOWS, Answer, Question, look
+from hpinet.ui.storage import new_folder
+from hpinet.ui.work import StopFlag
+
+
+@dataclass(frozen=True)
+class Spot:
+    """An example: somewhere worth looking."""
+
+    file: str  # in the folder of examples
+    x: int
+    y: int
+    caption: str
+
+
+SPOTS = (
+    Spot("facade.png", 57, 62, "Repeated windows"),
+    Spot("fabric.png", 80, 64, "Striped fabric"),
+    Spot("text.png", 76, 64, "Text"),
+)
+
+FIGURES = (".png", ".svg", ".pdf")
+REMEMBERED = 6  # answers that stay on the page to be compared
+
+EMPTY = "Choose a picture and click a spot on it, or click an example."
+
+EXPLANATION = """**The heat map** (*local attribution map*) answers: had the network been shown a blurred picture, which
+pixels would it have missed most at this spot? The picture is sharpened step by step, and every pixel is credited with
+the detail that it brings. The scale is logarithmic: the darkest pixels shown count for a thousandth of the brightest.
+
+**The diffusion index** says how evenly the credit is spread: 100 if all pixels count alike, near 0 if a few decide.
+
+**The matched patches** are special to this network: at every stage it cuts the picture into squares and lets each look
+at the most similar other square anywhere in the picture. Dotted is the square around your spot, solid the one it
+referred to. *Similarity* has no unit; *next best* tells how clear the choice was.
+
+**Adds up within** tells how exact the map is: all credits together should make the whole detail gained. Quick mode
+takes 12 steps in place of 50, and this number shows what that costs."""
+
+
+def build() -> None:
+    """Lays out the tab and wires it."""
+    spots = [spot for spot in SPOTS if (FOLDER / spot.file).is_file()]
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=5, min_width=320):
+            image = gr.Image(
+                type="filepath",
+                image_mode=None,
+                sources=["upload", "clipboard"],
+                label="Your picture: click a spot",
+                height=280,
+                buttons=["fullscreen"],
+                placeholder="# Drop a picture here\nthen click the spot to explain",
+                elem_id="look-picture",
+            )
+            with gr.Row():
+                x = gr.Number(0, label="From the left", precision=0, minimum=0, elem_id="look-x")
+                y = gr.Number(0, label="From the top", precision=0, minimum=0, elem_id="look-y")
+            model = model_field("look-")
+            path = gr.Radio(
+                [("Quick: 12 steps", "Quick"), ("Full: 50 steps, as published", "Full")],
+                value="Quick",
+                label="How exactly",
+                elem_id="look-path",
+            )
+            with gr.Accordion("More settings", open=False):
+                scale = gr.Radio([(f"×{number}", number) for number in SCALES], value=4, label="Enlarged by")
+                window = gr.Radio(
+                    [(f"{side}×{side}", side) for side in WINDOWS], value=16, label="Pixels of the result to explain"
+                )
+                region = gr.Slider(
+                    MIN_REGION,
+                    MAX_REGION,
+                    64,
+                    step=16,
+                    label="Pixels shown to the network, each way",
+                    info="Twice the side takes four times as long. Patches are matched in up to 256×256 pixels.",
+                )
+            buttons = run_buttons("Explain this spot", "look", "look-")
+        with gr.Column(scale=7, min_width=320):
+            status = gr.HTML(fragments.quiet(EMPTY), elem_id="look-status", elem_classes="status", container=True)
+            with gr.Column(visible=False) as results:
+                with gr.Row():
+                    opacity = gr.Slider(0, 100, 100, step=5, label="Opacity of the heat map", elem_id="look-opacity")
+                    layer = gr.Radio(
+                        [("Pixels", "pixels"), ("Contribution area", "area")],
+                        value="pixels",
+                        label="Show",
+                        elem_id="look-layer",
+                    )
+                with gr.Row(equal_height=False):
+                    with gr.Column(min_width=280):
+                        gr.Markdown("#### What it looked at")
+                        heat = gr.HTML(elem_id="look-heat")
+                        words = gr.Markdown(elem_id="look-words")
+                    with gr.Column(min_width=280):
+                        gr.Markdown("#### Where it found something similar")
+                        chain = gr.HTML(elem_id="look-chain")
+                        gr.Markdown("#### How far patches reach, over the whole picture")
+                        distances = gr.HTML(elem_id="look-distances")
+                with gr.Row():
+                    downloads = [
+                        gr.DownloadButton(
+                            f"Figure: {suffix[1:].upper()}", interactive=False, elem_id=f"look-{suffix[1:]}"
+                        )
+                        for suffix in FIGURES
+                    ]
+                gr.Markdown("#### To compare: your latest spots and models")
+                cards = gr.HTML(elem_id="look-cards")
+            gallery = _gallery(spots)
+            with gr.Accordion("How to read this", open=False):
+                gr.Markdown(EXPLANATION)
+
+    answer, kept = gr.State(None), gr.State([])
+    image.upload(_showable, image, [image, status], **LIGHT, **RAW)
+    run: dict[str, Any] = {
+        "handler": explain_spot,
+        "inputs": {
+            "image": image,
+            "x": x,
+            "y": y,
+            "model": model,
+            "path": path,
+            "scale": scale,
+            "window": window,
+            "region": region,
+            "kept": kept,
+        },
+        "outputs": [status, results, heat, words, chain, distances, cards, answer, kept],
+        "status": status,
+    }
+    clicked = image.select(_clicked, None, [x, y], **LIGHT)
+    picked = gallery.select(_pick(spots), None, [image, x, y], **LIGHT)
+    events = [buttons.start(trigger, **run) for trigger in (buttons.run.click, clicked.then, picked.then)]
+    drawn = [event.then(draw, answer, downloads, show_progress_on=downloads, **COMPUTE) for event in events]
+    buttons.stop_on_click([*events, *drawn], status, fragments.quiet("Stopped."))
+    opacity.input(None, opacity, None, js=drawings.SET_OPACITY, queue=False, **PRIVATE)
+    layer.input(None, layer, None, js=drawings.SET_LAYER, queue=False, **PRIVATE)
+
+
+def explain_spot(
+    request: gr.Request,
+    progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
+    *,
+    image: dict[str, Any] | None,
+    x: float | None,
+    y: float | None,
+    model: str,
+    path: str,
+    scale: int,
+    window: int,
+    region: float,
+    kept: list[str],
+) -> tuple[Any, ...]:
+    """The button: status, results group, heat map, words, matched patches, distances, cards, answer, kept cards."""
+    try:
+        source = uploaded(image)
+        if source is None:
+            raise OptionError("Choose a picture first, then click on it.")
+        if path not in PATHS or scale not in SCALES or window not in WINDOWS:
+            raise OptionError("Choose how exactly to look, a scale and a window.")
+        if not (isinstance(x, (int, float)) and isinstance(y, (int, float)) and isinstance(region, (int, float))):
+            raise OptionError("Give the spot in pixels, or click it.")
+        question = Question(
+            source,
+            int(x),
+            int(y),
+            model,
+            scale,
+            StopFlag.of(request, "look"),
+            path=PATHS[path],
+            window=window,
+            region=int(min(max(MIN_REGION, region), MAX_REGION)),
+        )
+        answer = look(question)
+    except Cancelled:
+        return fragments.quiet("Stopped."), *[gr.skip()] * 6, None, gr.skip()
+    except HPINetError as error:
+        return fragments.trouble(trouble_with(error)), *[gr.skip()] * 6, None, gr.skip()
+    explanation = answer.explanation
+    cards = [drawings.card(explanation, answer.checkpoint), *kept][:REMEMBERED]
+    return (
+        _facts(answer),
+        gr.update(visible=True),
+        drawings.STYLE + drawings.heat_view(explanation),
+        "\n".join(f"- {sentence}" for sentence in in_words(explanation)),
+        drawings.chain_view(explanation),
+        drawings.distances_view(explanation),
+        f'<div class="cards">{"".join(cards)}</div>',
+        answer,
+        cards,
+    )
+
+
+def draw(answer: Answer | None) -> list[Any]:
+    """The figure in all its formats, to be downloaded; left as it is after a run that came to nothing."""
+    if answer is None:
+        return [gr.skip()] * len(FIGURES)
+    return [gr.update(value=str(path), interactive=True) for path in answer.draw(new_folder(), FIGURES)]
+
+
+def _facts(answer: Answer) -> str:
+    attribution = answer.explanation.attribution
+    left, top, right, bottom = answer.explanation.region
+    return fragments.facts(
+        [
+            f"<b>{answer.checkpoint}</b> at {answer.explanation.x}, {answer.explanation.y}",
+            fragments.tip(
+                f"diffusion index {attribution.diffusion_index:.1f}",
+                "100 if all pixels count alike, near 0 if a few decide. Compare it between spots and models.",
+            ),
+            fragments.tip(
+                f"adds up within {attribution.completeness_error:.1%}",
+                f"All credits together should make the detail gained. {attribution.path.steps} steps were taken.",
+            ),
+            f"{fragments.size((right - left, bottom - top))} pixels looked at",
+            f"{answer.seconds:.1f} s",
+        ]
+    )
+
+
+def _gallery(spots: Sequence[Spot]) -> gr.Gallery:
+    if spots:
+        gr.Markdown("#### Examples: one click explains")
+    return gr.Gallery(
+        [(str(FOLDER / spot.file), spot.caption) for spot in spots],
+        label="Examples",
+        show_label=False,
+        columns=4,
+        allow_preview=False,
+        interactive=False,
+        object_fit="cover",
+        height="auto",
+        buttons=[],
+        elem_id="look-examples",
+        elem_classes="plain-gallery tiles",
+        visible=bool(spots),
+    )
+
+
+def _pick(spots: Sequence[Spot]) -> Callable[..., Any]:
+    def pick(event: gr.SelectData) -> tuple[str, int, int]:
+        spot = spots[event.index]
+        return str(FOLDER / spot.file), spot.x, spot.y
+
+    return pick
+
+
+def _clicked(event: gr.SelectData) -> tuple[int, int]:
+    x, y = event.index
+    return int(x), int(y)
+
+
+def _showable(image: dict[str, Any] | None) -> tuple[Any, Any]:
+    """What to show in place of a picture that browsers cannot, upright and with 8 bits, and what is wrong with it."""
+    path = uploaded(image)
+    if path is None:
+        return gr.skip(), gr.skip()
+    try:
+        picture = open_picture(path)
+    except HPINetError as error:
+        return gr.skip(), fragments.trouble(trouble_with(error))
+    ready = fragments.quiet("Now click the spot to explain.")
+    if picture.format in pictures.SHOWN_BY_BROWSERS:
+        return gr.skip(), ready
+    shown = new_folder() / f"{path.stem}.png"
+    save_picture(picture.to_8_bit(), shown)
+    return str(shown), ready
