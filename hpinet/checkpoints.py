@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from hpinet.download import Digest, download
 from hpinet.errors import CheckpointError, OptionError
-from hpinet.hub import cached_repository, fetch_repository
+from hpinet.hub import cached_repository, fetch_repository, is_repository_id
 from hpinet.model import SCALES, VARIANTS, HPINet, variant_config
 from hpinet.progress import Progress, ignore
 from hpinet.settings import AUTHORS_URL, settings
@@ -218,14 +218,15 @@ def convert(source: Path, output: Path) -> CheckpointInfo:
 
 
 _NAME = re.compile(rf"(?:hpinet-)?(?P<variant>[{''.join(VARIANTS)}])(?:-x(?P<scale>\d+))?", re.IGNORECASE)
-_HUB = re.compile(r"(?P<id>[A-Za-z0-9][\w.-]*/[\w.-]+)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
+_HUB = re.compile(r"(?P<id>[^/@]+/[^/@]+)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
 
 
 def _repository(source: str | Path) -> re.Match[str] | None:
     """The parts of a Hub repository's name, if ``source`` reads like one and no file or folder has it."""
     if isinstance(source, Path) or Path(source).exists() or Path(source).suffix in (".pth", ".safetensors"):
         return None
-    return _HUB.fullmatch(source)
+    parts = _HUB.fullmatch(source)
+    return parts if parts and is_repository_id(parts["id"]) else None
 
 
 def _find_named(variant: str, scale: int) -> CheckpointInfo:

@@ -11,12 +11,14 @@ from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, t
 from huggingface_hub.errors import (
     EntryNotFoundError,
     HfHubHTTPError,
+    HFValidationError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RemoteEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import validate_repo_id
 from tqdm import tqdm
 
 from hpinet.download import Digest
@@ -25,6 +27,15 @@ from hpinet.progress import Progress, ignore
 from hpinet.weights import CARD, CONFIG, WEIGHTS
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def is_repository_id(text: str) -> bool:
+    """Whether this can be the name of a repository."""
+    try:
+        validate_repo_id(text)
+    except HFValidationError:
+        return False
+    return True
 
 
 def cached_repository(repository: str, revision: str | None = None) -> Path | None:

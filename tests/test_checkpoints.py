@@ -142,6 +142,9 @@ def test_names_of_the_same_checkpoint(name: str) -> None:
         ("S", 2, CheckpointError, "no weights for S ×2; there are L ×4, M ×2"),
         ("nowhere/x.pth", None, CheckpointError, "no checkpoint nowhere/x.pth"),
         ("a/b/c", None, CheckpointError, "no checkpoint a/b/c"),
+        ("a/b..c", None, CheckpointError, "no checkpoint a/b..c"),
+        ("a/b@v1", None, CheckpointError, "no Hub repository of that name has been fetched"),
+        ("../b", None, CheckpointError, "no checkpoint ../b"),
         (Path("nowhere"), None, CheckpointError, "no checkpoint nowhere"),
     ],
 )
