@@ -110,7 +110,7 @@ def _sections(run: Run, step: int) -> str:
 ```
 
 ran {step:,} steps, {done}, on {_listed(run)}; `{RECIPE}` lies beside this card. The weights are the moving average of
-the run's. AdamW, {recipe.schedule.shape} schedule with a peak of {recipe.schedule.peak:g}.
+the run's.
 
 ![Loss and validation PSNR over the steps]({CURVE})
 

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from accelerate import Accelerator, InitProcessGroupKwargs
 from accelerate.tracking import get_available_trackers
+from pytorch_optimizer import SOAP
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -112,9 +113,7 @@ class Trainer:
         self.network = new_model(self.recipe, run.started_from).to(self.accelerator.device)
         self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(self.recipe.ema_decay))
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(), betas=self.recipe.betas, weight_decay=self.recipe.weight_decay, fused=True
-        )
+        optimizer = new_optimizer(self.recipe, self.network)
         # `model` is the network as Accelerate runs it: on several processes, compiled or in mixed precision.
         self.model, self.optimizer = self.accelerator.prepare(self.network, optimizer)
         self.step, self.hours = 0, 0.0
@@ -362,6 +361,19 @@ def new_model(recipe: Recipe, started_from: str | None) -> HPINet:
         source, _ = load(started_from)
         warm_start(model, source.state_dict())
     return model
+
+
+def new_optimizer(recipe: Recipe, model: HPINet) -> torch.optim.Optimizer:
+    """The optimiser of a recipe; its learning rate is set at every step."""
+    if recipe.optimizer == "soap":
+        # A kernel (out, in, 3, 3) is taken as a matrix (out, 9·in), whose bases turn channels and places together;
+        # vectors stay as they are, which the library's merging of dimensions would not leave them.
+        matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+        vectors = [parameter for parameter in model.parameters() if parameter.ndim == 1]
+        groups = [{"params": matrices, "merge_dims": True}, {"params": vectors}]
+        widest = 9 * model.config.dim
+        return SOAP(groups, betas=recipe.betas, weight_decay=recipe.weight_decay, max_precondition_dim=widest)
+    return torch.optim.AdamW(model.parameters(), betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True)
 
 
 def warm_start(model: HPINet, weights: dict[str, Tensor]) -> None:

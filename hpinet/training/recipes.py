@@ -12,6 +12,7 @@ from hpinet.model import SCALES, VARIANTS, HPINetConfig, variant_config
 
 Loss = Literal["l1", "l2"]
 Shape = Literal["cosine", "wsd", "halving"]
+OptimizerName = Literal["adamw", "soap"]
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,9 @@ class Recipe:
     scale: int
     phases: tuple[Phase, ...]
     schedule: Schedule
-    betas: tuple[float, float] = (0.9, 0.99)  # of AdamW
-    weight_decay: float = 1e-4  # of AdamW; with 0 it is Adam
+    optimizer: OptimizerName = "adamw"  # with no weight decay it is Adam; SOAP is Adam in Shampoo's eigenbasis
+    betas: tuple[float, float] = (0.9, 0.99)  # of the optimiser's moments
+    weight_decay: float = 1e-4  # a step, times the learning rate
     clip_norm: float = 1.0  # gradients are scaled down to this norm
     ema_decay: float = 0.999  # of the averaged weights, which are validated and exported
     seed: int = 0
@@ -90,6 +92,8 @@ class Recipe:
     def __post_init__(self) -> None:
         object.__setattr__(self, "phases", tuple(self.phases))
         object.__setattr__(self, "betas", tuple(self.betas))
+        if self.optimizer not in get_args(OptimizerName):
+            raise ValueError(f"optimizer must be one of {get_args(OptimizerName)}, not {self.optimizer!r}.")
         if not self.phases:
             raise ValueError("A recipe needs at least one phase.")
         for phase in self.phases:
@@ -180,13 +184,14 @@ def cpu_recipe(variant: str, scale: int) -> Recipe:
     """For a desktop processor: what the bundled weights are trained with.
 
     Small crops with patches of 12 everywhere teach most per second, since attention over a patch costs the square of
-    its area. The variant's own patch sizes come last, while the learning rate falls.
+    its area. The variant's own patch sizes come last, while the learning rate falls. SOAP takes no more time than AdamW
+    here and learns more: 150 steps from the same weights on the same crops ended at 31.17 and 31.11 dB (T ×4).
     """
     stages = len(variant_config(variant, scale).patch_sizes)
-    small = Phase(steps=36_000, crop=32, batch=8, micro_batch=8, patch_sizes=(12,) * stages)
-    full = Phase(steps=4_000, crop=40, batch=8, micro_batch=8)
+    small = Phase(38_000, crop=32, batch=8, micro_batch=8, patch_sizes=(12,) * stages)
+    full = Phase(2_000, crop=48, batch=4, micro_batch=4)
     schedule = Schedule("wsd", peak=1e-3, warmup=200, decay=8_000)
-    return Recipe(variant, scale, (small, full), schedule)
+    return Recipe(variant, scale, (small, full), schedule, optimizer="soap", betas=(0.95, 0.95))
 
 
 def paper_recipe(variant: str, scale: int) -> Recipe:

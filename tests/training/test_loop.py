@@ -58,25 +58,26 @@ def test_a_run_learns_logs_and_ends(pictures: Path, tmp_path: Path) -> None:
     assert [entry["rate"] for entry in log if entry["kind"] == "train"][-1] == pytest.approx(1e-3 / 3)
 
 
-def test_resuming_changes_nothing(pictures: Path, tmp_path: Path) -> None:
-    run = tiny_run(pictures, validation=True)
+@pytest.mark.parametrize("optimizer", ["adamw", "soap"])
+def test_resuming_changes_nothing(optimizer: str, pictures: Path, tmp_path: Path) -> None:
+    run = tiny_run(pictures, validation=True, steps=13, optimizer=optimizer)  # SOAP looks for a new basis every 10
     train(tmp_path / "straight", run, options=OFTEN)
 
-    def stop_at_3(done: int, _: int) -> None:
-        if done == 3:
+    def stop_at_8(done: int, _: int) -> None:
+        if done == 8:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        train(tmp_path / "resumed", run, options=replace(OFTEN, save_every=2), progress=stop_at_3)
+        train(tmp_path / "resumed", run, options=replace(OFTEN, save_every=7), progress=stop_at_8)
     state = load_state(tmp_path / "resumed")
     assert state is not None
-    assert state["step"] == 2  # step 3 is lost and done again
+    assert state["step"] == 7  # step 8 is lost and done again
     train(tmp_path / "resumed", options=OFTEN)
     assert_same_end(tmp_path / "straight", tmp_path / "resumed")
 
 
 def test_kill_9_changes_nothing(pictures: Path, tmp_path: Path) -> None:
-    run = tiny_run(pictures, steps=30)
+    run = tiny_run(pictures, steps=30, optimizer="soap")
     train(tmp_path / "straight", run, options=OFTEN)
     process = start(tmp_path / "killed", run, "--save-every", "1")
     wait_for_state(tmp_path / "killed", process)

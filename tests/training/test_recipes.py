@@ -87,6 +87,7 @@ def test_what_cannot_work_is_refused() -> None:
         "second patch": {"phases": [Phase(1, 8, 2, 1, patch_sizes=(5, 6, 7, 8))]},
         "each stage": {"phases": [Phase(1, 9, 2, 1, patch_sizes=(6,))]},
         "one phase": {"phases": []},
+        "optimizer": {"optimizer": "sgd"},
     }.items():
         with pytest.raises(ValueError, match=message):
             replace(recipe, **change)
