@@ -56,8 +56,8 @@ def upscale_all(
     request: gr.Request,
     progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
     *,
-    files: list[str] | None,
-    tree: list[str] | None,
+    files: list[dict[str, Any]] | None,
+    tree: list[dict[str, Any]] | None,
     model: str,
     scale: str,
     side: str,
@@ -68,7 +68,7 @@ def upscale_all(
     """The button: status, table and download, anew after every picture."""
     try:
         size = asked(scale=scale, side=side, pixels=pixels)
-        uploads = [Path(file) for file in [*(files or []), *(tree or [])]]
+        uploads = [Path(file["path"]) for file in [*(files or []), *(tree or [])]]
         if not uploads:
             raise OptionError("Choose pictures first.")
         for batch in run_batch(

@@ -1,5 +1,6 @@
 """How handlers are hooked up, in one place."""
 
+from pathlib import Path
 from typing import Any
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
@@ -10,3 +11,11 @@ LIGHT: dict[str, Any] = {**PRIVATE, "show_progress": "hidden", "concurrency_limi
 
 COMPUTE: dict[str, Any] = {**PRIVATE, "concurrency_limit": 1, "concurrency_id": "compute"}
 """Whatever runs a network: one at a time on this machine, the rest waits in the queue."""
+
+RAW: dict[str, Any] = {"preprocess": False}
+"""For handlers of pictures: Gradio would open the file with whatever Pillow can open, and fail in its own words."""
+
+
+def uploaded(value: dict[str, Any] | None) -> Path | None:
+    """The file behind a raw value of `gradio.Image`. Gradio has made sure that it was uploaded, or is an example."""
+    return Path(value["path"]) if value else None

@@ -9,7 +9,7 @@ import gradio as gr
 from hpinet.errors import HPINetError, OptionError
 from hpinet.plan import Request
 from hpinet.ui import pictures
-from hpinet.ui.events import COMPUTE, LIGHT
+from hpinet.ui.events import COMPUTE, LIGHT, RAW
 from hpinet.ui.models import choices, truth
 from hpinet.ui.work import StopFlag
 
@@ -131,10 +131,14 @@ class RunButtons:
     ) -> Any:
         """On ``trigger`` (such as ``button.click``) runs ``handler`` with progress shown on ``status``.
 
+        Its inputs arrive raw, see `hpinet.ui.events.RAW`, for it to check.
+
         Returns the event, for `stop_on_click`.
         """
         ready = trigger(self._busy, None, [self.run, self.stop], js=_SHOW % status.elem_id, **LIGHT)
-        running = ready.then(handler, inputs_kwargs=inputs, outputs=outputs, show_progress_on=[status], **COMPUTE)
+        running = ready.then(
+            handler, inputs_kwargs=inputs, outputs=outputs, show_progress_on=[status], **COMPUTE, **RAW
+        )
         running.then(self._idle, None, [self.run, self.stop], **LIGHT)
         return running
 

@@ -1,6 +1,5 @@
 """The third tab: honest numbers on the visitor's own picture."""
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -11,7 +10,7 @@ from hpinet.errors import Cancelled, HPINetError, OptionError
 from hpinet.images import Picture, save_picture
 from hpinet.model import SCALES
 from hpinet.ui import fragments, pictures
-from hpinet.ui.events import LIGHT
+from hpinet.ui.events import LIGHT, uploaded
 from hpinet.ui.fields import run_buttons, trouble_with
 from hpinet.ui.measuring import measure
 from hpinet.ui.models import choices, truth
@@ -65,7 +64,7 @@ def build() -> None:
                 gr.Markdown("#### Where the models differ most")
                 crops = gr.HTML(elem_id="measure-crops")
                 gr.Markdown(
-                    f"#### Errors\nOne scale for all: black is exact, yellow is off by {WORST_ERROR} grey levels or more."
+                    f"#### Errors\nOne scale for all: black is exact, yellow is off by {WORST_ERROR} grey levels."
                 )
                 maps = gr.Gallery(
                     label="Error maps",
@@ -86,7 +85,7 @@ def build() -> None:
     running = buttons.start(
         buttons.run.click,
         measure_picture,
-        inputs={"path": image, "scale": scale, "models": models},
+        inputs={"image": image, "scale": scale, "models": models},
         outputs=[status, results, table, crops, maps, markdown, csv],
         status=status,
     )
@@ -101,15 +100,18 @@ def measure_picture(
     request: gr.Request,
     progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
     *,
-    path: str | None,
+    image: dict[str, Any] | None,
     scale: int,
     models: list[str],
 ) -> tuple[Any, ...]:
     """The button: status, results group, table, crops, error maps, and the table as text twice."""
     try:
-        if not path:
+        path = uploaded(image)
+        if path is None:
             raise OptionError("Choose a picture first.")
-        comparison = measure(Path(path), scale, models, StopFlag.of(request, "measure"))
+        if scale not in SCALES or not isinstance(models, list):
+            raise OptionError("Choose a scale and models.")
+        comparison = measure(path, scale, models, StopFlag.of(request, "measure"))
     except Cancelled:
         return fragments.quiet("Stopped."), *[gr.skip()] * 6
     except HPINetError as error:

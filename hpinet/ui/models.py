@@ -133,11 +133,17 @@ class Shelf:
                 info = choice_of(key).natives[scale]
                 # A bundled or fetched checkpoint goes by its folder: its variant's name may mean another one.
                 ready = Upscaler.load(info.path or info.name, scale=scale)
+                ready.engine.estimate_seconds(64, 64)  # measures now, while nobody else uses it
                 self._ready[key, scale] = ready
                 while len(self._ready) > self._capacity:
                     self._ready.popitem(last=False)
             self._ready.move_to_end((key, scale))
             return ready
+
+    def prepare(self) -> None:
+        """Loads the default model, so that the first visitor does not wait for it."""
+        default = next(iter(choices().values()))
+        self.upscaler(default.key, max(default.natives))
 
     def of(self, key: str) -> partial[Upscaler]:
         """The upscalers of one choice by scale, as `hpinet.plan.run_plan` wants them."""

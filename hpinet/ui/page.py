@@ -10,6 +10,7 @@ from hpinet.settings import settings
 from hpinet.ui import api_tab, batch_tab, endpoints, links, measure_tab, storage, upscale_tab
 from hpinet.ui.examples import FOLDER, Example, load_examples
 from hpinet.ui.guard import UploadsOnly
+from hpinet.ui.models import SHELF
 from hpinet.ui.theme import CSS, theme
 from hpinet.ui.work import StopFlag
 
@@ -47,6 +48,7 @@ def create_demo(examples: list[Example] | None = None) -> gr.Blocks:
                     build()
         links.connect(demo, controls)
         demo.unload(_leave)
+    SHELF.prepare()
     demo.queue(max_size=QUEUE_SIZE, default_concurrency_limit=8)
     return demo
 

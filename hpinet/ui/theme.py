@@ -141,7 +141,7 @@ CSS = """
 #look { align-self: flex-end; }
 footer .divider { display: none; }
 .plain-gallery { border: none !important; padding: 0 !important; background: none !important; min-height: 0 !important; }
-.plain-gallery .grid-wrap { max-height: none !important; min-height: 0 !important; height: auto !important; }
+.plain-gallery .grid-wrap { max-height: none !important; min-height: 0 !important; height: auto !important }
 .plain-gallery .grid-container { padding: 0 !important; }
 .tiles button.thumbnail-item { aspect-ratio: 4 / 3.6; }
 .plain-gallery .caption-label {

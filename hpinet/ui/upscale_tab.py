@@ -8,7 +8,7 @@ import gradio as gr
 
 from hpinet.settings import settings
 from hpinet.ui import fragments, lens, pictures, upscaling
-from hpinet.ui.events import COMPUTE, LIGHT
+from hpinet.ui.events import COMPUTE, LIGHT, RAW
 from hpinet.ui.examples import Example
 from hpinet.ui.fields import FormatFields, SizeFields, format_fields, model_field, run_buttons, size_fields
 from hpinet.ui.storage import KEEP_SECONDS
@@ -69,13 +69,13 @@ def build(examples: list[Example]) -> UpscaleTab:
         "outputs": [forecast, model],
         **LIGHT,
     }
-    image.change(upscaling.open_source, [image, source], [source, image, status], **LIGHT).then(**foreseen)
+    image.change(upscaling.open_source, [image, source], [source, image, status], **LIGHT, **RAW).then(**foreseen)
     gr.on([control.change for control in settings_of_run.values()], trigger_mode="always_last", **foreseen)
 
     # Running.
     run: dict[str, Any] = {
         "handler": upscaling.upscale,
-        "inputs": {"path": image, "source": source, **settings_of_run, "before": before},
+        "inputs": {"image": image, "source": source, **settings_of_run, "before": before},
         "outputs": [status, result, slider, download, shown],
         "status": status,
     }
@@ -132,7 +132,7 @@ def _gallery(examples: list[Example]) -> gr.Gallery:
 def _pick(examples: list[Example]) -> Callable[..., Any]:
     def pick(event: gr.SelectData) -> tuple[str, upscaling.Source]:
         source = upscaling.read_source(examples[event.index].path)
-        return source.shown, source
+        return str(source.shown), source
 
     return pick
 

@@ -10,6 +10,7 @@ from hpinet.errors import Cancelled, HPINetError, OptionError
 from hpinet.images import Picture, open_picture, save_picture
 from hpinet.plan import Plan, Request, make_plan
 from hpinet.ui import fragments, pictures
+from hpinet.ui.events import uploaded
 from hpinet.ui.examples import cached, remember
 from hpinet.ui.fields import asked, checked_format, trouble_with
 from hpinet.ui.models import choice_of, choices, duration, expected_seconds, truth
@@ -22,7 +23,7 @@ class Source:
     """The picture a visitor has chosen, as far as the page needs to remember it."""
 
     path: Path
-    shown: str  # what the page shows of it: the same file unless browsers cannot show that kind
+    shown: Path  # what the page shows of it: the same file unless browsers cannot show that kind
     width: int
     height: int
     traits: tuple[str, ...]  # what is unusual about it and will be kept
@@ -41,26 +42,26 @@ class Shown:
 # ------------------------------------------------------------------------------------------------- before running
 
 
-def open_source(path: str | None, known: Source | None) -> tuple[Source | None, Any, Any]:
+def open_source(image: dict[str, Any] | None, known: Source | None) -> tuple[Source | None, Any, Any]:
     """What to remember of a chosen picture, what to show instead if browsers cannot show it, and what went wrong."""
-    if not path:
+    path = uploaded(image)
+    if path is None:
         return None, gr.skip(), gr.skip()
     if known is not None and known.shown == path:
         return known, gr.skip(), gr.skip()
     try:
-        source = read_source(Path(path))
+        source = read_source(path)
     except HPINetError as error:
         return None, gr.skip(), fragments.trouble(trouble_with(error))
-    replaced = source.shown != path
-    return source, source.shown if replaced else gr.skip(), fragments.quiet("Ready.")
+    return source, gr.skip() if source.shown == path else str(source.shown), fragments.quiet("Ready.")
 
 
 def read_source(path: Path) -> Source:
     """What the page needs to know of a picture. Raises ImageError if it cannot be read."""
     picture = open_picture(path)
-    shown = str(path)
+    shown = path
     if picture.format not in pictures.SHOWN_BY_BROWSERS:
-        shown = str(new_folder() / f"{path.stem}.png")
+        shown = new_folder() / f"{path.stem}.png"
         save_picture(pictures.fitting(picture).to_8_bit(), shown)
     traits = {
         "grey": picture.is_grey,
@@ -120,7 +121,7 @@ def upscale(
     request: gr.Request,
     progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
     *,
-    path: str | None,
+    image: dict[str, Any] | None,
     source: Source | None,
     model: str,
     scale: str,
@@ -132,10 +133,11 @@ def upscale(
 ) -> tuple[Any, ...]:
     """The Upscale button: status, group of the result, slider, download button, what is shown."""
     try:
-        if not path:
+        path = uploaded(image)
+        if path is None:
             raise OptionError("Choose a picture first.")
         if source is None or source.shown != path:  # the button was quicker than the upload's own event
-            source = read_source(Path(path))
+            source = read_source(path)
         form = checked_format(format, quality)
         plan = planned(source, model, asked(scale=scale, side=side, pixels=pixels))
         folder = new_folder()

@@ -46,6 +46,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HPINET_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("HPINET_AUTHORS_URL", NOBODY)
+        patch.setenv("HPINET_ENGINE", "torch")  # ready at once; the page does not care which engine it is
         settings.cache_clear()
         demo = create_demo()
         _, address, _ = demo.launch(**launch_options(), server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
@@ -119,14 +120,16 @@ def open_page(browser: "Browser", server: str) -> "Iterator[OpenPage]":
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
-    def open_page(query: str = "", *, width: int = 1280, height: int = 900, dark: bool = False, phone: bool = False) -> "Page":
+    def open_page(
+        query: str = "", *, width: int = 1280, height: int = 900, dark: bool = False, phone: bool = False
+    ) -> "Page":
         context = browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
             has_touch=phone,
             is_mobile=phone,
         )
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
 
@@ -138,7 +141,6 @@ def open_page(browser: "Browser", server: str) -> "Iterator[OpenPage]":
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"{server}/{query}")
         page.wait_for_selector("#run")
-        page.wait_for_load_state("networkidle")
         return page
 
     yield open_page

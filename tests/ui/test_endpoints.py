@@ -26,7 +26,9 @@ def upscaler() -> Upscaler:
     return Upscaler.load("T", scale=4)
 
 
-def made_by_the_library(path: Path, upscaler: Upscaler, request: Request, format: str = "PNG", quality: int = 90) -> bytes:
+def made_by_the_library(
+    path: Path, upscaler: Upscaler, request: Request, format: str = "PNG", quality: int = 90
+) -> bytes:
     picture = open_picture(path)
     plan = make_plan((picture.width, picture.height), request, natives=[4])
     return encode_picture(run_plan(picture, plan, lambda _: upscaler), format, quality=quality)
@@ -52,7 +54,9 @@ def test_only_the_documented_endpoints_are_public(client: Client) -> None:
         "/measure": ["image", "models", "scale"],
         "/models": [],
     }
-    required = [p["parameter_name"] for p in api["named_endpoints"]["/upscale"]["parameters"] if not p["parameter_has_default"]]
+    required = [
+        p["parameter_name"] for p in api["named_endpoints"]["/upscale"]["parameters"] if not p["parameter_has_default"]
+    ]
     assert required == ["image"]
 
 
@@ -63,9 +67,7 @@ def test_upscale_gives_the_file_the_library_makes(client: Client, upscaler: Upsc
 
 
 def test_sizes_in_pixels_and_other_formats(client: Client, upscaler: Upscaler, picture: Path) -> None:
-    result = client.predict(
-        handle_file(picture), longest_side=90, format="jpeg", quality=80, api_name="/upscale"
-    )
+    result = client.predict(handle_file(picture), longest_side=90, format="jpeg", quality=80, api_name="/upscale")
     assert Path(result).name == "my-cat_90x64_hpinet-t.jpg"
     assert Path(result).read_bytes() == made_by_the_library(picture, upscaler, Request(longest_side=90), "JPEG", 80)
     result = client.predict(handle_file(picture), scale=6, format="webp", quality=100, api_name="/upscale")
@@ -170,7 +172,11 @@ def test_measure_scores_as_the_library_does(client: Client, upscaler: Upscaler) 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [({"models": ["T"], "scale": 7}, "from 2 to 4"), ({"models": "T"}, "list of keys"), ({"models": ["Z"]}, "no model")],
+    [
+        ({"models": ["T"], "scale": 7}, "from 2 to 4"),
+        ({"models": "T"}, "list of keys"),
+        ({"models": ["Z"]}, "no model"),
+    ],
 )
 def test_measure_checks_its_values(client: Client, picture: Path, arguments: dict[str, Any], words: str) -> None:
     assert words in refused(client, handle_file(picture), api_name="/measure", **arguments)
@@ -187,7 +193,7 @@ def test_models_tells_what_there_is(client: Client) -> None:
 
 def test_offline_the_authors_models_say_so_and_the_bundled_one_works(client: Client, picture: Path) -> None:
     message = refused(client, handle_file(picture), model="L", scale=4)
-    assert "cannot be" in message or "reach" in message or "offline" in message
+    assert "go online" in message
     assert Path(client.predict(handle_file(picture), api_name="/upscale")).is_file()
 
 
@@ -205,9 +211,7 @@ def test_python_example(server: str, upscaler: Upscaler, picture: Path, tmp_path
     assert Path(result).read_bytes() == made_by_the_library(picture, upscaler, Request(scale=4))
 
 
-def test_javascript_example(
-    server: str, upscaler: Upscaler, picture: Path, tmp_path: Path, node_modules: Path
-) -> None:
+def test_javascript_example(server: str, upscaler: Upscaler, picture: Path, tmp_path: Path, node_modules: Path) -> None:
     node = shutil.which("node")
     if node is None:
         missing("node")

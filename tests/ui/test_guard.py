@@ -25,7 +25,9 @@ def file(path: str, **more: str) -> dict[str, Any]:
 def client() -> Iterator[TestClient]:
     async def echo(request: Request) -> JSONResponse:
         body = await request.body()
-        return JSONResponse({"length": len(body), "header": request.headers.get("content-length"), "body": body.decode()})
+        return JSONResponse(
+            {"length": len(body), "header": request.headers.get("content-length"), "body": body.decode()}
+        )
 
     routes = [Route("/{path:path}", echo, methods=["GET", "POST"])]
     middleware = [Middleware(UploadsOnly, max_upload_bytes=30_000_000)]

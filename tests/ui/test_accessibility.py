@@ -1,0 +1,37 @@
+"""axe-core finds nothing serious on any tab, light or dark."""
+
+from pathlib import Path
+
+import pytest
+
+from .conftest import EXAMPLES, OpenPage
+
+pytestmark = pytest.mark.browser
+
+TABS = ("Upscale", "Batch", "Measure", "API")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_no_serious_violations(open_page: OpenPage, node_modules: Path, dark: bool) -> None:
+    page = open_page(dark=dark)
+    page.locator("#picture input[type=file]").set_input_files(EXAMPLES / "line-art.png")
+    page.locator("#forecast", has_text="176×176").wait_for()
+    page.locator("#run").click()
+    page.locator("#status", has_text="megapixels").wait_for()
+    page.add_script_tag(path=node_modules / "axe-core" / "axe.min.js")
+    found = []
+    for tab in TABS:
+        page.get_by_role("tab", name=tab, exact=True).click()
+        page.wait_for_timeout(400)
+        folded = page.locator("button.label-wrap:not(.open):visible")
+        while folded.count():
+            folded.first.click()
+        page.wait_for_timeout(300)
+        report = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+        found += [
+            f"{tab}: {violation['id']} ({violation['impact']}): {node['html'][:160]} {node['failureSummary'][:200]}"
+            for violation in report["violations"]
+            if violation["impact"] in ("serious", "critical")
+            for node in violation["nodes"][:4]
+        ]
+    assert not found, "\n".join(found)

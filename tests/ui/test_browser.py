@@ -1,0 +1,367 @@
+"""The page in real Chromium: each tab's main path, and what can go wrong on it."""
+
+import re
+import time
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hpinet import Upscaler, open_picture
+from hpinet.images import encode_picture, resize_bicubic
+
+from .conftest import EXAMPLES, OpenPage
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def upscaler(server: str) -> Upscaler:  # noqa: ARG001 (the server's settings hold for the library too)
+    return Upscaler.load("T", scale=4)
+
+
+def made_by_the_library(path: Path, upscaler: Upscaler) -> bytes:
+    return encode_picture(upscaler(open_picture(path)))
+
+
+def upload(page: "Page", path: Path, *, into: str = "#picture") -> None:
+    page.locator(f"{into} input[type=file]").set_input_files(path)
+
+
+def choose(page: "Page", field: str, label: str) -> None:
+    page.locator(f"{field} label", has_text=re.compile(rf"^\s*{label}")).click()
+
+
+def upscale(page: "Page") -> None:
+    page.locator("#run").click()
+    page.locator("#status", has_text="megapixels").wait_for()
+    page.locator("#run:not([disabled])").wait_for()
+
+
+def downloaded(page: "Page", button: str, folder: Path) -> Path:
+    with page.expect_download() as caught:
+        page.locator(button).click()
+    path = folder / caught.value.suggested_filename
+    caught.value.save_as(path)
+    return path
+
+
+def loaded(page: "Page", selector: str) -> list[tuple[int, int]]:
+    """Natural sizes of the pictures that match, once they have loaded."""
+    page.wait_for_function(
+        "s => { const all = [...document.querySelectorAll(s)];"
+        " return all.length && all.every(i => i.complete && i.naturalWidth) }",
+        arg=selector,
+    )
+    return [
+        tuple(size)
+        for size in page.eval_on_selector_all(selector, "all => all.map(i => [i.naturalWidth, i.naturalHeight])")
+    ]
+
+
+def test_upload_upscale_compare_download(
+    open_page: OpenPage, upscaler: Upscaler, picture: Path, tmp_path: Path
+) -> None:
+    page = open_page()
+    assert page.locator("#result").is_hidden()
+    upload(page, picture)
+    page.locator("#forecast", has_text="28×20 → 112×80").wait_for()
+    assert "PNG of about" in page.locator("#forecast").inner_text()
+    upscale(page)
+    details = page.locator("#status").inner_text()
+    for words in ("28×20 → 112×80", "hpinet-t-x4", "torch on CPU", "0.01 megapixels", "peak memory", "consistent to"):
+        assert words in details
+    assert set(loaded(page, "#result img")) == {(112, 80)}
+
+    file = downloaded(page, "#download", tmp_path)
+    assert file.name == "my-cat_x4_hpinet-t.png"
+    assert file.read_bytes() == made_by_the_library(picture, upscaler)
+
+    # Another "before", and another format, without running anything again.
+    first = page.locator("#result img").evaluate_all("all => all.map(i => i.src)")
+    choose(page, "#before", "Nearest")
+    page.wait_for_function(
+        "old => [...document.querySelectorAll('#result img')].some(i => !old.includes(i.src))", arg=first
+    )
+    assert set(loaded(page, "#result img")) == {(112, 80)}
+    page.get_by_role("button", name="File format").click()
+    choose(page, "#format", "JPEG")
+    page.locator("#download", has_text="Download JPEG").wait_for()
+    file = downloaded(page, "#download", tmp_path)
+    assert file.name == "my-cat_x4_hpinet-t.jpg"
+    assert open_picture(file).format == "JPEG"
+
+
+def test_size_in_pixels(open_page: OpenPage, upscaler: Upscaler, picture: Path, tmp_path: Path) -> None:
+    page = open_page()
+    upload(page, picture)
+    choose(page, "#scale", "Pixels")
+    page.locator("#pixels input").fill("100")
+    page.locator("#forecast", has_text="28×20 → 100×71").wait_for()
+    upscale(page)
+    expected = resize_bicubic(upscaler(open_picture(picture)), 100, 71)
+    assert downloaded(page, "#download", tmp_path).read_bytes() == encode_picture(expected)
+    page.locator("#pixels input").fill("10")
+    page.locator("#forecast [role=alert]", has_text="not larger").wait_for()
+
+
+def test_an_example_is_one_click_and_then_instant(open_page: OpenPage) -> None:
+    page = open_page()
+    tiles = page.locator("#examples button.thumbnail-item")
+    assert tiles.count() == 8
+    tiles.nth(1).click()
+    page.locator("#status", has_text="128×144 → 512×576").wait_for()
+    assert "when it was made" not in page.locator("#status").inner_text()
+    assert set(loaded(page, "#result img")) == {(512, 576)}
+    page.locator("#run:not([disabled])").wait_for()
+    page = open_page()  # of somebody else
+    tiles = page.locator("#examples button.thumbnail-item")
+    began = time.monotonic()
+    tiles.nth(1).click()
+    page.locator("#status", has_text="when it was made").wait_for()
+    assert time.monotonic() - began < 5
+
+
+def test_stop_ends_the_run_within_a_second(open_page: OpenPage, picture: Path) -> None:
+    page = open_page()
+    upload(page, EXAMPLES / "towers.png")
+    choose(page, "#scale", "×16")
+    page.locator("#forecast", has_text="×4 then ×4").wait_for()
+    page.locator("#run").click()
+    page.locator("#status", has_text="Enlarging").wait_for()
+    assert page.locator("#run").is_disabled()
+    began = time.monotonic()
+    page.locator("#stop").click()
+    page.locator("#status", has_text="Stopped").wait_for()
+    page.locator("#run:not([disabled])").wait_for()
+    assert time.monotonic() - began < 2  # one for the run, one for a busy machine to show it
+    assert page.locator("#stop").is_disabled()
+    # The machine is free again: the next picture does not wait for the rest of that one.
+    upload(page, picture)
+    choose(page, "#scale", "×4")
+    page.locator("#forecast", has_text="28×20 → 112×80").wait_for()
+    began = time.monotonic()
+    upscale(page)
+    assert time.monotonic() - began < 10
+
+
+def test_a_bad_upload_says_so_and_harms_nothing(open_page: OpenPage, picture: Path, tmp_path: Path) -> None:
+    page = open_page()
+    bad = tmp_path / "bad.png"
+    bad.write_text("<script>alert(1)</script>")
+    upload(page, bad)
+    page.locator("#status [role=alert]", has_text="not a picture").wait_for()
+    page.locator("#picture").get_by_role("button", name="Clear").or_(
+        page.locator("#picture button[aria-label*=lear], #picture button[aria-label*=emove]")
+    ).first.click()
+    upload(page, picture)
+    page.locator("#forecast", has_text="28×20").wait_for()
+    upscale(page)
+
+
+def test_running_without_a_picture(open_page: OpenPage) -> None:
+    page = open_page()
+    page.locator("#run").click()
+    page.locator("#status [role=alert]", has_text="Choose a picture first").wait_for()
+
+
+def test_deep_grey_tiff(open_page: OpenPage, upscaler: Upscaler, deep_picture: Path, tmp_path: Path) -> None:
+    """Browsers cannot show it: the page shows a stand-in, enlarges the original."""
+    page = open_page()
+    upload(page, deep_picture)
+    page.locator("#forecast", has_text="16 bit").wait_for()
+    assert "grey" in page.locator("#forecast").inner_text()
+    assert loaded(page, "#picture img") == [(26, 20)]
+    upscale(page)
+    file = downloaded(page, "#download", tmp_path)
+    assert file.name == "deep_x4_hpinet-t.png"
+    assert file.read_bytes() == made_by_the_library(deep_picture, upscaler)
+    assert open_picture(file).depth == 16
+
+
+def test_links_restore_settings_and_follow_them(open_page: OpenPage) -> None:
+    page = open_page("?model=M&scale=2&format=webp")
+    page.locator("#model label.selected", has_text="M · ").wait_for()
+    page.locator("#scale label.selected", has_text="×2").wait_for()
+    page.get_by_role("button", name="File format").click()
+    page.locator("#format label.selected", has_text="WebP").wait_for()
+    choose(page, "#scale", "×3")
+    page.wait_for_url("**/?model=M&scale=3&format=webp")
+
+    page = open_page("?model=<b>&scale=99&format=exe")
+    page.locator("#model label.selected", has_text="T · ").wait_for()
+    page.locator("#scale label.selected", has_text="×4").wait_for()
+
+
+def test_offline_models_say_so_and_the_bundled_one_works(open_page: OpenPage, picture: Path) -> None:
+    page = open_page()
+    upload(page, picture)
+    page.locator("#model label", has_text="fetched on first use").first.wait_for()
+    choose(page, "#model", "M · ")
+    page.locator("#forecast", has_text="M ×4").wait_for()
+    page.locator("#run").click()
+    page.locator("#status [role=alert]").wait_for()
+    assert "go online" in page.locator("#status").inner_text()
+    choose(page, "#model", "T · ")
+    upscale(page)
+
+
+def test_lens_shows_a_spot_by_every_model_here(open_page: OpenPage) -> None:
+    page = open_page()
+    upload(page, EXAMPLES / "cat.png")
+    page.locator("#forecast", has_text="225×150").wait_for()
+    page.get_by_role("button", name="Lens").click()
+    page.locator("#picture img").click(position={"x": 60, "y": 50})
+    page.locator("#crops figure").nth(1).wait_for()
+    assert page.locator("#crops figcaption").all_inner_texts() == ["bicubic", "hpinet-t-x4"]
+    assert loaded(page, "#crops img") == [(224, 224), (224, 224)]
+    x = int(page.locator("#spot-x input").input_value())
+    assert 0 < x < 225
+
+
+def test_batch_with_a_bad_file(open_page: OpenPage, upscaler: Upscaler, picture: Path, tmp_path: Path) -> None:
+    page = open_page()
+    page.get_by_role("tab", name="Batch").click()
+    bad = tmp_path / "<b>bad.png"
+    bad.write_text("nothing")
+    archive = tmp_path / "more.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(picture, "deep/inside.png")
+    page.locator("#batch-files input[type=file]").set_input_files([picture, bad, archive])
+    page.locator("#batch-files", has_text="more").wait_for()
+    page.locator("#batch-run").click()
+    page.locator("#batch-download").wait_for()
+    rows = page.locator("#batch-table tbody tr").all_inner_texts()
+    assert len(rows) == 3
+    assert "done" in rows[0]
+    assert "failed" in rows[1]
+    assert "not a picture" in rows[1]
+    assert "deep/inside.png" in rows[2]
+    with zipfile.ZipFile(downloaded(page, "#batch-download", tmp_path)) as result:
+        assert result.namelist() == ["my cat.png", "deep/inside.png"]
+        assert result.read("deep/inside.png") == made_by_the_library(picture, upscaler)
+
+
+def test_batch_stopped_keeps_what_is_done(open_page: OpenPage, picture: Path) -> None:
+    page = open_page()
+    page.get_by_role("tab", name="Batch").click()
+    choose(page, "#batch-scale", "×16")
+    page.locator("#batch-files input[type=file]").set_input_files(
+        [picture, EXAMPLES / "towers.png", EXAMPLES / "cat.png"]
+    )
+    page.locator("#batch-files", has_text="towers").wait_for()
+    page.locator("#batch-run").click()
+    page.locator("#batch-status", has_text="Picture 2 of 3").wait_for()
+    page.locator("#batch-stop").click()
+    page.locator("#batch-download").wait_for()
+    assert "1 done" in page.locator("#batch-status").inner_text()
+    assert "2 stopped" in page.locator("#batch-status").inner_text()
+
+
+def test_measure(open_page: OpenPage) -> None:
+    page = open_page()
+    page.get_by_role("tab", name="Measure").click()
+    upload(page, EXAMPLES / "facade.png", into="#measure-picture")
+    page.locator("#measure-picture img").wait_for()
+    page.locator("#measure-run").click()
+    page.locator("#measure-table tbody tr").nth(1).wait_for()
+    bicubic, model = page.locator("#measure-table tbody tr").all_inner_texts()
+    assert bicubic.startswith("bicubic")
+    assert model.startswith("hpinet-t-x4")
+    assert "+" in model  # dB gained over bicubic
+    assert page.locator("#measure-crops figure").count() == 9
+    assert loaded(page, "#measure-maps img") == [(192, 160), (192, 160)]
+    page.get_by_role("button", name="Copy the table").click()
+    assert page.locator("#measure-markdown textarea").input_value().startswith("| model | PSNR-Y")
+    assert page.locator("#measure-csv textarea").input_value().startswith("model,PSNR-Y")
+
+
+def test_api_tab_documents_the_endpoints(open_page: OpenPage) -> None:
+    page = open_page()
+    page.get_by_role("tab", name="API").click()
+    page.locator("text=gradio_client").first.wait_for()
+    page.locator("button.label-wrap", has_text="/upscale").first.click()
+    page.locator("text=How many times larger along each side").first.wait_for()
+
+
+def test_phone(open_page: OpenPage, picture: Path) -> None:
+    page = open_page(width=390, height=844, phone=True)
+    run = page.locator("#run").bounding_box()
+    assert run is not None
+    assert run["y"] > 700, "the button is not within reach of a thumb"
+    assert run["y"] + run["height"] <= 844
+    assert run["height"] >= 44
+    upload(page, picture)
+    page.locator("#forecast", has_text="28×20").wait_for()
+    page.locator("#run").tap()
+    page.locator("#status", has_text="megapixels").wait_for()
+    for tab in ("Upscale", "Batch", "Measure", "API"):
+        page.get_by_role("tab", name=tab).tap()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, f"{tab} scrolls sideways"
+
+
+def test_dark_follows_the_visitor(open_page: OpenPage) -> None:
+    def brightness(page: "Page") -> float:
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(int(part) for part in colour[colour.index("(") + 1 : -1].split(",")[:3]) / 3
+
+    assert brightness(open_page()) > 240
+    assert brightness(open_page(dark=True)) < 40
+
+
+def test_two_visitors_never_see_each_others_files(
+    open_page: OpenPage, upscaler: Upscaler, picture: Path, tmp_path: Path
+) -> None:
+    """The same name, other pixels, both at once."""
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / picture.name
+    other.write_bytes(encode_picture(resize_bicubic(open_picture(EXAMPLES / "astronaut.png"), 28, 32)))
+    first, second = open_page(), open_page()
+    for page, path in ((first, picture), (second, other)):
+        upload(page, path)
+        page.locator("#forecast", has_text="28×").wait_for()
+    for page in (first, second):
+        page.locator("#run").click()
+    for page in (first, second):
+        page.locator("#status", has_text="megapixels").wait_for()
+    sources = [
+        set(
+            page.eval_on_selector_all(
+                "#picture img, #result img, a[href*=file]", "all => all.map(e => e.src || e.href)"
+            )
+        )
+        for page in (first, second)
+    ]
+    assert all(sources)
+    assert sources[0].isdisjoint(sources[1])
+    assert downloaded(first, "#download", tmp_path).read_bytes() == made_by_the_library(picture, upscaler)
+    assert downloaded(second, "#download", tmp_path / "other").read_bytes() == made_by_the_library(other, upscaler)
+
+
+def test_keyboard_alone(open_page: OpenPage, picture: Path) -> None:
+    page = open_page()
+    upload(page, picture)
+    page.locator("#forecast", has_text="28×20").wait_for()
+    reached: list[str] = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.closest('[id]')?.id ?? ''"))
+        if reached[-1] == "run":
+            break
+    assert reached[-1] == "run", reached
+    page.keyboard.press("Enter")
+    page.locator("#status", has_text="megapixels").wait_for()
+
+
+def test_first_paint_is_soon(open_page: OpenPage) -> None:
+    """The best of three, since other work may be going on."""
+
+    def paint() -> float:
+        page = open_page()
+        return page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+
+    assert min(paint() for _ in range(3)) < 2000
