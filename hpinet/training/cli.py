@@ -1,4 +1,3 @@
-# ruff: noqa: PLC0415 (this module stays light: heavy imports are inside the commands)
 """`python -m hpinet train …`, a Typer application to be mounted in another."""
 
 import os
