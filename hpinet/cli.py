@@ -20,6 +20,7 @@ from typer.exceptions import TyperException
 
 from hpinet import __version__
 from hpinet.attribution.cli import attribution_app
+from hpinet.benchmark.cli import benchmark_app
 from hpinet.errors import HPINetError, OptionError
 from hpinet.progress import Progress
 from hpinet.training.cli import train_app
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 # Commands that other parts of the package define:
 app.add_typer(attribution_app)
+app.add_typer(benchmark_app)
 app.add_typer(train_app, name="train")
 
 

@@ -1,0 +1,104 @@
+"""The process in which one case is measured: reads its request from the command line, prints JSON."""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from statistics import median
+
+import numpy as np
+import torch
+
+from hpinet.benchmark.cases import Case
+from hpinet.benchmark.peers import PEERS
+from hpinet.engines import arithmetic, create_engine
+from hpinet.engines.streaming import StreamingEngine
+from hpinet.model import HPINet, variant_config
+from hpinet.progress import Progress, ignore
+
+Run = Callable[[Progress], object]
+
+MATRIX = 2048  # side of the matrices whose product tells the machine's rate
+
+
+def main() -> None:
+    """Measures what ``sys.argv[1]`` asks for."""
+    request = json.loads(sys.argv[1])
+    case = Case(**request["case"])
+    pixels = np.random.default_rng(0).integers(0, 256, (case.height, case.width, 3), np.uint8)
+    engine = None if case.engine == "peer" else _engine(case)
+    run: Run = (
+        PEERS[case.variant](pixels, case.scale)
+        if engine is None
+        else lambda progress: engine.upscale(pixels, progress=progress)
+    )
+
+    run(ignore)
+    first = time.time() - request["started"]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    rates, times, etas, parts = [_matmul_rate()], [], [], {}
+    for _ in range(request["repeats"]):
+        eta = _EtaAfterATenth()
+        start = time.perf_counter()
+        run(eta)
+        times.append(time.perf_counter() - start)
+        etas.append(eta.error())
+        rates.append(_matmul_rate())
+    if engine is not None:
+        with engine.breakdown() as parts:
+            run(ignore)
+    print(
+        json.dumps(
+            {
+                "seconds": median(times),
+                "operations": None if engine is None else _operations(engine, case),
+                "matmul_rate": median(rates),
+                "peak_mb": peak,
+                "first_seconds": first,
+                "eta_error": None if engine is None else median(error for error in etas if error is not None),
+                "parts": parts,
+            }
+        )
+    )
+
+
+def _engine(case: Case) -> StreamingEngine:
+    torch.manual_seed(0)  # the same weights each time, so that compiled models are found again
+    engine = create_engine(HPINet(variant_config(case.variant, case.scale)), name=case.engine, device="cpu")
+    assert isinstance(engine, StreamingEngine)
+    return engine
+
+
+def _operations(engine: StreamingEngine, case: Case) -> float:
+    parts = arithmetic(engine.config, case.height, case.width)
+    return parts.total - parts.matching  # which the published figures leave out
+
+
+def _matmul_rate() -> float:
+    a = torch.ones(MATRIX, MATRIX)
+    torch.mm(a, a)  # threads wake up
+    start = time.perf_counter()
+    for _ in range(3):
+        torch.mm(a, a)
+    return 3 * 2 * MATRIX**3 / (time.perf_counter() - start)
+
+
+class _EtaAfterATenth:
+    """A progress callback that predicts the total time once, when a tenth of the work is done."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._predicted: float | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        if self._predicted is None and done >= total / 10:
+            self._predicted = (time.perf_counter() - self._start) * total / done
+
+    def error(self) -> float | None:
+        """Relative error of the prediction, now that the work is done."""
+        return None if self._predicted is None else self._predicted / (time.perf_counter() - self._start) - 1
+
+
+if __name__ == "__main__":
+    main()
