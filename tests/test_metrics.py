@@ -59,7 +59,7 @@ def test_a_larger_truth_is_cropped_at_the_right_and_bottom() -> None:
 
 
 @given(seed=st.integers(0, 10_000), height=st.integers(15, 60), width=st.integers(15, 60), spread=st.integers(0, 80))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_ssim_is_that_of_scikit_image(seed: int, height: int, width: int, spread: int) -> None:
     rng = np.random.default_rng(seed)
     truth = noise(seed, height, width)
