@@ -37,9 +37,7 @@ class StreamingEngine(ABC):
     name: str
     device: str
 
-    # How much longer an operation takes than one of a convolution, by part: what makes progress proportional to time.
-    transformer_weight: float
-    matching_weight = 3.0
+    matching_weight = 3.0  # how much longer an operation of the search takes than one of a convolution
 
     def __init__(self, model: HPINet, *, memory_mb: int, torch_device: str = "cpu") -> None:
         self.model = model.eval().to(torch_device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -57,6 +55,14 @@ class StreamingEngine(ABC):
     def config(self) -> HPINetConfig:
         """The model's configuration."""
         return self.model.config
+
+    @property
+    @abstractmethod
+    def transformer_weight(self) -> float:
+        """How much longer an operation of the transformers takes than one of a convolution.
+
+        With `matching_weight` it makes progress proportional to time, so that an ETA means something.
+        """
 
     @abstractmethod
     def transform(self, stage: int, patches: Tensor, references: Tensor) -> Tensor:
