@@ -3,8 +3,13 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
+
+# The same examples in every run, however long one takes: a busy machine is no defect.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repeatable")
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -21,3 +26,23 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs the folder ../shared with benchmark data and published weights")
     return SHARED
+
+
+skipped: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped:
+        skipped.append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where everything has to be there (CI, with ../shared beside the project), a test that is skipped has failed."""
+    if skipped and os.environ.get("CI") and SHARED.is_dir():
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if skipped and os.environ.get("CI") and SHARED.is_dir():
+        terminalreporter.section("tests skipped where nothing may be missing")
+        terminalreporter.write_line("\n".join(skipped))

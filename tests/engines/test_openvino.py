@@ -1,0 +1,153 @@
+"""The cache of compiled networks: used, never trusted, never needed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+import pytest
+import torch
+from networks import forward, network, picture, small_config
+
+from hpinet.engines import Engine, create_engine
+from hpinet.model import HPINet
+from hpinet.settings import settings
+
+PIXELS = picture(13, 16)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A cache of this test's own, empty at first."""
+    monkeypatch.setenv("HPINET_CACHE", str(tmp_path / "cache"))
+    settings.cache_clear()
+    yield tmp_path / "cache"
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Grows with each model that OpenVINO compiles."""
+    models: list[Any] = []
+    compile_model = openvino.Core.compile_model
+
+    def noting(self: openvino.Core, model: Any, *args: Any, **options: Any) -> Any:
+        models.append(model)
+        return compile_model(self, model, *args, **options)
+
+    monkeypatch.setattr(openvino.Core, "compile_model", noting)
+    return models
+
+
+@pytest.fixture
+def model() -> HPINet:
+    return network(small_config(2, patch_sizes=(5,)))
+
+
+def engine_for(model: HPINet) -> Engine:
+    return create_engine(model, name="openvino", memory_mb=16)
+
+
+def files(cache: Path) -> list[Path]:
+    return sorted(path for path in cache.rglob("*") if path.is_file())
+
+
+def assert_right(engine: Engine) -> None:
+    np.testing.assert_allclose(engine.upscale(PIXELS), forward(engine.model, PIXELS), rtol=0, atol=1e-5)
+
+
+def test_the_second_time_nothing_is_compiled(cache: Path, compiled: list[Any], model: HPINet) -> None:
+    engine_for(model)
+    assert compiled
+    kept = {path: path.read_bytes() for path in files(cache)}
+    assert kept
+
+    compiled.clear()
+    assert_right(engine_for(network(model.config)))
+    assert compiled == []
+    assert {path: path.read_bytes() for path in files(cache)} == kept
+
+
+def test_changed_weights_are_not_taken_for_the_old_ones(cache: Path, compiled: list[Any], model: HPINet) -> None:
+    """However small the change: here one number of one bias."""
+    engine_for(model)
+    kept = files(cache)
+    compiled.clear()
+
+    bias = next(tensor for name, tensor in model.blocks.named_parameters() if tensor.ndim == 1 and "norm" not in name)
+    with torch.no_grad():
+        bias[0] += 0.5
+    assert_right(engine_for(model))
+    assert compiled
+    assert len(files(cache)) > len(kept)
+
+
+def test_another_number_of_threads_is_another_model(
+    cache: Path, compiled: list[Any], model: HPINet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine_for(model)
+    compiled.clear()
+    monkeypatch.setenv("HPINET_THREADS", "2")
+    settings.cache_clear()
+    engine_for(model)
+    assert compiled
+
+
+def damaged(content: bytes) -> Iterator[bytes]:
+    yield b""
+    yield content[:100]
+    yield content[: len(content) // 2]
+    yield content[:-1]
+    yield b"not a model at all"
+    yield content + b"more"
+    for position in range(50, len(content), len(content) // 20):
+        yield content[:position] + bytes([content[position] ^ 0xFF]) + content[position + 1 :]
+
+
+def test_damaged_files_are_compiled_again(cache: Path, compiled: list[Any], model: HPINet) -> None:
+    """Also where a few bits of a weight are all that changed, which no parser would notice."""
+    right = engine_for(model).upscale(PIXELS)
+    intact = {path: path.read_bytes() for path in files(cache)}
+    for versions in zip(*(damaged(content) for content in intact.values()), strict=False):
+        for path, content in zip(intact, versions, strict=True):
+            path.write_bytes(content)
+        compiled.clear()
+        np.testing.assert_array_equal(engine_for(model).upscale(PIXELS), right)
+        assert compiled
+    compiled.clear()
+    engine_for(model)
+    assert compiled == [], "what was compiled again is kept again"
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(cache: Path, compiled: list[Any], model: HPINet) -> None:
+    cache.write_text("A file where a folder should be.")
+    for _ in range(2):
+        compiled.clear()
+        assert_right(engine_for(model))
+        assert compiled
+    assert cache.is_file()
+
+
+def test_nothing_half_written_stays(cache: Path, model: HPINet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the disk is full."""
+
+    def full(self: Path, data: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(data[:10])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        assert_right(engine_for(model))
+    assert files(cache) == []
+
+
+def test_nothing_is_said_while_compiling(
+    cache: Path, model: HPINet, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    """Tracing and converting warn of things that are as they should be; nobody who enlarges pictures wants to know."""
+    engine_for(model)
+    assert [str(warning.message) for warning in recwarn] == []
+    assert capfd.readouterr() == ("", "")

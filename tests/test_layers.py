@@ -1,0 +1,123 @@
+"""The layers of the package, enforced: whatever a module imports lies below it.
+
+Imports are read from the source, those inside functions and under TYPE_CHECKING too: knowing of a module is depending
+on it. Only `hpinet/__init__.py` stands outside, which names what users want and imports nothing by itself.
+"""
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+LAYERS = (
+    "errors",
+    "progress",
+    "settings",
+    "patches",
+    "model",
+    "images",
+    "metrics",
+    "download",
+    "weights",
+    "hub",
+    "checkpoints",
+    "engines",
+    "attribution",
+    "upscaler",
+    "plan",
+    "comparison",
+    "batch",
+    "evaluation",
+    "benchmark",
+    "training",
+    "ui",
+    "cli",
+    "__main__",
+    "app",
+)
+"""From the bottom up. A name is a module or a folder of them; modules of one folder may import each other."""
+
+AT_HOME = {
+    "gradio": {"ui"},
+    "spaces": {"ui"},
+    "starlette": {"ui"},
+    "openvino": {"engines"},
+}
+"""Libraries that only these layers may know."""
+
+WITHOUT_TENSORS = {"errors", "progress", "settings", "images", "metrics", "download", "plan", "batch", "ui", "cli"}
+"""Layers that know nothing of PyTorch: it is slow to import, and pixels are not its business."""
+
+
+def sources() -> dict[str, Path]:
+    """Every module of the package by its dotted name, and `app`."""
+    found = {"app": ROOT / "app.py"}
+    for path in sorted((ROOT / "hpinet").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = sources()
+
+
+def imports(module: str) -> Iterator[str]:
+    """Dotted names of all modules that ``module`` imports, whosever they are."""
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module} has a relative import"
+            for alias in node.names:
+                inside = f"{node.module}.{alias.name}"
+                yield inside if inside in MODULES else str(node.module)
+
+
+def own_imports(module: str) -> set[str]:
+    return {name for name in imports(module) if name in MODULES} - {"hpinet"}
+
+
+def layer(module: str) -> str:
+    return module.removeprefix("hpinet.").partition(".")[0]
+
+
+LAYERED = sorted(MODULES.keys() - {"hpinet"})
+
+
+def test_every_module_has_a_layer() -> None:
+    assert {layer(module) for module in LAYERED} <= set(LAYERS)
+
+
+@pytest.mark.parametrize("module", LAYERED)
+def test_imports_point_down(module: str) -> None:
+    own = LAYERS.index(layer(module))
+    upward = {name for name in own_imports(module) if LAYERS.index(layer(name)) > own}
+    assert not upward, f"{module} must not know of {', '.join(sorted(upward))}"
+
+
+def test_there_are_no_cycles() -> None:
+    """Not even among the modules of one folder. Raises CycleError, which names the circle."""
+    order = list(TopologicalSorter({module: own_imports(module) for module in LAYERED}).static_order())
+    assert set(order) == set(LAYERED)
+
+
+@pytest.mark.parametrize("library", AT_HOME)
+def test_libraries_stay_at_home(library: str) -> None:
+    users = {module for module in LAYERED if library in {name.partition(".")[0] for name in imports(module)}}
+    assert {layer(module) for module in users} - {"app"} <= AT_HOME[library], users
+    assert users, "nobody imports it any more: remove it here"
+
+
+def test_command_lines_have_modules_of_their_own() -> None:
+    users = {module for module in LAYERED if "typer" in imports(module)}
+    assert {module.rpartition(".")[2] for module in users} == {"cli"}, users
+
+
+def test_tensors_stay_below() -> None:
+    users = {module for module in LAYERED if "torch" in {name.partition(".")[0] for name in imports(module)}}
+    assert not {module for module in users if layer(module) in WITHOUT_TENSORS}
+    assert "hpinet.model" in users

@@ -1,0 +1,92 @@
+"""Settings: defaults, environment variables, and what is said of values that make no sense."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from platformdirs import user_cache_path
+
+from hpinet.errors import OptionError
+from hpinet.settings import AUTHORS_COMMIT, AUTHORS_URL, Settings, settings
+
+VARIABLES = [f"HPINET_{field.name.upper()}" for field in fields(Settings)]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    settings.cache_clear()
+    yield
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+def test_defaults() -> None:
+    assert settings() == Settings(
+        cache=user_cache_path("hpinet"),
+        authors_url=AUTHORS_URL,
+        engine="auto",
+        device="auto",
+        memory_mb=256,
+        threads=0,
+        max_megapixels=24,
+        max_upload_mb=64,
+    )
+    assert AUTHORS_COMMIT in AUTHORS_URL
+
+
+def test_every_field_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = ["/somewhere", "http://mirror.example/folder/", "torch", "cuda:1", "512", "3", "1.5", "20"]
+    for name, value in zip(VARIABLES, values, strict=True):
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    assert settings() == Settings(
+        cache=Path("/somewhere"),
+        authors_url="http://mirror.example/folder",
+        engine="torch",
+        device="cuda:1",
+        memory_mb=512,
+        threads=3,
+        max_megapixels=1.5,
+        max_upload_mb=20,
+    )
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_an_empty_variable_is_no_variable(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = settings()
+    monkeypatch.setenv(name, "")
+    settings.cache_clear()
+    assert settings() == expected
+
+
+def test_home_folders_are_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HPINET_CACHE", "~/weights")
+    assert settings().cache == Path.home() / "weights"
+
+
+def test_settings_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = settings()
+    monkeypatch.setenv("HPINET_ENGINE", "torch")
+    assert settings() is first
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("HPINET_ENGINE", ["onnx", "Torch", "torch openvino"]),
+        ("HPINET_MEMORY_MB", ["15", "0", "-1", "much", "nan", "inf", "1 000", "0x100"]),
+        ("HPINET_THREADS", ["-1", "all", "nan", "inf"]),
+        ("HPINET_MAX_MEGAPIXELS", ["-1", "many", "nan", "inf"]),
+        ("HPINET_MAX_UPLOAD_MB", ["0", "-3", "0.5", "12MB"]),
+    ],
+)
+def test_values_that_make_no_sense_are_named(name: str, values: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in values:
+        monkeypatch.setenv(name, value)
+        settings.cache_clear()
+        with pytest.raises(OptionError, match=name) as caught:
+            settings()
+        assert repr(value) in str(caught.value)
