@@ -1,4 +1,3 @@
-# ruff: noqa: PLC0415 (this module stays light: heavy imports are inside the commands)
 """`python -m hpinet explain …` and its relatives, a Typer application to be merged into another."""
 
 import sys

@@ -24,6 +24,10 @@ FAINT = 1e-3
 """Pixels below this share of the strongest one are not counted as taking part, nor shown."""
 
 
+FLAT = 0.01 / 255
+"""Mean gradient magnitude, a hundredth of a grey level, below which a spot has no detail but rounding errors."""
+
+
 @dataclass(frozen=True, eq=False)
 class Explanation:
     """What a network looked at for one spot. Coordinates are pixels of the picture unless said otherwise."""
@@ -125,7 +129,7 @@ def explain(
         memory_mb=memory_mb,
         progress=progress,
     )
-    if not attribution.strength.any():
+    if attribution.detail < FLAT * 3 * window**2 or not attribution.strength.any():
         raise OptionError("There is no detail at this spot, so nothing to explain: choose another one.")
     result = (output[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     left, top, right, bottom = around

@@ -76,7 +76,7 @@ def explanation_figure(explanation: Explanation, *, title: str) -> Figure:
         _draw_pairs(middle, explanation)
         _draw_distances(right.subplots(), explanation)
     _write(strips[-1], sentences)
-    return figure
+    return _arranged(figure)
 
 
 def tiling_figure(cost: TilingCost, *, title: str) -> Figure:
@@ -95,7 +95,7 @@ def tiling_figure(cost: TilingCost, *, title: str) -> Figure:
     for axes in (whole, tiled, difference):
         axes.set_axis_off()
     _write(below, [cost.in_words()])
-    return figure
+    return _arranged(figure)
 
 
 def check_formats(paths: Sequence[Path]) -> Sequence[Path]:
@@ -107,11 +107,18 @@ def check_formats(paths: Sequence[Path]) -> Sequence[Path]:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Writes PNG, SVG or PDF by the suffix, the same bytes for the same figure. Raises OptionError for another one."""
+    """Writes PNG, SVG or PDF by the suffix, undated. Raises OptionError for another one."""
     check_formats([path])
     undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
     with rc_context({"svg.hashsalt": "hpinet", "pdf.fonttype": 42}):
         figure.savefig(path, dpi=_DOTS_PER_INCH, metadata=undated)
+
+
+def _arranged(figure: Figure) -> Figure:
+    """The figure with its layout settled: every drawing would change it a little, and take its time."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure
 
 
 def _draw_map(axes: Axes, explanation: Explanation) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -180,7 +181,7 @@ def test_steps_lead_from_the_blurred_to_the_sharp_picture(noise: Tensor) -> None
 
 
 @pytest.mark.parametrize("values", [{"steps": 0}, {"sigma": 0}, {"kernel": 8}, {"kernel": 1}])
-def test_a_path_must_make_sense(values: dict[str, int]) -> None:
+def test_a_path_must_make_sense(values: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         BlurPath(**values)
 
