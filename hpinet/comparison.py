@@ -75,7 +75,7 @@ def compare(
         )
     truth = Picture.from_array(_rgb(picture)[:height, :width])
     small = resize_bicubic(truth, width // scale, height // scale)
-    attempts = [(BICUBIC, resize_bicubic(small, width, height), None)]
+    attempts: list[tuple[str, Picture, float | None]] = [(BICUBIC, resize_bicubic(small, width, height), None)]
     for number, (name, upscaler) in enumerate(upscalers.items()):
 
         def overall(done: int, total: int, number: int = number) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from inspect import getdoc, signature
 from pathlib import Path
+from typing import Literal
 
 import gradio as gr
 
@@ -23,19 +24,22 @@ can be shared or bookmarked as it stands.
 The endpoints are tools of an MCP server. Pictures are given as `data:` URIs, or uploaded first."""
 
 
+_EXAMPLES: tuple[tuple[str, str, Literal["python", "javascript", "shell"]], ...] = (
+    ("Python", "upscale.py", "python"),
+    ("JavaScript", "upscale.mjs", "javascript"),
+    ("curl", "upscale.sh", "shell"),
+)
+
+
 def build() -> None:
     """Lays out the tab."""
     gr.Markdown(_INTRODUCTION)
     with gr.Tabs():
-        for title, file, language in (
-            ("Python", "upscale.py", "python"),
-            ("JavaScript", "upscale.mjs", "javascript"),
-            ("curl", "upscale.sh", "shell"),
-        ):
+        for title, file, language in _EXAMPLES:
             with gr.Tab(title):
                 gr.Code((CLIENTS / file).read_text("utf-8"), language=language, label=file, interactive=False)
     gr.Markdown("#### Endpoints")
-    for endpoint in (endpoints.upscale, endpoints.upscale_batch, endpoints.measure, endpoints.models):
+    for endpoint in endpoints.PUBLIC:
         with gr.Accordion(f"/{endpoint.__name__}", open=False):
             gr.Code(_call(endpoint), language="python", show_label=False, interactive=False)
             gr.Markdown(_documentation(endpoint))

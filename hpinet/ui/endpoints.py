@@ -10,13 +10,16 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 import gradio as gr
 from gradio import FileData
+from gradio.events import api
 
+from hpinet.attribution.explain import in_words
 from hpinet.errors import HPINetError, OptionError
 from hpinet.images import open_picture
 from hpinet.plan import MAX_SCALE, Request, make_plan
 from hpinet.ui import pictures
 from hpinet.ui.batch import Settings, gather, run_batch
 from hpinet.ui.events import COMPUTE, LIGHT
+from hpinet.ui.looking import PATHS, WINDOWS, Question, look
 from hpinet.ui.measuring import measure as measure_file
 from hpinet.ui.models import choice_of, choices
 from hpinet.ui.storage import is_upload, new_folder
@@ -25,16 +28,6 @@ from hpinet.ui.work import Job, StopFlag, enlarge
 Format = Literal["png", "jpeg", "webp"]
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-def register() -> None:
-    """Adds the endpoints to the page under construction; everything else on it is private."""
-    compute = {key: COMPUTE[key] for key in ("concurrency_limit", "concurrency_id")}
-    light = {key: LIGHT[key] for key in ("concurrency_limit", "concurrency_id")}
-    gr.api(upscale, api_name="upscale", **compute)
-    gr.api(upscale_batch, api_name="upscale_batch", **compute)
-    gr.api(measure, api_name="measure", **compute)
-    gr.api(models, api_name="models", **light)
 
 
 def _told(function: Callable[P, R]) -> Callable[P, R]:
@@ -51,7 +44,7 @@ def _told(function: Callable[P, R]) -> Callable[P, R]:
 
 
 @_told
-def upscale(
+def upscale(  # noqa: PLR0917 (programs name the arguments)
     image: FileData,
     model: str = "T",
     scale: int = 4,
@@ -91,7 +84,7 @@ def upscale(
 
 
 @_told
-def upscale_batch(
+def upscale_batch(  # noqa: PLR0917 (programs name the arguments)
     files: list[FileData],
     model: str = "T",
     scale: int = 4,
@@ -150,6 +143,54 @@ def measure(
             {"model": one.name, "psnr_y": one.psnr_y, "ssim_y": one.ssim_y, "seconds": one.seconds}
             for one in comparison.restored
         ],
+    }
+
+
+@_told
+def explain(  # noqa: PLR0917 (programs name the arguments)
+    image: FileData,
+    x: int,
+    y: int,
+    model: str = "T",
+    scale: int = 4,
+    window: int = 16,
+    full: bool = False,
+    request: gr.Request | None = None,
+) -> tuple[FileData, dict[str, Any]]:
+    """Shows what the network looked at to draw one spot of a picture: a local attribution map and matched patches.
+
+    Args:
+        image: The picture. Upload it first; addresses are not fetched.
+        x: The spot, in pixels from the left.
+        y: The spot, in pixels from the top.
+        model: Which network, by the keys that `models` lists.
+        scale: By how much that network enlarges: 2, 3 or 4.
+        window: Side of the explained square around the spot, in pixels of the result: 8, 16 or 32.
+        full: Takes 50 steps of integration, as published, instead of a dozen; slower and more exact.
+
+    Returns:
+        A figure (PNG), and what it says: the model, the diffusion index, how far the attributions' sum is off, findings.
+    """
+    if window not in WINDOWS or isinstance(window, bool):
+        raise OptionError(f"window must be one of {', '.join(map(str, WINDOWS))}, not {str(window)[:40]}.")
+    question = Question(
+        _file(image),
+        _number("x", x, 0, 65535),
+        _number("y", y, 0, 65535),
+        _text(model),
+        _number("scale", scale, 2, 4),
+        StopFlag.of(request, "api"),
+        path=PATHS["Full" if full else "Quick"],
+        window=window,
+    )
+    answer = look(question)
+    [figure] = answer.draw(new_folder(), (".png",))
+    attribution = answer.explanation.attribution
+    return _answer(figure), {
+        "model": answer.checkpoint,
+        "diffusion_index": attribution.diffusion_index,
+        "completeness_error": attribution.completeness_error,
+        "findings": in_words(answer.explanation),
     }
 
 
@@ -226,3 +267,19 @@ def _format(value: Any) -> str:
 
 def _answer(path: Path) -> FileData:
     return FileData(path=str(path), orig_name=path.name)
+
+
+PUBLIC = (upscale, upscale_batch, measure, explain, models)
+"""Every endpoint, in the order they are documented."""
+
+
+def register() -> None:
+    """Adds the endpoints to the page under construction; everything else on it is private."""
+    for endpoint in PUBLIC:
+        load = LIGHT if endpoint is models else COMPUTE
+        api(
+            endpoint,
+            api_name=endpoint.__name__,
+            concurrency_id=load["concurrency_id"],
+            concurrency_limit=load["concurrency_limit"],
+        )

@@ -7,11 +7,11 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from hpinet.settings import settings
-from hpinet.ui import api_tab, batch_tab, endpoints, links, measure_tab, storage, upscale_tab
+from hpinet.ui import api_tab, batch_tab, endpoints, links, look_inside, measure_tab, storage, upscale_tab
 from hpinet.ui.examples import FOLDER, Example, load_examples
 from hpinet.ui.guard import UploadsOnly
 from hpinet.ui.models import SHELF
-from hpinet.ui.theme import CSS, theme
+from hpinet.ui.theme import CSS, SCRIPT, theme
 from hpinet.ui.work import StopFlag
 
 QUEUE_SIZE = 32
@@ -35,6 +35,7 @@ def create_demo(examples: list[Example] | None = None) -> gr.Blocks:
     tabs: list[tuple[str, str, Callable[[], Any]]] = [
         ("Batch", "batch", batch_tab.build),
         ("Measure", "measure", measure_tab.build),
+        ("Look inside", "look", look_inside.build),
         ("API", "api", api_tab.build),
     ]
     with gr.Blocks(title=TITLE, delete_cache=(storage.SWEEP_EVERY_SECONDS, storage.KEEP_SECONDS)) as demo:
@@ -60,6 +61,7 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": theme(),
         "css": CSS,
+        "js": SCRIPT,
         "mcp_server": True,
         "ssr_mode": False,
         "max_file_size": megabytes * 1_000_000,
@@ -73,5 +75,5 @@ def launch_options() -> dict[str, Any]:
 
 def _leave(request: gr.Request) -> None:
     """Whoever closes the page does not wait for the result."""
-    for work in ("upscale", "batch", "measure", "api"):
+    for work in ("upscale", "batch", "measure", "look", "api"):
         StopFlag.of(request, work).raise_it()

@@ -39,7 +39,7 @@ def check_result_size(plan: Plan) -> Plan:
     return plan
 
 
-def fitting(picture: Picture, side: int = PREVIEW_SIDE) -> Picture:
+def fitting(picture: Picture, side: int) -> Picture:
     """The picture reduced, if need be, so that no side is longer."""
     longest = max(picture.width, picture.height)
     if longest <= side:
@@ -51,7 +51,7 @@ def fitting(picture: Picture, side: int = PREVIEW_SIDE) -> Picture:
 def before_and_after(source: Path, result: Path, kind: str, folder: Path) -> tuple[str, str]:
     """Two pictures of equal size for the slider: ``source`` enlarged by ``kind``, and ``result``."""
     after = open_result(result)
-    shown = fitting(after)
+    shown = fitting(after, PREVIEW_SIDE)
     if shown is not after:
         result = folder / "preview.png"
         if not result.exists():

@@ -1,13 +1,14 @@
 """How the page looks: quiet greys, one accent, the reader's own fonts, light and dark. Contrast meets WCAG AA."""
 
-import gradio as gr
+from gradio.themes.base import Base
+from gradio.themes.utils.colors import Color
 
-INK = gr.themes.Color(
+INK = Color(
     name="ink",
     c50="#f8f9fa", c100="#f1f3f5", c200="#e3e7eb", c300="#cbd2d9", c400="#9aa5b1", c500="#6b7682",
     c600="#515c68", c700="#3b444e", c800="#262d35", c900="#1a2027", c950="#11161b",
 )  # fmt: skip
-TEAL = gr.themes.Color(
+TEAL = Color(
     name="teal",
     c50="#eefaf8", c100="#d3f2ed", c200="#a9e4db", c300="#74cfc4", c400="#45b5a9", c500="#249a90",
     c600="#167c75", c700="#13635f", c800="#134f4d", c900="#12413f", c950="#052827",
@@ -17,11 +18,9 @@ SANS = ("ui-sans-serif", "system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "A
 MONO = ("ui-monospace", "SF Mono", "Consolas", "Liberation Mono", "monospace")
 
 
-def theme() -> gr.themes.Base:
+def theme() -> Base:
     """Gradio's base theme in our colours."""
-    return gr.themes.Base(
-        primary_hue=TEAL, secondary_hue=TEAL, neutral_hue=INK, font=SANS, font_mono=MONO, radius_size="md"
-    ).set(
+    return Base(primary_hue=TEAL, secondary_hue=TEAL, neutral_hue=INK, font=SANS, font_mono=MONO, radius_size="md").set(
         body_background_fill="*neutral_50",
         body_background_fill_dark="*neutral_950",
         body_text_color="*neutral_900",
@@ -137,10 +136,14 @@ CSS = """
 .table td.number, .table th.number { text-align: right; }
 .scroll { overflow-x: auto; }
 
+.cm-line span { color: inherit !important; } /* Gradio's syntax colours are too faint to read for some */
+
 #examples-title { margin-top: 4px; }
 #look { align-self: flex-end; }
 footer .divider { display: none; }
-.plain-gallery { border: none !important; padding: 0 !important; background: none !important; min-height: 0 !important; }
+.plain-gallery {
+  border: none !important; padding: 0 !important; background: none !important; min-height: 0 !important;
+}
 .plain-gallery .grid-wrap { max-height: none !important; min-height: 0 !important; height: auto !important }
 .plain-gallery .grid-container { padding: 0 !important; }
 .tiles button.thumbnail-item { aspect-ratio: 4 / 3.6; }
@@ -163,3 +166,22 @@ footer .divider { display: none; }
   .tip [role=tooltip] { position: fixed; left: 5vw; right: 5vw; top: auto; bottom: 84px; width: auto; z-index: 50; }
 }
 """
+
+SCRIPT = """() => {
+  // Gradio names buttons otherwise than they read: whoever speaks to the page says what it shows.
+  const rename = () => {
+    for (const button of document.querySelectorAll("button.thumbnail-item[aria-label]")) {
+      const caption = button.querySelector(".caption-label")?.textContent.trim();
+      if (caption && button.ariaLabel !== caption) button.ariaLabel = caption;
+    }
+    for (const button of document.querySelectorAll("button.upload-container[aria-label]"))
+      if (button.textContent.trim()) button.removeAttribute("aria-label");
+  };
+  let due = false;
+  new MutationObserver(() => {
+    if (due) return;
+    due = true;
+    requestAnimationFrame(() => { due = false; rename(); });
+  }).observe(document.body, { childList: true, subtree: true });
+  rename();
+}"""

@@ -62,7 +62,7 @@ def read_source(path: Path) -> Source:
     shown = path
     if picture.format not in pictures.SHOWN_BY_BROWSERS:
         shown = new_folder() / f"{path.stem}.png"
-        save_picture(pictures.fitting(picture).to_8_bit(), shown)
+        save_picture(pictures.fitting(picture, pictures.PREVIEW_SIDE).to_8_bit(), shown)
     traits = {
         "grey": picture.is_grey,
         f"{picture.depth} bit": picture.depth != 8,

@@ -8,7 +8,7 @@ from .conftest import EXAMPLES, OpenPage
 
 pytestmark = pytest.mark.browser
 
-TABS = ("Upscale", "Batch", "Measure", "API")
+TABS = ("Upscale", "Batch", "Measure", "Look inside", "API")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

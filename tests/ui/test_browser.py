@@ -20,7 +20,7 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def upscaler(server: str) -> Upscaler:  # noqa: ARG001 (the server's settings hold for the library too)
+def upscaler(server: str) -> Upscaler:
     return Upscaler.load("T", scale=4)
 
 
@@ -299,7 +299,7 @@ def test_phone(open_page: OpenPage, picture: Path) -> None:
     page.locator("#forecast", has_text="28×20").wait_for()
     page.locator("#run").tap()
     page.locator("#status", has_text="megapixels").wait_for()
-    for tab in ("Upscale", "Batch", "Measure", "API"):
+    for tab in ("Upscale", "Batch", "Measure", "Look inside", "API"):
         page.get_by_role("tab", name=tab).tap()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, f"{tab} scrolls sideways"
 

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from gradio_client import Client, handle_file
+from PIL import Image
 
 from hpinet import Upscaler, open_picture
 from hpinet.comparison import compare
@@ -52,6 +53,7 @@ def test_only_the_documented_endpoints_are_public(client: Client) -> None:
         "/upscale": ["image", *sizing],
         "/upscale_batch": ["files", *sizing],
         "/measure": ["image", "models", "scale"],
+        "/explain": ["image", "x", "y", "model", "scale", "window", "full"],
         "/models": [],
     }
     required = [
@@ -182,13 +184,37 @@ def test_measure_checks_its_values(client: Client, picture: Path, arguments: dic
     assert words in refused(client, handle_file(picture), api_name="/measure", **arguments)
 
 
+def test_explain_draws_a_figure(client: Client, tmp_path: Path) -> None:
+    small = tmp_path / "small.png"
+    with Image.open(EXAMPLES / "facade.png") as image:
+        image.crop((30, 30, 62, 60)).save(small)
+    figure, told = client.predict(handle_file(small), 14, 12, window=8, api_name="/explain")
+    assert open_picture(figure).width > 400
+    assert Path(figure).name == "small_14-12_hpinet-t-x4.png"
+    assert told["model"] == "hpinet-t-x4"
+    assert 0 < told["diffusion_index"] < 100
+    assert told["findings"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"x": 99, "y": 1}, "outside the picture"),
+        ({"x": 1, "y": -1}, "from 0"),
+        ({"x": 1, "y": 1, "window": 9}, "window"),
+    ],
+)
+def test_explain_checks_its_values(client: Client, picture: Path, arguments: dict[str, Any], words: str) -> None:
+    assert words in refused(client, handle_file(picture), api_name="/explain", **arguments)
+
+
 def test_models_tells_what_there_is(client: Client) -> None:
     models = {model["key"]: model for model in client.predict(api_name="/models")}
     assert models["T"]["scales"]["4"]["origin"] == "bundled"
     assert models["T"]["scales"]["4"]["installed"]
     assert models["T"]["scales"]["4"]["parameters"] == 176_931
     assert models["M"]["scales"].keys() >= {"2", "3", "4"}
-    assert list(models)[0] == "T"
+    assert next(iter(models)) == "T"
 
 
 def test_offline_the_authors_models_say_so_and_the_bundled_one_works(client: Client, picture: Path) -> None:

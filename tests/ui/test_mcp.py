@@ -36,7 +36,7 @@ def call(server: str, tool: str, arguments: dict[str, Any]) -> Any:
 
 def test_tools_and_their_documentation(server: str) -> None:
     tools = {tool.name: tool for tool in session(server, lambda client: client.list_tools()).tools}
-    assert tools.keys() == {"upscale", "upscale_batch", "measure", "models"}
+    assert tools.keys() == {"upscale", "upscale_batch", "measure", "explain", "models"}
     assert "larger by super-resolution" in (tools["upscale"].description or "")
     properties = tools["upscale"].inputSchema["properties"]
     assert tools["upscale"].inputSchema["required"] == ["image"]

@@ -1,0 +1,105 @@
+"""Stop flags, progress in words, and what is asked of a GPU."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import gradio as gr
+import pytest
+
+from hpinet.errors import Cancelled
+from hpinet.plan import Plan
+from hpinet.ui import work
+from hpinet.ui.models import choice_of
+from hpinet.ui.work import Reporter, StopFlag, gpu_seconds
+
+
+def visitor(session: str | None) -> gr.Request:
+    return cast(gr.Request, SimpleNamespace(session_hash=session))
+
+
+def test_flags_are_of_one_visitor_and_one_kind_of_work() -> None:
+    mine, yours = StopFlag.of(visitor("a"), "upscale"), StopFlag.of(visitor("b"), "upscale")
+    mine.raise_it()
+    assert StopFlag.of(visitor("a"), "upscale").is_raised
+    assert not yours.is_raised
+    assert not StopFlag.of(visitor("a"), "batch").is_raised
+    mine.lower()
+    mine.lower()
+    assert not StopFlag.of(visitor("a"), "upscale").is_raised
+
+
+def test_no_session_shares_no_flag() -> None:
+    assert StopFlag.of(visitor(None), "api") != StopFlag.of(visitor(None), "api")
+    assert StopFlag.of(None, "api") != StopFlag.of(None, "api")
+
+
+def test_session_names_are_not_paths() -> None:
+    flag = StopFlag.of(visitor("../../../etc/cron.d/x"), "upscale")
+    assert flag.path.parent == work.results_root()
+
+
+class Bar:
+    """Stands for `gradio.Progress`."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[float, str]] = []
+
+    def __call__(self, fraction: float, desc: str) -> None:
+        self.told.append((fraction, desc))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [100.0]
+    monkeypatch.setattr(work.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(work.gr, "Progress", Bar)
+    return now
+
+
+def reporter(**options: Any) -> tuple[Reporter, Bar]:
+    made = Reporter("Enlarging", StopFlag.of(visitor("clock"), "upscale"), **options)
+    return made, cast(Bar, made.bar)
+
+
+def test_time_left(clock: list[float]) -> None:
+    report, bar = reporter()
+    report(0, 100)
+    clock[0] += 10
+    report(20, 100)
+    clock[0] += 290
+    report(50, 100)
+    assert bar.told == [(0, "Enlarging"), (0.2, "Enlarging: 40 s left"), (0.5, "Enlarging: 5 min 0 s left")]
+
+
+def test_not_every_step_is_told_but_the_last_one(clock: list[float]) -> None:
+    report, bar = reporter()
+    for done in range(1001):
+        clock[0] += 0.001
+        report(done, 1000)
+    assert 5 < len(bar.told) < 15
+    assert bar.told[-1][0] == 1
+
+
+def test_a_share_of_the_bar(clock: list[float]) -> None:
+    report, bar = reporter(start=0.5, share=0.25)
+    report(0, 2)
+    clock[0] += 1
+    report(1, 2)
+    assert [fraction for fraction, _ in bar.told] == [0.5, 0.625]
+
+
+def test_stop_raises(clock: list[float]) -> None:
+    report, _ = reporter()
+    report.stop.raise_it()
+    clock[0] += 1
+    with pytest.raises(Cancelled):
+        report(1, 2)
+    report.stop.lower()
+    report(1, 2)
+
+
+def test_little_is_asked_of_a_gpu() -> None:
+    small = Plan((256, 256), (1024, 1024), (4,))
+    large = Plan((4000, 3000), (16000, 12000), (4,))
+    assert gpu_seconds([(choice_of("T"), small)]) < 15
+    assert gpu_seconds([(choice_of("T"), small)]) < gpu_seconds([(choice_of("M"), large)]) <= 120
