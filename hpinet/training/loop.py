@@ -110,7 +110,8 @@ class Trainer:
         self.store = self._open_store(run)
         self.pairs = list(validation_pairs(Path(run.validation), scale=self.recipe.scale)) if run.validation else []
 
-        self.network = new_model(self.recipe, run.started_from).to(self.accelerator.device)
+        state = load_state(folder)
+        self.network = new_model(self.recipe, None if state else run.started_from).to(self.accelerator.device)
         self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(self.recipe.ema_decay))
         optimizer = new_optimizer(self.recipe, self.network)
@@ -119,7 +120,7 @@ class Trainer:
         self.step, self.hours = 0, 0.0
         self.watch = LossWatch()
         self.psnr: float | None = None
-        self._restore()
+        self._restore(state)
         if options.tracker:
             self.accelerator.init_trackers(folder.name)
         self._prefetcher = ThreadPoolExecutor(max_workers=1)
@@ -236,8 +237,7 @@ class Trainer:
             )
         self.accelerator.wait_for_everyone()
 
-    def _restore(self) -> None:
-        state = load_state(self.folder)
+    def _restore(self, state: dict[str, Any] | None) -> None:
         if state is None:
             self.average.update_parameters(self.network)  # the average begins here
         else:

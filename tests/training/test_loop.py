@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from safetensors.torch import save_file
 from tiny import tiny_recipe, tiny_run
 
 from hpinet.errors import Cancelled, CheckpointError, OptionError
@@ -46,7 +47,9 @@ def assert_same_end(one: Path, other: Path) -> None:
 def test_a_run_learns_logs_and_ends(pictures: Path, tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
     run = tiny_run(pictures, validation=True, steps=24)
-    outcome = train(tmp_path / "run", run, options=OFTEN, progress=lambda *call: calls.append(call))
+    outcome = train(
+        tmp_path / "run", run, options=replace(OFTEN, validate_every=12), progress=lambda *call: calls.append(call)
+    )
     assert (outcome.step, outcome.finished) == (24, True)
     assert calls == [(done, 24) for done in range(25)]
     log = read_log(tmp_path / "run")
@@ -77,7 +80,7 @@ def test_resuming_changes_nothing(optimizer: str, pictures: Path, tmp_path: Path
 
 
 def test_kill_9_changes_nothing(pictures: Path, tmp_path: Path) -> None:
-    run = tiny_run(pictures, steps=30, optimizer="soap")
+    run = tiny_run(pictures, steps=16)
     train(tmp_path / "straight", run, options=OFTEN)
     process = start(tmp_path / "killed", run, "--save-every", "1")
     wait_for_state(tmp_path / "killed", process)
@@ -235,6 +238,19 @@ def test_warm_start_from_another_scale_keeps_the_body() -> None:
         assert torch.equal(tensor, expected[name]), name
     with pytest.raises(CheckpointError, match="another variant"):
         warm_start(model, HPINet(variant_config("S", 2)).state_dict())
+
+
+def test_a_run_needs_the_weights_it_started_from_only_once(pictures: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source.safetensors"
+    weights = HPINet(variant_config("T", 4)).state_dict()
+    save_file(weights, source)
+    run = tiny_run(pictures, started_from=str(source), peak=1e-9)
+    train(tmp_path / "run", run, options=Options(time_budget=0))
+    state = load_state(tmp_path / "run")
+    assert state is not None
+    torch.testing.assert_close(state["model"]["first_conv.weight"], weights["first_conv.weight"], atol=1e-6, rtol=0)
+    source.unlink()
+    assert train(tmp_path / "run").finished
 
 
 def test_mixed_precision_trains(pictures: Path, tmp_path: Path) -> None:
