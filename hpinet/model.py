@@ -191,7 +191,9 @@ class HPINet(nn.Module, PyTorchModelHubMixin):
     is drawn by a straight-through Gumbel-softmax (temperature 1) over the similarities; otherwise it is the best one.
     """
 
-    def __init__(self, config: HPINetConfig) -> None:
+    # The annotation is a string on purpose: given the class itself, the mixin would build it from config.json before
+    # `_from_pretrained` sees the values, and drop unknown fields silently.
+    def __init__(self, config: "HPINetConfig") -> None:
         super().__init__()
         self.config = config
         stages, dim = len(config.patch_sizes), config.dim

@@ -6,6 +6,7 @@ kernels lose most. PyTorch's convolutions are at the machine's limit already.
 
 import hashlib
 import os
+import warnings
 from pathlib import Path
 
 import openvino
@@ -91,7 +92,8 @@ class _Compiler:
 def _convert(transformer: nn.Module, patch_pixels: int, dim: int) -> openvino.Model:
     """The module itself, traced: the architecture has one home, `hpinet.model`."""
     example = torch.zeros(1, patch_pixels, dim)
-    with torch.inference_mode():
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing warns that widths of tensors become constants: that is meant
         traced = torch.jit.trace(transformer, (example, example), check_trace=False)
     model = openvino.convert_model(traced)
     model.reshape({number: [-1, patch_pixels, dim] for number in range(2)})
