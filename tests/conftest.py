@@ -32,6 +32,12 @@ skipped: list[str] = []
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and not hasattr(report, "wasxfail"):
+        skipped.append(report.nodeid)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """Of modules that are skipped as a whole."""
     if report.skipped:
         skipped.append(report.nodeid)
 

@@ -1,0 +1,135 @@
+"""What gets installed: every import is declared, every release is known, and a wheel works by itself."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES_FOR_OTHERS = ROOT / "hpinet" / "ui" / "clients"  # programs that the page shows; nothing of ours imports them
+
+
+def requirements(name: str) -> dict[str, Requirement]:
+    """By canonical name, included files too."""
+    found = {}
+    for line in (ROOT / name).read_text().splitlines():
+        text = line.partition("#")[0].strip()
+        if text.startswith("-r "):
+            found |= requirements(text[3:])
+        elif text:
+            requirement = Requirement(text)
+            found[canonicalize_name(requirement.name)] = requirement
+    return found
+
+
+def third_party_imports() -> Iterator[tuple[str, Path]]:
+    """(top-level module, importing file) for all that neither Python nor this project brings."""
+    for path in [ROOT / "app.py", *(ROOT / "hpinet").rglob("*.py")]:
+        if path.is_relative_to(EXAMPLES_FOR_OTHERS):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module]
+            for name in {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"hpinet"}:
+                yield name, path
+
+
+def test_every_import_is_declared() -> None:
+    providers = packages_distributions()
+    declared = requirements("requirements.txt").keys()
+    missing = {
+        f"{module} in {path.relative_to(ROOT)}"
+        for module, path in third_party_imports()
+        if not declared & {canonicalize_name(name) for name in providers.get(module, [])}
+    }
+    assert not missing
+
+
+def test_nothing_is_declared_in_vain() -> None:
+    providers = packages_distributions()
+    used = {canonicalize_name(name) for module, _ in third_party_imports() for name in providers[module]}
+    assert requirements("requirements.txt").keys() <= used
+
+
+def test_the_lock_is_within_the_ranges() -> None:
+    """Run `scripts/lock` if it is not."""
+    lock = requirements("requirements.lock")
+    for name, requirement in requirements("requirements-dev.txt").items():
+        [locked] = lock[name].specifier
+        assert requirement.specifier.contains(locked.version), f"{requirement} is locked at {locked.version}"
+
+
+# ------------------------------------------------------------------------------------------------------- the wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built as `pip install .` builds it, from a copy: building leaves files behind."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    for name in ("hpinet", "checkpoints"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "requirements.txt", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(source)], folder)
+    return next(folder.glob("hpinet-*.whl"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel's files in it, as in site-packages."""
+    folder = tmp_path_factory.mktemp("installed")
+    run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), str(wheel)], folder)
+    return folder
+
+
+def run(command: list[str], folder: Path, *, path: Path | None = None) -> str:
+    """What ``command`` prints; ``path`` is where it shall find the package."""
+    environment = {**os.environ, "PYTHONPATH": str(path)} if path else None
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_wheel_carries_all_of_the_package(wheel: Path) -> None:
+    carried = set(zipfile.ZipFile(wheel).namelist())
+    tracked = [path for path in (ROOT / "hpinet").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    expected = {path.relative_to(ROOT).as_posix() for path in tracked}
+    for path in (ROOT / "checkpoints").rglob("*"):
+        if path.is_file():
+            expected.add(f"hpinet/_checkpoints/{path.relative_to(ROOT / 'checkpoints').as_posix()}")
+    assert {name for name in carried if ".dist-info/" not in name} == expected
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in carried)
+
+
+@pytest.mark.slow
+def test_the_installed_package_enlarges_with_the_bundled_weights(installed: Path, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "examples" / "badge.png", tmp_path / "small.png")
+    script = f"""
+import hpinet
+upscaler = hpinet.Upscaler.load("T", engine="torch")
+assert upscaler.info.path.is_relative_to({str(installed)!r}), upscaler.info.path
+picture = hpinet.open_picture("small.png")
+large = upscaler(hpinet.Picture(picture.colour[:20, :24]))
+hpinet.save_picture(large, "large.png")
+print(large.width, large.height)
+"""
+    assert run([sys.executable, "-c", script], tmp_path, path=installed).split() == ["96", "80"]
+    assert (tmp_path / "large.png").is_file()
+
+
+@pytest.mark.slow
+def test_the_installed_command_works(installed: Path, tmp_path: Path) -> None:
+    told = run([str(installed / "bin" / "hpinet"), "--version"], tmp_path, path=installed)
+    assert told.strip() == run([sys.executable, "-m", "hpinet", "--version"], ROOT).strip()
