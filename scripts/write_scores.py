@@ -1,0 +1,24 @@
+"""Measures checkpoints on a benchmark for the README's table of scores; bundled ones get theirs into their cards too.
+
+python scripts/write_scores.py Set5/HR "Set5/LR_bicubic/X{scale}" [HPINet-M-x4.pth ...]
+"""
+
+import sys
+from pathlib import Path
+
+from hpinet.evaluation import evaluate, evaluate_bundled, write_score_table
+from hpinet.upscaler import Upscaler
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def main(hr: str, lr: str, *others: str) -> None:
+    evaluations = evaluate_bundled(Path(hr), lr=lr)
+    for weights in others:
+        upscaler = Upscaler.load(Path(weights))
+        evaluations.append(evaluate(upscaler, Path(hr), lr=Path(lr.format(scale=upscaler.scale))))
+    write_score_table(README, evaluations)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
