@@ -24,8 +24,8 @@ FAINT = 1e-3
 """Pixels below this share of the strongest one are not counted as taking part, nor shown."""
 
 
-FLAT = 0.01 / 255
-"""Mean gradient magnitude, a hundredth of a grey level, below which a spot has no detail but rounding errors."""
+FLAT = 0.1 / 255
+"""Mean gradient magnitude, a tenth of a grey level, below which nobody could see detail at a spot."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,7 +31,7 @@ class Spot:
 
 SPOTS = (
     Spot("facade.png", 57, 62, "Repeated windows"),
-    Spot("fabric.png", 80, 64, "Striped fabric"),
+    Spot("spots/fabric.png", 80, 64, "Striped fabric"),
     Spot("text.png", 76, 64, "Text"),
 )
 
@@ -56,7 +56,7 @@ takes 12 steps in place of 50, and this number shows what that costs."""
 
 def build() -> None:
     """Lays out the tab and wires it."""
-    spots = [spot for spot in SPOTS if (FOLDER / spot.file).is_file()]
+    spots = [spot for spot in SPOTS if (FOLDER / spot.file).is_file()]  # not in an installed package
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):
             image = gr.Image(

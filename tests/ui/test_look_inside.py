@@ -68,6 +68,16 @@ def test_distances_view_counts_every_patch(explanation: Explanation) -> None:
     assert sum(counts) == sum(stage.grid.count for stage in explanation.stages)
 
 
+@pytest.mark.parametrize("spot", look_inside.SPOTS, ids=lambda spot: spot.file)
+def test_example_spots_are_in_their_pictures(spot: look_inside.Spot) -> None:
+    with Image.open(EXAMPLES / spot.file) as image:
+        assert 0 <= spot.x < image.width
+        assert 0 <= spot.y < image.height
+        # A spot with nothing to see would be refused.
+        around = np.array(image.convert("L").crop((spot.x - 3, spot.y - 3, spot.x + 4, spot.y + 4)))
+    assert np.ptp(around) > 50
+
+
 # -------------------------------------------------------------------------------------------------------- handler
 
 
