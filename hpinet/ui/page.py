@@ -41,7 +41,7 @@ def create_demo(examples: list[Example] | None = None) -> gr.Blocks:
     with gr.Blocks(title=TITLE, delete_cache=(storage.SWEEP_EVERY_SECONDS, storage.KEEP_SECONDS)) as demo:
         endpoints.register()  # first, so that no handler of the page takes their names
         gr.HTML(MASTHEAD, padding=False)
-        with gr.Tabs():
+        with gr.Tabs(overflow_behavior="wrap"):
             with gr.Tab("Upscale", id="upscale"):
                 controls = upscale_tab.build(shown)
             for title, key, build in tabs:

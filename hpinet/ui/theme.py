@@ -127,7 +127,10 @@ CSS = """
 .crops img { display: block; border-radius: 4px; image-rendering: pixelated; max-width: 100%; margin: 0; }
 .crops figcaption { font-size: .88rem; margin-top: 4px; max-width: 220px; }
 
-.table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.table {
+  width: 100%; border: none !important; border-collapse: collapse; font-variant-numeric: tabular-nums;
+}
+.table thead, .table tbody, .table tr { border: none !important; }
 .table th, .table td {
   text-align: left; padding: 6px 10px; border: none !important;
   border-bottom: 1px solid var(--border-color-primary) !important;
@@ -154,8 +157,10 @@ footer .divider { display: none; }
 }
 
 @media (max-width: 640px) {
-  .gradio-container { padding: 8px 8px 88px !important; }
+  .gradio-container { padding: 0 0 88px !important; }
+  .gradio-container .main.fillable { padding: 10px 12px !important; }
   .masthead h1 { font-size: 1.3rem; }
+  .tab-container button { padding: 0 8px !important; font-size: .92rem; }
   /* Within reach of the thumb that holds the phone. */
   .actions {
     position: fixed; left: 0; right: 0; bottom: 0; z-index: 40; flex-wrap: nowrap !important; padding: 8px 12px 10px;

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,7 +28,8 @@ def session(server: str, work: Callable[[ClientSession], Awaitable[T]]) -> T:
             await client.initialize()
             return await work(client)
 
-    return anyio.run(run)
+    with ThreadPoolExecutor(1) as aside:  # the tests in a browser keep an event loop going in this thread
+        return aside.submit(anyio.run, run).result()
 
 
 def call(server: str, tool: str, arguments: dict[str, Any]) -> Any:
