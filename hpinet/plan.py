@@ -8,8 +8,10 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import combinations_with_replacement, permutations
+from pathlib import Path
 from typing import Protocol
 
+from hpinet import checkpoints
 from hpinet.errors import OptionError
 from hpinet.images import Picture, resize_bicubic
 from hpinet.progress import Progress, ignore
@@ -73,6 +75,15 @@ class Plan:
     def is_reduced(self) -> bool:
         """Whether a reduction follows the passes."""
         return self.reached != self.target
+
+
+def native_scales(source: str | Path) -> tuple[int, ...]:
+    """The scales that a model exists for: those of a variant ("T"), or the one of a particular checkpoint.
+
+    Raises what `hpinet.checkpoints.find` raises.
+    """
+    scales = {info.scale for info in checkpoints.catalogue() if info.variant == str(source).upper()}
+    return tuple(sorted(scales)) or (checkpoints.find(source).scale,)
 
 
 def make_plan(source: Size, request: Request, *, natives: Iterable[int]) -> Plan:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hpinet.errors import OptionError
 from hpinet.images import Picture, resize_bicubic, resize_nearest
-from hpinet.plan import MAX_SCALE, Plan, Request, make_plan, run_plan
+from hpinet.plan import MAX_SCALE, Plan, Request, make_plan, native_scales, run_plan
 from hpinet.progress import Progress, ignore
 
 ALL = (2, 3, 4)
@@ -89,6 +89,15 @@ def test_every_pass_keeps_to_the_limit_of_inputs() -> None:
     make_plan((5000, 4000), Request(scale=4), natives=ALL)
     with pytest.raises(OptionError, match="too large"):
         make_plan((5000, 4000), Request(scale=8), natives=ALL)
+
+
+def test_scales_that_a_model_exists_for() -> None:
+    assert 4 in native_scales("T")
+    assert native_scales("t") == native_scales("T")
+    assert set(native_scales("M")) >= {2, 3, 4}
+    assert native_scales("hpinet-t-x4") == (4,)
+    with pytest.raises(OptionError):
+        native_scales("Z")
 
 
 class Nearest:

@@ -6,8 +6,8 @@ from html import escape
 
 import numpy as np
 
-from hpinet.attribution.explain import FAINT, Explanation
-from hpinet.attribution.lam import contribution_area
+from hpinet.attribution.explain import Explanation
+from hpinet.attribution.lam import FAINT, contribution_area
 from hpinet.attribution.matches import Box, Match
 from hpinet.images import Picture, encode_picture
 

@@ -169,7 +169,7 @@ def explain(  # noqa: PLR0917 (programs name the arguments)
         full: Takes 50 steps of integration, as published, instead of a dozen; slower and more exact.
 
     Returns:
-        A figure (PNG), and what it says: the model, the diffusion index, how far the attributions' sum is off, findings.
+        A figure (PNG), and what it says: the model, the diffusion index, how far the sum of credits is off, findings.
     """
     if window not in WINDOWS or isinstance(window, bool):
         raise OptionError(f"window must be one of {', '.join(map(str, WINDOWS))}, not {str(window)[:40]}.")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import spaces
 
-from hpinet.attribution.explain import Explanation, explain, rgb_pixels
+from hpinet.attribution.explain import Explanation, explain
 from hpinet.attribution.lam import FULL, QUICK, BlurPath
+from hpinet.attribution.regions import rgb_pixels
 from hpinet.errors import HPINetError, OptionError
 from hpinet.images import open_picture
 from hpinet.plan import Request, make_plan

@@ -11,7 +11,7 @@ from hpinet.ui import api_tab, batch_tab, endpoints, links, look_inside, measure
 from hpinet.ui.examples import FOLDER, Example, load_examples
 from hpinet.ui.guard import UploadsOnly
 from hpinet.ui.models import SHELF
-from hpinet.ui.theme import CSS, SCRIPT, theme
+from hpinet.ui.theme import CSS, HEAD, SCRIPT, theme
 from hpinet.ui.work import StopFlag
 
 QUEUE_SIZE = 32
@@ -61,6 +61,7 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": theme(),
         "css": CSS,
+        "head": HEAD,
         "js": SCRIPT,
         "mcp_server": True,
         "ssr_mode": False,

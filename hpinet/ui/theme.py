@@ -84,7 +84,6 @@ def theme() -> Base:
 
 
 CSS = """
-.gradio-container { max-width: 1240px !important; }
 :focus-visible { outline: 3px solid var(--primary-500) !important; outline-offset: 2px; }
 @media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }
 
@@ -157,8 +156,6 @@ footer .divider { display: none; }
 }
 
 @media (max-width: 640px) {
-  .gradio-container { padding: 0 0 88px !important; }
-  .gradio-container .main.fillable { padding: 10px 12px !important; }
   .masthead h1 { font-size: 1.3rem; }
   .tab-container button { padding: 0 8px !important; font-size: .92rem; }
   /* Within reach of the thumb that holds the phone. */
@@ -171,6 +168,11 @@ footer .divider { display: none; }
   .tip [role=tooltip] { position: fixed; left: 5vw; right: 5vw; top: auto; bottom: 84px; width: auto; z-index: 50; }
 }
 """
+
+# Gradio confines CSS to what is inside its own margins; these are about the margins.
+HEAD = """<style>
+@media (max-width: 640px) { .gradio-container .main.fillable { padding: 10px 12px 88px !important; } }
+</style>"""
 
 SCRIPT = """() => {
   // Gradio names buttons otherwise than they read: whoever speaks to the page says what it shows.

@@ -1,16 +1,18 @@
 """Stop flags, progress in words, and what is asked of a GPU."""
 
+import pickle
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import gradio as gr
 import pytest
 
-from hpinet.errors import Cancelled
+from hpinet.errors import Cancelled, ImageError
 from hpinet.plan import Plan
 from hpinet.ui import work
 from hpinet.ui.models import choice_of
-from hpinet.ui.work import Reporter, StopFlag, gpu_seconds
+from hpinet.ui.work import Job, Reporter, StopFlag, gpu_seconds
 
 
 def visitor(session: str | None) -> gr.Request:
@@ -96,6 +98,17 @@ def test_stop_raises(clock: list[float]) -> None:
         report(1, 2)
     report.stop.lower()
     report(1, 2)
+
+
+def test_everything_crosses_to_a_worker() -> None:
+    """ZeroGPU pickles arguments and results."""
+    flag = StopFlag.of(visitor("a"), "upscale")
+    job = Job(Path("in.png"), "T", Plan((1, 1), (4, 4), (4,)), Path("out.png"), flag)
+    assert pickle.loads(pickle.dumps(job)) == job
+    assert pickle.loads(pickle.dumps(Reporter("Enlarging", flag))).stop == flag
+    for error in (ImageError("What is wrong."), Cancelled()):
+        copy = pickle.loads(pickle.dumps(error))
+        assert (type(copy), str(copy)) == (type(error), str(error))
 
 
 def test_little_is_asked_of_a_gpu() -> None:
