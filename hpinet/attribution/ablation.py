@@ -6,9 +6,10 @@ from statistics import mean
 
 import numpy as np
 
-from hpinet.attribution.explain import REGION, square_around, to_tensor
+from hpinet.attribution.explain import REGION
 from hpinet.attribution.lam import QUICK, BlurPath, Window, attribute
 from hpinet.attribution.matches import without_global_access
+from hpinet.attribution.regions import square_around, to_tensor
 from hpinet.model import HPINet
 from hpinet.progress import Progress, ignore
 

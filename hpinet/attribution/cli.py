@@ -40,8 +40,9 @@ def explain(
     """
     from hpinet.attribution import figures
     from hpinet.attribution.explain import explain as explain_spot
-    from hpinet.attribution.explain import in_words, rgb_pixels
+    from hpinet.attribution.explain import in_words
     from hpinet.attribution.lam import BlurPath
+    from hpinet.attribution.regions import rgb_pixels
     from hpinet.checkpoints import load
     from hpinet.images import open_picture
 
@@ -66,7 +67,7 @@ def explain(
 
 
 @attribution_app.command()
-def explain_tiles(
+def explain_reach(
     source: Annotated[Path, typer.Argument(metavar="IN", help="The picture; larger than a tile.")],
     *,
     truth: Annotated[Path | None, typer.Option(help="What the result should be, to know what tiling loses.")] = None,
@@ -76,29 +77,29 @@ def explain_tiles(
     scale: Scale = None,
     output: Outputs = None,
 ) -> None:
-    """Show what it would cost to enlarge a picture in tiles rather than whole."""
+    """Show how far the network sees, and what it would cost to enlarge the picture in tiles rather than whole.
+
+    The figure lies beside the picture as NAME_reach.png unless --output says otherwise.
+    """
     from hpinet.attribution import figures
-    from hpinet.attribution.explain import rgb_pixels
-    from hpinet.attribution.reach import tiling_cost
+    from hpinet.attribution.reach import field_in_words, field_of_centre, tiling_cost
+    from hpinet.attribution.regions import rgb_pixels
     from hpinet.checkpoints import load
     from hpinet.engines import create_engine
     from hpinet.images import open_picture
 
-    outputs = figures.check_formats(output or [source.with_name(f"{source.stem}_tiles.png")])
+    outputs = figures.check_formats(output or [source.with_name(f"{source.stem}_reach.png")])
+    pixels = rgb_pixels(open_picture(source))
+    expected = None if truth is None else rgb_pixels(open_picture(truth))
     with _bar(f"enlarging {source.name}") as progress:
         network, info = load(model, scale=scale, fetch=True)
-        cost = tiling_cost(
-            create_engine(network).upscale,
-            rgb_pixels(open_picture(source)),
-            tile=tile,
-            overlap=overlap,
-            truth=None if truth is None else rgb_pixels(open_picture(truth)),
-            progress=progress,
-        )
-    figure = figures.tiling_figure(cost, title=f"{info.name} on {source.name}")
+        upscale = create_engine(network).upscale
+        cost = tiling_cost(upscale, pixels, tile=tile, overlap=overlap, truth=expected, progress=progress)
+        field, seen = field_of_centre(network, pixels)
+    figure = figures.reach_figure(field, seen, cost, title=f"{info.name} on {source.name}")
     for path in outputs:
         figures.save_figure(figure, path)
-    typer.echo("\n".join([cost.in_words(), *map(str, outputs)]))
+    typer.echo("\n".join([field_in_words(field), cost.in_words(), *map(str, outputs)]))
 
 
 @attribution_app.command()
@@ -113,8 +114,8 @@ def explain_gpa(
 ) -> None:
     """Measure what Global Pixel Access is worth: the diffusion index with it and without, as a Markdown table."""
     from hpinet.attribution.ablation import access_effects, to_markdown
-    from hpinet.attribution.explain import rgb_pixels
     from hpinet.attribution.lam import BlurPath
+    from hpinet.attribution.regions import rgb_pixels
     from hpinet.checkpoints import load
     from hpinet.images import open_picture
 

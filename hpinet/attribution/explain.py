@@ -5,12 +5,12 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from hpinet.attribution.lam import QUICK, Attribution, BlurPath, Window, attribute, radius_holding
-from hpinet.attribution.matches import Box, Match, StageMatches, matched_patches
+from hpinet.attribution.lam import FAINT, QUICK, Attribution, BlurPath, Window, attribute, radius_holding
+from hpinet.attribution.matches import Match, StageMatches, matched_patches
+from hpinet.attribution.regions import Box, square_around, to_tensor
 from hpinet.errors import OptionError
-from hpinet.images import Picture
 from hpinet.model import HPINet
 from hpinet.progress import Progress, ignore
 
@@ -19,10 +19,6 @@ REGION = 64
 
 SURROUNDINGS = 256
 """Side of the part within which patches are matched: that needs no gradients, so it may be larger."""
-
-FAINT = 1e-3
-"""Pixels below this share of the strongest one are not counted as taking part, nor shown."""
-
 
 FLAT = 0.1 / 255
 """Mean gradient magnitude, a tenth of a grey level, below which nobody could see detail at a spot."""
@@ -158,26 +154,6 @@ def in_words(explanation: Explanation) -> list[str]:
             f"over the whole picture the median is {_pixels(float(np.median(explanation.distances)))}."
         )
     return sentences
-
-
-def square_around(x: int, y: int, side: int, width: int, height: int) -> Box:
-    """The square of ``side`` pixels around a pixel, moved inside the picture, or what the picture holds of it."""
-    left, top = (max(0, min(at - side // 2, room - side)) for at, room in ((x, width), (y, height)))
-    return left, top, min(left + side, width), min(top + side, height)
-
-
-def to_tensor(pixels: np.ndarray, box: Box, *, like: nn.Module) -> Tensor:
-    """A part of (H, W, 3) uint8 pixels as (1, 3, h, w) float32 in [0, 1] on the device of a model's parameters."""
-    left, top, right, bottom = box
-    part = np.ascontiguousarray(pixels[top:bottom, left:right])
-    device = next((parameter.device for parameter in like.parameters()), torch.device("cpu"))
-    return torch.from_numpy(part).to(device).permute(2, 0, 1)[None].float() / 255
-
-
-def rgb_pixels(picture: Picture) -> np.ndarray:
-    """(H, W, 3) uint8 of any picture; its transparency is ignored."""
-    colour = picture.to_8_bit().colour
-    return np.repeat(colour, 3, axis=2) if picture.is_grey else colour
 
 
 def _moved(box: Box, across: int, down: int) -> Box:

@@ -14,10 +14,11 @@ from matplotlib.colors import LogNorm, to_hex
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import ConnectionPatch, Rectangle
 
-from hpinet.attribution.explain import FAINT, Explanation, in_words
-from hpinet.attribution.lam import contribution_area, level_holding
-from hpinet.attribution.matches import Box, Match
-from hpinet.attribution.reach import TilingCost
+from hpinet.attribution.explain import Explanation, in_words
+from hpinet.attribution.lam import FAINT, contribution_area, level_holding
+from hpinet.attribution.matches import Match
+from hpinet.attribution.reach import TilingCost, field_in_words
+from hpinet.attribution.regions import Box
 from hpinet.errors import OptionError
 
 HEAT = "inferno"
@@ -79,22 +80,26 @@ def explanation_figure(explanation: Explanation, *, title: str) -> Figure:
     return _arranged(figure)
 
 
-def tiling_figure(cost: TilingCost, *, title: str) -> Figure:
-    """The picture enlarged whole, in tiles, and where the two differ."""
-    figure = Figure(figsize=(12, 4.8), layout="constrained")
+def reach_figure(field: np.ndarray, seen: np.ndarray, cost: TilingCost, *, title: str) -> Figure:
+    """The receptive field over the pixels ``seen``; the picture enlarged whole, in tiles, and where the two differ."""
+    figure = Figure(figsize=(12, 4.0), layout="constrained")
     figure.suptitle(title, fontweight="bold")
-    above, below = (figure.add_subfigure(row) for row in figure.add_gridspec(2, 1, height_ratios=[10, 1]))
-    whole, tiled, difference = above.subplots(1, 3, width_ratios=[1, 1, 1.2])
+    above, below = (figure.add_subfigure(row) for row in figure.add_gridspec(2, 1, height_ratios=[5, 1]))
+    reached, whole, tiled, difference = above.subplots(1, 4, width_ratios=[1.2, 1, 1, 1.2])
+    reached.imshow(faded(seen))
+    reached.imshow(heat_pixels(field), interpolation="nearest")
+    reached.set_title("What the middle depends on")
+    _add_heat_legend(reached)
     whole.imshow(cost.whole)
-    whole.set_title("whole")
+    whole.set_title("Whole")
     tiled.imshow(cost.tiled)
-    tiled.set_title(f"in tiles of {cost.tile} pixels")
+    tiled.set_title(f"In tiles of {cost.tile} pixels")
     shown = difference.imshow(cost.difference, cmap=HEAT, vmin=0)
-    difference.set_title("difference")
-    figure.colorbar(shown, ax=difference, label="grey levels", shrink=0.8)
-    for axes in (whole, tiled, difference):
+    difference.set_title("Difference")
+    difference.figure.colorbar(shown, ax=difference, label="grey levels", shrink=0.8)
+    for axes in (reached, whole, tiled, difference):
         axes.set_axis_off()
-    _write(below, [cost.in_words()])
+    _write(below, [field_in_words(field), cost.in_words()])
     return _arranged(figure)
 
 
@@ -127,7 +132,11 @@ def _draw_map(axes: Axes, explanation: Explanation) -> None:
     axes.imshow(heat_pixels(explanation.attribution.strength), extent=extent, interpolation="nearest")
     _mark_window(axes, explanation)
     axes.set_title("Local attribution map")
-    legend = axes.figure.colorbar(ScalarMappable(LogNorm(FAINT, 1), HEAT), ax=axes, shrink=0.9)
+    _add_heat_legend(axes)
+
+
+def _add_heat_legend(axes: Axes) -> None:
+    legend = axes.figure.colorbar(ScalarMappable(LogNorm(FAINT, 1), HEAT), ax=axes, shrink=0.8)
     legend.ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
     legend.set_label("of the strongest pixel")
 

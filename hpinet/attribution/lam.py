@@ -31,6 +31,9 @@ from hpinet.errors import OptionError
 from hpinet.progress import Progress, ignore
 from hpinet.settings import settings
 
+FAINT = 1e-3
+"""Pixels below this share of the strongest one are neither shown nor counted as taking part."""
+
 
 class Window(NamedTuple):
     """The square of output pixels that is explained."""

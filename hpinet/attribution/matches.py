@@ -16,11 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hpinet.attribution.regions import Box
 from hpinet.model import HPINet
 from hpinet.patches import PatchGrid, patch_grid
-
-Box = tuple[int, int, int, int]
-"""(left, top, right, bottom) in pixels, right and bottom exclusive."""
 
 
 class Match(NamedTuple):

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hpinet.attribution.lam import FAINT, radius_holding
+from hpinet.attribution.regions import square_around, to_tensor
 from hpinet.errors import OptionError
 from hpinet.metrics import psnr_y
 from hpinet.progress import Progress, ignore
@@ -14,6 +16,9 @@ from hpinet.progress import Progress, ignore
 TILE = 64
 OVERLAP = 10
 """Tiles and context of the size that tiled upscalers commonly use, in pixels of the input."""
+
+FIELD = 128
+"""Side of the part of a picture that the receptive field is taken of, by default: it takes memory by its area."""
 
 
 def receptive_field(model: nn.Module, picture: Tensor, *, x: int | None = None, y: int | None = None) -> np.ndarray:
@@ -38,6 +43,24 @@ def receptive_field(model: nn.Module, picture: Tensor, *, x: int | None = None, 
     pixel = output[0, :, y * scale + scale // 2, x * scale + scale // 2].sum()
     (gradient,) = torch.autograd.grad(pixel, source)
     return gradient[0].abs().sum(0).cpu().numpy()
+
+
+def field_of_centre(model: nn.Module, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`receptive_field` of the middle of a picture (H, W, 3) uint8, and the pixels shown for it, `FIELD` a side."""
+    height, width = pixels.shape[:2]
+    left, top, right, bottom = box = square_around(width // 2, height // 2, FIELD, width, height)
+    return receptive_field(model, to_tensor(pixels, box, like=model)), pixels[top:bottom, left:right]
+
+
+def field_in_words(field: np.ndarray) -> str:
+    """What the receptive field of the centre says, in one sentence."""
+    height, width = field.shape
+    half, most = (radius_holding(field, width // 2, height // 2, share) for share in (0.5, 0.99))
+    taking_part = np.count_nonzero(field > FAINT * field.max()) / field.size
+    return (
+        f"A pixel in the middle of the result depends on {taking_part:.0%} of {width}×{height} pixels more than a "
+        f"thousandth as much as on the strongest: half of it on those within {half:.0f} pixels, 99% within {most:.0f}."
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 from hpinet.attribution import explain as explaining
 from hpinet.attribution.ablation import AccessEffect, access_effects, detailed_spots, to_markdown
 from hpinet.attribution.cli import attribution_app
-from hpinet.attribution.explain import Explanation, explain, in_words, rgb_pixels, square_around
-from hpinet.attribution.figures import explanation_figure, heat_pixels, save_figure, stage_colours, tiling_figure
+from hpinet.attribution.explain import Explanation, explain, in_words
+from hpinet.attribution.figures import explanation_figure, heat_pixels, reach_figure, save_figure, stage_colours
 from hpinet.attribution.lam import BlurPath
-from hpinet.attribution.reach import tiling_cost
+from hpinet.attribution.reach import field_of_centre, tiling_cost
+from hpinet.attribution.regions import rgb_pixels, square_around
 from hpinet.errors import HPINetError, OptionError
 from hpinet.images import Picture
 from hpinet.model import HPINet
@@ -153,10 +154,12 @@ def test_figures_are_written_in_every_format(explanation: Explanation, tmp_path:
     assert (tmp_path / "again.svg").read_bytes() == (tmp_path / "figure.svg").read_bytes()
 
 
-def test_tiling_is_drawn(facade: np.ndarray, tmp_path: Path) -> None:
+def test_reach_is_drawn(untrained: HPINet, facade: np.ndarray, tmp_path: Path) -> None:
     cost = tiling_cost(lambda pixels: pixels.repeat(2, 0).repeat(2, 1), facade[:40, :40], tile=32)
-    save_figure(tiling_figure(cost, title="tiles"), tmp_path / "tiles.png")
-    assert (tmp_path / "tiles.png").stat().st_size > 10_000
+    field, seen = field_of_centre(untrained, facade[:40, :50])
+    np.testing.assert_array_equal(seen, facade[:40, :50])
+    save_figure(reach_figure(field, seen, cost, title="reach"), tmp_path / "reach.png")
+    assert (tmp_path / "reach.png").stat().st_size > 10_000
 
 
 # ------------------------------------------------------------------------------------ what global access is worth
@@ -241,10 +244,11 @@ def test_explain_gpa_command_prints_a_table(tmp_path: Path) -> None:
     assert "hpinet-t-x4" in told
 
 
-def test_explain_tiles_command(tmp_path: Path) -> None:
-    picture, figure = tmp_path / "windows.png", tmp_path / "tiles.png"
+def test_explain_reach_command(tmp_path: Path) -> None:
+    picture, figure = tmp_path / "windows.png", tmp_path / "reach.png"
     with Image.open(EXAMPLES / "facade.png") as image:
         image.crop((40, 44, 80, 72)).save(picture)
-    told = run("explain-tiles", str(picture), "--tile", "24", "--overlap", "2", "-o", str(figure))
+    told = run("explain-reach", str(picture), "--tile", "24", "--overlap", "2", "-o", str(figure))
     assert "tiles of 24 pixels" in told
+    assert "40×28 pixels" in told
     assert figure.is_file()
