@@ -77,7 +77,7 @@ def upscale(  # noqa: PLR0917 (programs name the arguments)
     plan = make_plan((picture.width, picture.height), wanted.request, natives=natives)
     pictures.check_result_size(plan)
     folder = new_folder()
-    job = Job(source, wanted.model, plan, folder / "result.png", StopFlag.of(request, "api"))
+    job = Job(source, wanted.model, plan, folder / "result.png", _stop(request))
     outcome = enlarge(job)
     name = pictures.result_name(source.name, plan, outcome.checkpoint, wanted.format)
     return _answer(pictures.save_as(outcome.picture, folder / name, wanted.format, wanted.quality))
@@ -113,7 +113,7 @@ def upscale_batch(  # noqa: PLR0917 (programs name the arguments)
     wanted = Settings(
         _text(model), _size(scale, longest_side, width), _format(format), _number("quality", quality, 1, 100)
     )
-    *_, batch = run_batch(gather([_file(file) for file in files]), wanted, StopFlag.of(request, "api"))
+    *_, batch = run_batch(gather([_file(file) for file in files]), wanted, _stop(request))
     report = [{"name": item.name, "status": item.status, "detail": item.detail} for item in batch.items]
     return _answer(batch.archive), report
 
@@ -135,7 +135,7 @@ def measure(
     if models is not None and not isinstance(models, list):
         raise OptionError("models must be a list of keys.")
     keys = [_text(key) for key in models or [next(iter(choices()))]]
-    stop = StopFlag.of(request, "api")
+    stop = _stop(request)
     comparison = measure_file(_file(image), _number("scale", scale, 2, 4), keys, stop)
     return {
         "scale": comparison.scale,
@@ -179,7 +179,7 @@ def explain(  # noqa: PLR0917 (programs name the arguments)
         _number("y", y, 0, 65535),
         _text(model),
         _number("scale", scale, 2, 4),
-        StopFlag.of(request, "api"),
+        _stop(request),
         path=PATHS["Full" if full else "Quick"],
         window=window,
     )
@@ -230,6 +230,13 @@ def _file(value: Any) -> Path:
     if not isinstance(path, str) or not is_upload(Path(path)):
         raise OptionError("Give an uploaded file.")
     return Path(path)
+
+
+def _stop(request: gr.Request | None) -> StopFlag:
+    """The flag that `hpinet.ui.page` raises when the caller hangs up."""
+    flag = StopFlag.of(request, "api")
+    flag.lower()
+    return flag
 
 
 def _size(scale: Any, longest_side: Any, width: Any) -> Request:

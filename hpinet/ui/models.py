@@ -99,7 +99,8 @@ def _pass_seconds(choice: Choice, scale: int, width: int, height: int) -> float:
     if ready is not None:
         return ready.engine.estimate_seconds(height, width)
     default = next(iter(choices().values()))
-    yardstick = SHELF.upscaler(default.key, max(default.natives))
+    largest = max(default.natives)
+    yardstick = SHELF.peek(default.key, largest) or SHELF.upscaler(default.key, largest)
     work, known = (
         arithmetic(config, height, width).total
         for config in (variant_config(choice.variant, scale), variant_config(default.variant, yardstick.scale))

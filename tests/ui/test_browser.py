@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from file_server import file_server, slow
 
 from hpinet import Upscaler, open_picture
 from hpinet.images import encode_picture, resize_bicubic
+from hpinet.settings import settings
 
 from .conftest import EXAMPLES, OpenPage
 
@@ -149,6 +151,21 @@ def test_stop_ends_the_run_within_a_second(open_page: OpenPage, picture: Path) -
     assert time.monotonic() - began < 10
 
 
+def test_closing_the_page_ends_its_run(open_page: OpenPage, picture: Path) -> None:
+    leaving, staying = open_page(), open_page()
+    upload(leaving, EXAMPLES / "towers.png")
+    choose(leaving, "#scale", "×16")
+    leaving.locator("#forecast", has_text="×4 then ×4").wait_for()
+    leaving.locator("#run").click()
+    leaving.locator("#status", has_text="Enlarging").wait_for()
+    upload(staying, picture)
+    staying.locator("#forecast", has_text="28×20").wait_for()
+    leaving.close()
+    began = time.monotonic()
+    upscale(staying)  # one at a time: it waits for the other to end
+    assert time.monotonic() - began < 20
+
+
 def test_a_bad_upload_says_so_and_harms_nothing(open_page: OpenPage, picture: Path, tmp_path: Path) -> None:
     page = open_page()
     bad = tmp_path / "bad.png"
@@ -209,6 +226,33 @@ def test_offline_models_say_so_and_the_bundled_one_works(open_page: OpenPage, pi
     upscale(page)
 
 
+def test_the_authors_models_are_fetched_on_first_use(
+    open_page: OpenPage, shared: Path, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = shared / "authors" / "HPINet-S-x4.pth"
+    with file_server({f"/{published.name}": published.read_bytes()}, slow) as authors:
+        monkeypatch.setenv("HPINET_AUTHORS_URL", authors.url)
+        settings.cache_clear()  # the server of these tests runs in this process
+        page = open_page()
+        upload(page, picture)
+        page.locator("#model label", has_text=re.compile("S · .* fetched on first use")).wait_for()
+        choose(page, "#model", "S · ")
+        page.locator("#forecast", has_text="S ×4").wait_for()
+        upscale(page)
+        assert "hpinet-s-x4, authors" in page.locator("#status").inner_text()
+        file = downloaded(page, "#download", tmp_path)
+        assert file.name == "my-cat_x4_hpinet-s.png"
+        assert file.read_bytes() == made_by_the_library(picture, Upscaler.load("S", scale=4))
+        # From now on it is here, and the lens shows it too.
+        page = open_page()
+        upload(page, picture)
+        page.locator("#forecast", has_text="28×20").wait_for()
+        assert "fetched" not in page.locator("#model label", has_text=re.compile(r"^\s*S · ")).inner_text()
+        assert len(authors.requests) == 1
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
 def test_lens_shows_a_spot_by_every_model_here(open_page: OpenPage) -> None:
     page = open_page()
     upload(page, EXAMPLES / "cat.png")
@@ -216,8 +260,9 @@ def test_lens_shows_a_spot_by_every_model_here(open_page: OpenPage) -> None:
     page.get_by_role("button", name="Lens").click()
     page.locator("#picture img").click(position={"x": 60, "y": 50})
     page.locator("#crops figure").nth(1).wait_for()
-    assert page.locator("#crops figcaption").all_inner_texts() == ["bicubic", "hpinet-t-x4"]
-    assert loaded(page, "#crops img") == [(224, 224), (224, 224)]
+    names = page.locator("#crops figcaption").all_inner_texts()
+    assert names[:2] == ["bicubic", "hpinet-t-x4"]
+    assert loaded(page, "#crops img") == [(224, 224)] * len(names)
     x = int(page.locator("#spot-x input").input_value())
     assert 0 < x < 225
 
