@@ -37,6 +37,7 @@ def upscaled(page: Page) -> None:
     page.locator("#status", has_text="megapixels").wait_for()
     page.locator("#run:not([disabled])").wait_for()
     page.mouse.move(5, 5)
+    page.evaluate("window.scrollTo(0, 0)")
 
 
 def upscaled_on_a_phone(page: Page) -> None:
@@ -98,9 +99,7 @@ def main(folder: Path) -> None:
         for shot in SHOTS:
             picture = take(browser, address, shot)
             # 256 colours are plenty for a page, and a third of the size.
-            picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
-                folder / f"{shot.name}.png", optimize=True
-            )
+            picture.convert("RGB").quantize(256).save(folder / f"{shot.name}.png", optimize=True)
         browser.close()
     demo.close(verbose=False)
 
