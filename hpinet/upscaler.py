@@ -13,6 +13,7 @@ from PIL import Image
 from hpinet import checkpoints
 from hpinet.checkpoints import CheckpointInfo
 from hpinet.engines import Engine, create_engine
+from hpinet.errors import ImageError
 from hpinet.images import Picture
 from hpinet.progress import Progress, ignore
 
@@ -89,6 +90,8 @@ class Upscaler:
         if isinstance(image, Image.Image):
             return cast(Enlargeable, self._enlarge(Picture.from_pil(image), progress).to_pil())
         if image.dtype == np.float32:
+            if image.ndim != 3 or image.shape[2] != 3 or not image.size:
+                raise ImageError(f"A floating-point picture is (height, width, 3), not {image.shape}.")
             return cast(Enlargeable, self._run(image, progress))
         samples = self._enlarge(Picture.from_array(image), progress).samples
         return cast(Enlargeable, samples[..., 0] if image.ndim == 2 else samples)

@@ -42,6 +42,9 @@ def create_engine(
         raise OptionError(f"The device must be auto, cpu or cuda, not {device!r}.")
     if kind == "cuda" and not torch.cuda.is_available():
         raise OptionError("PyTorch finds no CUDA GPU here: choose the device cpu.")
+    gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())] if kind == "cuda" else []
+    if kind == "cuda" and device not in ("cuda", *gpus):
+        raise OptionError(f"PyTorch finds no GPU {device!r} here, only {', '.join(gpus)}.")
     if kind == "auto":
         device = "cuda" if torch.cuda.is_available() and name != "openvino" else "cpu"
     if device == "cpu":

@@ -20,6 +20,6 @@ def _quota() -> int | None:
     """CPUs of the control group's bandwidth limit, rounded up; None where there is no limit."""
     try:
         quota, period = CGROUP_QUOTA.read_text().split()
+        return None if quota == "max" else ceil(int(quota) / int(period))
     except (OSError, ValueError):
         return None
-    return None if quota == "max" else ceil(int(quota) / int(period))

@@ -7,19 +7,26 @@ kernels lose most. PyTorch's convolutions are at the machine's limit already.
 import hashlib
 import os
 import warnings
+from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
+import numpy as np
 import openvino
 import torch
 from torch import Tensor, nn
 
+from hpinet import model as network
 from hpinet.engines.streaming import StreamingEngine
 from hpinet.model import HPINet
 from hpinet.progress import Progress, ignore
 
 
 class OpenVINOEngine(StreamingEngine):
-    """``cache`` keeps the compiled transformers: the first run on a machine takes seconds longer than later ones."""
+    """``cache`` keeps the compiled transformers: the first run on a machine takes seconds longer than later ones.
+
+    Pictures given from several threads wait for each other.
+    """
 
     name = "openvino"
     device = "CPU"
@@ -30,11 +37,17 @@ class OpenVINOEngine(StreamingEngine):
         super().__init__(model, memory_mb=memory_mb)
         self._compiler = _Compiler(threads, cache)
         self._requests: list[openvino.InferRequest] = []
+        self._free = Lock()
         stages = len(self.config.patch_sizes)
         for stage, patch in enumerate(self.config.patch_sizes):
             progress(stage, stages)
             self._requests.append(self._compiler.compile(model.blocks[stage], patch**2, self.config.dim))
         progress(stages, stages)
+
+    def upscale(self, pixels: np.ndarray, *, progress: Progress = ignore) -> np.ndarray:
+        """See `hpinet.engines.base.Engine.upscale`."""
+        with self._free:
+            return super().upscale(pixels, progress=progress)
 
     @property
     def transformer_weight(self) -> float:
@@ -46,6 +59,9 @@ class OpenVINOEngine(StreamingEngine):
         inputs = [patches.numpy(), references.numpy()]
         result = self._requests[stage].infer(inputs, share_inputs=True, share_outputs=True)
         return torch.from_numpy(result[0])
+
+
+_DIGEST_BYTES = 32  # SHA-256 of a compiled model, in front of it in its file
 
 
 class _Compiler:
@@ -66,12 +82,13 @@ class _Compiler:
         compiled = self._read(file)
         if compiled is None:
             compiled = self._core.compile_model(_convert(transformer, patch_pixels, dim), "CPU", self._options)
-            _write(file, compiled.export_model().getvalue())
+            blob = compiled.export_model().getvalue()
+            _write(file, hashlib.sha256(blob).digest() + blob)
         return compiled.create_infer_request()
 
     def _key(self, transformer: nn.Module, patch_pixels: int) -> str:
-        """Everything the compiled model depends on: the weights, their shapes, OpenVINO, the CPU and the threads."""
-        key = hashlib.sha256()
+        """Of all that the compiled model depends on: code, weights, their shapes, OpenVINO, the CPU and the threads."""
+        key = hashlib.sha256(Path(network.__file__).read_bytes())
         for name, tensor in transformer.state_dict().items():
             key.update(f"{name}{tuple(tensor.shape)}".encode())
             key.update(tensor.numpy().tobytes())
@@ -83,10 +100,15 @@ class _Compiler:
         return key.hexdigest()[:32]
 
     def _read(self, file: Path) -> openvino.CompiledModel | None:
+        """None where there is no file, or not as it was written: OpenVINO would run weights with flipped bits."""
         try:
-            return self._core.import_model(file.read_bytes(), "CPU", self._options)
+            content = file.read_bytes()
+            digest, blob = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+            if hashlib.sha256(blob).digest() != digest:
+                return None
+            return self._core.import_model(blob, "CPU", self._options)
         except (OSError, RuntimeError):
-            return None  # not there, or cut short by a full disk: it is compiled again
+            return None
 
 
 def _convert(transformer: nn.Module, patch_pixels: int, dim: int) -> openvino.Model:
@@ -108,4 +130,5 @@ def _write(file: Path, content: bytes) -> None:
         temporary.write_bytes(content)
         temporary.replace(file)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
