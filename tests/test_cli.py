@@ -369,6 +369,8 @@ def test_ctrl_c(tmp_path: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # A shell that runs the tests in the background has them ignore the signal, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         part = tmp_path / "authors" / "HPINet-S-x4.pth.part"
         assert process.stdout is not None
