@@ -370,7 +370,7 @@ def test_ctrl_c(tmp_path: Path) -> None:
             stderr=subprocess.PIPE,
             text=True,
             # A shell that runs the tests in the background has them ignore the signal, and children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (no thread holds a lock here)
         )
         part = tmp_path / "authors" / "HPINet-S-x4.pth.part"
         assert process.stdout is not None
