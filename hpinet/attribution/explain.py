@@ -143,8 +143,8 @@ def in_words(explanation: Explanation) -> list[str]:
         f"Half of what shaped this spot lies within {_pixels(explanation.radius(0.5))} of it and 90% within "
         f"{_pixels(explanation.radius(0.9))}; the last hundredth lies beyond {_pixels(explanation.radius(0.99))}.",
         f"Of the {right - left}×{bottom - top} pixels shown to the network {taking_part:.0%} matter at least a "
-        f"thousandth as much as the strongest one. Diffusion index {attribution.diffusion_index:.1f} "
-        "(100: all pixels matter alike; near 0: a few decide).",
+        "thousandth as much as the strongest one.",
+        f"Diffusion index {attribution.diffusion_index:.1f}: 100 if all pixels mattered alike, near 0 if a few decide.",
         f"The shares add up to the whole within {attribution.completeness_error:.1%} ({attribution.path.steps} steps).",
     ]
     far = [match.distance for match in explanation.chain]

@@ -3,6 +3,7 @@
 Figures are made without pyplot, so they share no state and any thread may draw. Colour maps are perceptually uniform.
 """
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LogNorm, to_hex
+from matplotlib.colors import LogNorm, PowerNorm, to_hex
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import ConnectionPatch, Rectangle
 
@@ -27,6 +28,7 @@ FORMATS = (".png", ".svg", ".pdf")
 SPOT = "#19d3f3"  # the explained window: a colour that neither map has
 
 _DOTS_PER_INCH = 150
+_LINE_LENGTH = 172  # letters of a caption
 
 
 def heat_pixels(strength: np.ndarray) -> np.ndarray:
@@ -62,8 +64,8 @@ def stage_colours(count: int) -> list[str]:
 def explanation_figure(explanation: Explanation, *, title: str) -> Figure:
     """Attribution map, contribution area, result and matched patches of one spot, with a caption."""
     matching = bool(explanation.stages)
-    sentences = in_words(explanation)
-    heights = [3.6, *([3.7] if matching else []), 0.25 * len(sentences) + 0.1]
+    caption = _wrapped(in_words(explanation))
+    heights = [3.6, *([3.7] if matching else []), 0.25 * len(caption) + 0.1]
     figure = Figure(figsize=(12, sum(heights)), layout="constrained")
     figure.suptitle(title, fontweight="bold")
     strips = [figure.add_subfigure(row) for row in figure.add_gridspec(len(heights), 1, height_ratios=heights)]
@@ -76,15 +78,17 @@ def explanation_figure(explanation: Explanation, *, title: str) -> Figure:
         _draw_chain(left.subplots(), explanation)
         _draw_pairs(middle, explanation)
         _draw_distances(right.subplots(), explanation)
-    _write(strips[-1], sentences)
+    _write(strips[-1], caption)
     return _arranged(figure)
 
 
 def reach_figure(field: np.ndarray, seen: np.ndarray, cost: TilingCost, *, title: str) -> Figure:
     """The receptive field over the pixels ``seen``; the picture enlarged whole, in tiles, and where the two differ."""
-    figure = Figure(figsize=(12, 4.0), layout="constrained")
+    caption = _wrapped([field_in_words(field), cost.in_words()])
+    heights = [3.2, 0.25 * len(caption) + 0.1]
+    figure = Figure(figsize=(12, sum(heights)), layout="constrained")
     figure.suptitle(title, fontweight="bold")
-    above, below = (figure.add_subfigure(row) for row in figure.add_gridspec(2, 1, height_ratios=[5, 1]))
+    above, below = (figure.add_subfigure(row) for row in figure.add_gridspec(2, 1, height_ratios=heights))
     reached, whole, tiled, difference = above.subplots(1, 4, width_ratios=[1.2, 1, 1, 1.2])
     reached.imshow(faded(seen))
     reached.imshow(heat_pixels(field), interpolation="nearest")
@@ -94,12 +98,12 @@ def reach_figure(field: np.ndarray, seen: np.ndarray, cost: TilingCost, *, title
     whole.set_title("Whole")
     tiled.imshow(cost.tiled)
     tiled.set_title(f"In tiles of {cost.tile} pixels")
-    shown = difference.imshow(cost.difference, cmap=HEAT, vmin=0)
+    shown = difference.imshow(cost.difference, cmap=HEAT, norm=PowerNorm(0.5, vmin=0))  # small ones show too
     difference.set_title("Difference")
     difference.figure.colorbar(shown, ax=difference, label="grey levels", shrink=0.8)
     for axes in (reached, whole, tiled, difference):
         axes.set_axis_off()
-    _write(below, [field_in_words(field), cost.in_words()])
+    _write(below, caption)
     return _arranged(figure)
 
 
@@ -213,8 +217,13 @@ def _draw_distances(axes: Axes, explanation: Explanation) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _write(figure: SubFigure, sentences: Sequence[str]) -> None:
-    figure.text(0.01, 0.5, "\n".join(sentences), fontsize=9.5, va="center", linespacing=1.5)
+def _wrapped(sentences: Sequence[str]) -> list[str]:
+    """Lines as long as a figure is wide, every sentence on new ones."""
+    return [line for sentence in sentences for line in textwrap.wrap(sentence, _LINE_LENGTH)]
+
+
+def _write(figure: SubFigure, lines: Sequence[str]) -> None:
+    figure.text(0.01, 0.5, "\n".join(lines), fontsize=9.5, va="center", linespacing=1.5)
 
 
 def _mark_window(axes: Axes, explanation: Explanation) -> None:

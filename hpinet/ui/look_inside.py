@@ -31,8 +31,8 @@ class Spot:
 
 SPOTS = (
     Spot("facade.png", 57, 62, "Repeated windows"),
-    Spot("spots/fabric.png", 80, 64, "Striped fabric"),
-    Spot("text.png", 76, 64, "Text"),
+    Spot("spots/fabric.png", 124, 70, "Striped fabric"),
+    Spot("text.png", 77, 61, "Text"),
 )
 
 FIGURES = (".png", ".svg", ".pdf")

@@ -94,7 +94,7 @@ def test_other_networks_are_explained_without_patches(facade: np.ndarray, tmp_pa
     found = explain(Bicubic().eval(), facade[:40, :40], x=20, y=20, path=SHORT)
     assert found.scale == SCALE
     assert found.chain == []
-    assert len(in_words(found)) == 3
+    assert len(in_words(found)) == 4
     assert found.radius(1) < 8
     save_figure(explanation_figure(found, title="bicubic"), tmp_path / "bicubic.svg")
 
