@@ -1,13 +1,13 @@
 """The lens: one spot, enlarged by every model that is here, to choose one without running the whole picture."""
 
 import gradio as gr
-import spaces
 
 from hpinet.errors import HPINetError
 from hpinet.images import Picture, open_picture, resize_bicubic
 from hpinet.ui import fragments, pictures
 from hpinet.ui.models import SHELF, choices
 from hpinet.ui.upscaling import Source
+from hpinet.ui.work import heavy
 
 EXPLANATION = """Click a spot on your picture, or give its place in pixels, to see it enlarged by every model on this
 machine, pixel for pixel. Here the models see only the surroundings of the spot: details may differ from a full run."""
@@ -37,7 +37,7 @@ def magnify(
     return fragments.figures((_view(view, *spot), name) for name, view in views)
 
 
-@spaces.GPU(duration=15)
+@heavy(duration=15)
 def _enlarged(surroundings: Picture) -> list[tuple[str, Picture]]:
     views = [("bicubic", resize_bicubic(surroundings, surroundings.width * SCALE, surroundings.height * SCALE))]
     for choice in choices().values():

@@ -142,7 +142,7 @@ def build() -> None:
             "region": region,
             "kept": kept,
         },
-        "outputs": [status, results, heat, words, chain, distances, cards, answer, kept],
+        "outputs": [status, results, heat, words, chain, distances, cards, answer, kept, *downloads],
         "status": status,
     }
     clicked = image.select(_clicked, None, [x, y], **LIGHT)
@@ -168,7 +168,7 @@ def explain_spot(
     region: float,
     kept: list[str],
 ) -> tuple[Any, ...]:
-    """The button: status, results group, heat map, words, matched patches, distances, cards, answer, kept cards."""
+    """The button: status, results group, heat map, words, patches, distances, cards, answer, kept cards, downloads."""
     try:
         source = uploaded(image)
         if source is None:
@@ -190,9 +190,9 @@ def explain_spot(
         )
         answer = look(question)
     except Cancelled:
-        return fragments.quiet("Stopped."), *[gr.skip()] * 6, None, gr.skip()
+        return fragments.quiet("Stopped."), *[gr.skip()] * 6, None, *[gr.skip()] * (1 + len(FIGURES))
     except HPINetError as error:
-        return fragments.trouble(trouble_with(error)), *[gr.skip()] * 6, None, gr.skip()
+        return fragments.trouble(trouble_with(error)), *[gr.skip()] * 6, None, *[gr.skip()] * (1 + len(FIGURES))
     explanation = answer.explanation
     cards = [drawings.card(explanation, answer.checkpoint), *kept][:REMEMBERED]
     return (
@@ -205,6 +205,7 @@ def explain_spot(
         f'<div class="cards">{"".join(cards)}</div>',
         answer,
         cards,
+        *[gr.update(interactive=False)] * len(FIGURES),  # until `draw` has made those of this answer
     )
 
 

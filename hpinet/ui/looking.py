@@ -5,8 +5,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import spaces
-
 from hpinet.attribution.explain import Explanation, explain
 from hpinet.attribution.lam import FULL, QUICK, BlurPath
 from hpinet.attribution.regions import rgb_pixels
@@ -14,7 +12,7 @@ from hpinet.errors import HPINetError, OptionError
 from hpinet.images import open_picture
 from hpinet.plan import Request, make_plan
 from hpinet.ui.models import SHELF, choice_of
-from hpinet.ui.work import Reporter, StopFlag
+from hpinet.ui.work import Reporter, StopFlag, heavy
 
 PATHS = {"Quick": QUICK, "Full": FULL}
 MIN_REGION, MAX_REGION = 48, 128
@@ -86,7 +84,7 @@ def _declared_seconds(question: Question) -> int:
     return min(120, round(10 + 3 * question.path.steps * parameters * question.region**2 / 1e6 / 0.4))
 
 
-@spaces.GPU(duration=_declared_seconds)
+@heavy(duration=_declared_seconds)
 def _look(question: Question) -> Answer | HPINetError:
     """Errors are returned, since a worker's exceptions lose their message on the way back."""
     try:

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import spaces
-
 from hpinet.comparison import Comparison, compare
 from hpinet.errors import HPINetError, OptionError
 from hpinet.images import open_picture
 from hpinet.plan import Plan, Request, make_plan
 from hpinet.ui.models import SHELF, Choice, choice_of
-from hpinet.ui.work import Reporter, StopFlag, gpu_seconds
+from hpinet.ui.work import Reporter, StopFlag, gpu_seconds, heavy
 
 
 def measure(source: Path, scale: int, models: Sequence[str], stop: StopFlag) -> Comparison:
@@ -42,7 +40,7 @@ def _declared_seconds(
     return gpu_seconds([(choice, plan) for choice in chosen])
 
 
-@spaces.GPU(duration=_declared_seconds)
+@heavy(duration=_declared_seconds)
 def _compare(source: Path, plan: Plan, chosen: Sequence[Choice], stop: StopFlag) -> Comparison | HPINetError:
     scale = plan.passes[0]
     try:

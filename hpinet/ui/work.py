@@ -3,13 +3,16 @@
 Everything crosses this border as paths and small records: on ZeroGPU the work runs in a forked process.
 """
 
+import atexit
+import functools
 import hashlib
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import gradio as gr
 import psutil
@@ -24,6 +27,58 @@ from hpinet.ui.models import SHELF, Choice, choice_of
 from hpinet.ui.storage import results_root
 
 REPORT_EVERY_SECONDS = 0.1
+CLOSING_SECONDS = 5.0
+"""How long a server that ends waits for its work to notice."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Crew:
+    """The calls of heavy work that are under way, so that the server can end without cutting one off inside C++.
+
+    Gradio's threads are daemons. Python ends a daemon where it comes back from native code, which aborts the process.
+    """
+
+    def __init__(self) -> None:
+        self.closing = False
+        self._busy = 0
+        self._changed = threading.Condition()
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._busy += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._busy -= 1
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Asks all work to stop, and waits until it has."""
+        self.closing = True
+        with self._changed:
+            self._changed.wait_for(lambda: not self._busy, CLOSING_SECONDS)
+
+
+CREW = _Crew()
+atexit.register(CREW.close)
+
+
+def heavy(duration: Callable[P, int] | int) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Decorates work for a GPU, if there is one: `spaces.GPU`, with the server waiting for the work when it ends."""
+
+    def decorate(work: Callable[P, T]) -> Callable[P, T]:
+        on_gpu = spaces.GPU(duration=duration)(work)
+
+        @functools.wraps(work)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            with CREW:
+                return on_gpu(*args, **kwargs)
+
+        return call
+
+    return decorate
 
 
 @dataclass(frozen=True)
@@ -89,12 +144,12 @@ class Reporter:
         self.bar = gr.Progress()
 
     def __call__(self, done: int, total: int) -> None:
-        """See `hpinet.progress`. Raises Cancelled once Stop has been pressed."""
+        """See `hpinet.progress`. Raises Cancelled once Stop has been pressed or the server ends."""
         now = time.monotonic()
         if now - self.told < REPORT_EVERY_SECONDS and 0 < done < total:
             return
         self.told = now
-        if self.stop.is_raised:
+        if CREW.closing or self.stop.is_raised:
             raise Cancelled
         fraction = done / total if total else 0.0
         self.bar(self.start + self.share * fraction, desc=self._words(fraction, now - self.began))
@@ -126,7 +181,7 @@ def _declared_seconds(job: Job, progress: Progress) -> int:  # noqa: ARG001 (cal
     return gpu_seconds([(choice_of(job.model), job.plan)])
 
 
-@spaces.GPU(duration=_declared_seconds)
+@heavy(duration=_declared_seconds)
 def _enlarge(job: Job, progress: Progress) -> Outcome | HPINetError:
     """Does the job. Errors are returned, since a worker's exceptions lose their message on the way back."""
     try:

@@ -170,6 +170,7 @@ def test_click_a_spot_see_it_explained_and_download_the_figure(
     page.locator("#look-x input").fill("3")
     page.locator("#look-run").click()
     page.locator("#look-cards figure").nth(1).wait_for(timeout=120_000)
+    page.locator("#look-pdf:not([disabled])").wait_for(timeout=60_000)  # nothing runs on when the test is over
 
 
 @pytest.mark.browser
@@ -182,7 +183,7 @@ def test_a_picture_that_browsers_cannot_show(open_page: OpenPage, deep_picture: 
 
 
 @pytest.mark.browser
-def test_stop(open_page: OpenPage) -> None:
+def test_stop(open_page: OpenPage, picture: Path) -> None:
     page = open_page()
     page.get_by_role("tab", name="Look inside").click()
     page.locator("#look-path label", has_text="Full").click()
@@ -191,3 +192,11 @@ def test_stop(open_page: OpenPage) -> None:
     page.locator("#look-status", has_text="Stopped").wait_for()
     page.locator("#look-run:not([disabled])").wait_for()
     assert page.locator("#look-heat svg").count() == 0
+    # The machine is free again: another spot does not wait for the rest of fifty steps.
+    page.locator("#look-path label", has_text="Quick").click()
+    page.locator("#look-picture [aria-label='Clear'], #look-picture [aria-label='Remove Image']").first.click()
+    page.locator("#look-picture input[type=file]").set_input_files(picture)
+    page.locator("#look-status", has_text="click the spot").wait_for()
+    page.locator("#look-picture img").click()
+    assert "12 steps" in page.locator("#look-cards").inner_text() or shown(page)
+    page.locator("#look-pdf:not([disabled])").wait_for(timeout=60_000)

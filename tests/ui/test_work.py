@@ -1,6 +1,7 @@
 """Stop flags, progress in words, and what is asked of a GPU."""
 
 import pickle
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,7 +13,7 @@ from hpinet.errors import Cancelled, ImageError
 from hpinet.plan import Plan
 from hpinet.ui import work
 from hpinet.ui.models import choice_of
-from hpinet.ui.work import Job, Reporter, StopFlag, gpu_seconds
+from hpinet.ui.work import Job, Reporter, StopFlag, gpu_seconds, heavy
 
 
 def visitor(session: str | None) -> gr.Request:
@@ -116,3 +117,27 @@ def test_little_is_asked_of_a_gpu() -> None:
     large = Plan((4000, 3000), (16000, 12000), (4,))
     assert gpu_seconds([(choice_of("T"), small)]) < 15
     assert gpu_seconds([(choice_of("T"), small)]) < gpu_seconds([(choice_of("M"), large)]) <= 120
+
+
+def test_a_server_that_ends_waits_for_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "CREW", work._Crew())
+    monkeypatch.setattr(work, "REPORT_EVERY_SECONDS", 0)
+    under_way, ends = threading.Event(), list[str]()
+    reporter = Reporter("Enlarging", StopFlag.of(None, "upscale"))
+
+    @heavy(duration=15)
+    def toil(label: str) -> None:
+        try:
+            while True:
+                reporter(0, 1)
+                under_way.set()
+        except Cancelled:
+            ends.append(label)
+
+    worker = threading.Thread(target=toil, args=("here",), daemon=True)
+    worker.start()
+    assert under_way.wait(10)
+    work.CREW.close()
+    assert ends == ["here"]
+    worker.join(10)
+    work.CREW.close()  # nothing under way: returns at once
