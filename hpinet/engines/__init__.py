@@ -61,7 +61,7 @@ def create_engine(
         return OpenVINOEngine(model, memory_mb=memory_mb, threads=_threads(), cache=cache, progress=progress)
     from hpinet.engines.torch import TorchEngine  # noqa: PLC0415
 
-    return TorchEngine(model, memory_mb=memory_mb, torch_device=device)
+    return TorchEngine(model, memory_mb=memory_mb, threads=_threads(), torch_device=device)
 
 
 def _threads() -> int:

@@ -3,7 +3,8 @@
 What the network sees is the whole picture, as in `HPINet.forward`; nothing is tiled that the result could depend on.
 What lies in memory is two feature maps of the picture (the one that patches are read from, and the one they are merged
 into) plus a bounded working set: patches are transformed in chunks, the most similar patch is searched in blocks,
-convolutions go band by band, and the upsampler runs in tiles that carry the few neighbouring pixels it can see.
+convolutions go band by band, and the upsampler runs in tiles that carry the few neighbouring pixels it can see. On a
+CPU every core takes chunks and tiles of its own.
 """
 
 import time
@@ -18,20 +19,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hpinet.engines.base import arithmetic, stage_arithmetic
+from hpinet.engines.workers import Workers
 from hpinet.model import NOT_ITSELF, HPINet, HPINetConfig, pad_to_minimum, shuffle_larger
 from hpinet.patches import PatchGrid, patch_grid
 from hpinet.progress import Progress, ignore
 
 CPU_CACHE_BYTES = 8 * 2**20  # tensors about this large stay in a CPU's cache between two operations
-CPU_CHUNK_PIXELS = 12_288  # patch pixels a call on a CPU: more gains nothing and makes Stop slower
+CPU_CHUNK_PIXELS = 6_144  # patch pixels a call on a CPU: more gains nothing and makes Stop slower
 HALO = 2  # LR pixels around a tile that its upsampled pixels depend on
 PARTS = ("matching", "gather", "transformer", "merge", "convolutions", "upsampler", "output")
+PARTS_OF_WORKERS = ("gather", "transformer", "upsampler", "output")
 
 
 class StreamingEngine(ABC):
     """Base of the engines. A subclass says how a chunk of patches is transformed, and may say more.
 
-    ``memory_mb`` bounds the working set beyond the two feature maps and the output.
+    ``memory_mb`` bounds the working set beyond the two feature maps and the output; ``threads`` is for CPUs.
     """
 
     name: str
@@ -39,12 +42,13 @@ class StreamingEngine(ABC):
 
     matching_weight = 3.0  # how much longer an operation of the search takes than one of a convolution
 
-    def __init__(self, model: HPINet, *, memory_mb: int, torch_device: str = "cpu") -> None:
+    def __init__(self, model: HPINet, *, memory_mb: int, threads: int = 1, torch_device: str = "cpu") -> None:
         self.model = model.eval().to(torch_device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.torch_device = torch.device(torch_device)
         self.memory_bytes = memory_mb * 2**20
+        self.workers = Workers(threads if self.torch_device.type == "cpu" else 1)
         self._seconds_per_unit: float | None = None
-        self._seconds_of_parts: dict[str, float] | None = None
+        self._spans: list[tuple[str, float]] | None = None
 
     @property
     def scale(self) -> int:
@@ -102,19 +106,25 @@ class StreamingEngine(ABC):
 
     @contextmanager
     def breakdown(self) -> Iterator[dict[str, float]]:
-        """Inside the context, seconds spent are added up by part of the work. For CPUs: a GPU works on its own time."""
-        self._seconds_of_parts = dict.fromkeys(PARTS, 0.0)
+        """Fills, as the context ends, the seconds spent on each part of the work: of one worker, on average.
+
+        For CPUs: a GPU works on its own time.
+        """
+        seconds: dict[str, float] = dict.fromkeys(PARTS, 0.0)
+        self._spans = []
         try:
-            yield self._seconds_of_parts
+            yield seconds
         finally:
-            self._seconds_of_parts = None
+            for name, span in self._spans:
+                seconds[name] += span / (self.workers.count if name in PARTS_OF_WORKERS else 1)
+            self._spans = None
 
     @contextmanager
     def _part(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
-        if self._seconds_of_parts is not None:
-            self._seconds_of_parts[name] += time.perf_counter() - start
+        if self._spans is not None:
+            self._spans.append((name, time.perf_counter() - start))
 
     def _units(self, height: int, width: int) -> float:
         """Work of a picture: operations, weighted by how slow they are."""
@@ -155,18 +165,23 @@ class StreamingEngine(ABC):
 
         pixels, sums = features.view(-1, dim), merged.view(-1, dim).zero_()
         offsets, origins = grid.offsets.to(features.device), grid.origins.to(features.device)
-        for chunk in self._chunks(grid):
+
+        def transform(chunk: slice) -> tuple[Tensor, Tensor]:
             with self._part("gather"):
                 own = (origins[chunk, None] + offsets).flatten()
                 other = (origins[best[chunk], None] + offsets).flatten()
                 shape = (-1, grid.patch**2, dim)
                 patches, references = pixels[own].view(shape), pixels[other].view(shape)
             with self._part("transformer"), self.precision():
-                transformed = self.transform(stage, patches, references)
-            with self._part("merge"):
+                return own, self.transform(stage, patches, references)
+
+        def merge(chunk: slice, result: tuple[Tensor, Tensor]) -> None:
+            own, transformed = result
+            with self._part("merge"):  # in the order of the patches: sums do not depend on who is quicker
                 sums.index_add_(0, own, transformed.reshape(-1, dim).float())
             work.add(self.transformer_weight * transformer * (chunk.stop - chunk.start) / grid.count)
 
+        self.workers.each(self._chunks(grid), transform, merge)
         with self._part("merge"):
             sums /= grid.coverage.to(sums)[:, None]
         for rows in self._bands(height, width):
@@ -191,14 +206,19 @@ class StreamingEngine(ABC):
         """Upsamples tile by tile into ``result``, which is smaller than the map where the picture was padded."""
         height, width = result.shape[0] // self.scale, result.shape[1] // self.scale
         operations = arithmetic(self.config, *lr.shape[:2]).upsampler / (height * width)
-        for rows, columns in self._tiles(height, width):
+
+        def reconstruct(tile: tuple[slice, slice]) -> None:
             with self._part("upsampler"), self.precision():
-                detail = self._upsample(features, rows, columns)
+                detail = self._upsample(features, *tile)
             with self._part("output"):
-                tile = detail.float() + self._enlarge(lr, rows, columns)
-                where = tuple(slice(self.scale * side.start, self.scale * side.stop) for side in (rows, columns))
-                result[where] = _to_dtype(tile, result.dtype)
+                where = tuple(slice(self.scale * side.start, self.scale * side.stop) for side in tile)
+                result[where] = _to_dtype(detail.float() + self._enlarge(lr, *tile), result.dtype)
+
+        def count(tile: tuple[slice, slice], _: None) -> None:
+            rows, columns = tile
             work.add(operations * (rows.stop - rows.start) * (columns.stop - columns.start))
+
+        self.workers.each(self._tiles(height, width), reconstruct, count)
 
     def _upsample(self, features: Tensor, rows: slice, columns: slice) -> Tensor:
         """What `HPINet.upsample` gives inside a tile: (sh, sw, 3).
@@ -235,21 +255,17 @@ class StreamingEngine(ABC):
             return F.conv2d(tile.permute(2, 0, 1)[None], conv.weight, conv.bias)[0].permute(1, 2, 0)
 
     def _chunks(self, grid: PatchGrid) -> Iterator[slice]:
-        """Patch numbers in chunks that fit the working set, all but the last equally long."""
+        """Patch numbers in chunks that fit the working set, equally long, and equally many for each worker."""
         pixel_bytes = 4 * (8 * self.config.dim + self.config.ffn_dim)
-        most = self.memory_bytes // (2 * pixel_bytes)
+        most = self.memory_bytes // (2 * pixel_bytes * self.workers.count)
         if self.torch_device.type == "cpu":
             most = min(most, CPU_CHUNK_PIXELS)
         chunks = ceil(grid.count / max(1, most // grid.patch**2))
-        size = ceil(grid.count / chunks)
-        for start in range(0, grid.count, size):
-            yield slice(start, min(start + size, grid.count))
+        yield from _slices(grid.count, ceil(chunks / self.workers.count) * self.workers.count)
 
     def _bands(self, height: int, width: int) -> Iterator[slice]:
         """Rows of a map in bands that fit the working set."""
-        size = self._fitting(2 * 4 * self.config.dim * width)
-        for start in range(0, height, size):
-            yield slice(start, min(start + size, height))
+        yield from _slices(height, ceil(height / self._fitting(2 * 4 * self.config.dim * width)))
 
     def _tiles(self, height: int, width: int) -> Iterator[tuple[slice, slice]]:
         """(rows, columns) of nearly square tiles whose largest tensor in the upsampler fits the working set."""
@@ -257,14 +273,14 @@ class StreamingEngine(ABC):
         for conv, factor in self.model.upsampling_steps:
             largest = resolution**2 * conv.out_channels
             resolution *= factor
-        side = max(8, int(sqrt(self._fitting(4 * largest))))
-        for top in range(0, height, side):
-            for left in range(0, width, side):
-                yield slice(top, min(top + side, height)), slice(left, min(left + side, width))
+        side = max(8, int(sqrt(self._fitting(4 * largest, self.workers.count))))
+        for rows in _slices(height, ceil(height / side)):
+            for columns in _slices(width, ceil(width / side)):
+                yield rows, columns
 
-    def _fitting(self, item_bytes: int) -> int:
-        """How many items of a tensor fit the working set; at least one."""
-        fitting = self.memory_bytes // 4
+    def _fitting(self, item_bytes: int, workers: int = 1) -> int:
+        """How many items of a tensor fit each worker's share of the working set; at least one."""
+        fitting = self.memory_bytes // (4 * workers)
         if self.torch_device.type == "cpu":
             fitting = min(fitting, CPU_CACHE_BYTES)
         return max(1, fitting // item_bytes)
@@ -287,6 +303,13 @@ class _Work:
     def finish(self) -> None:
         self._progress(self.STEPS, self.STEPS)
         self.seconds_per_unit = (time.perf_counter() - self._start) / self._total
+
+
+def _slices(length: int, count: int) -> Iterator[slice]:
+    """``length`` things in at most ``count`` slices, all but the last equally long."""
+    size = ceil(length / count)
+    for start in range(0, length, size):
+        yield slice(start, min(start + size, length))
 
 
 def _with_halo(source: Tensor, rows: slice, columns: slice, halo: int) -> tuple[Tensor, tuple[int, int]]:
