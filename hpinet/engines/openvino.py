@@ -44,7 +44,7 @@ class OpenVINOEngine(StreamingEngine):
 
     @property
     def transformer_weight(self) -> float:
-        """See `StreamingEngine`; measured, narrow networks being the slower ones by operation: 1.4 for T, 1.25 for M."""
+        """See `StreamingEngine`; measured, narrow networks being slower by operation: 1.4 for T, 1.25 for M."""
         return 1 + 14 / self.config.dim
 
     def transform(self, stage: int, patches: Tensor, references: Tensor) -> Tensor:
