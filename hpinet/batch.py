@@ -19,7 +19,7 @@ EARLIER = "result of an earlier run"
 OUTPUT = "in the output folder"
 FOLDER = "folder"
 
-_RESULT = re.compile(r"_x\d+_hpinet-[a-z]+")
+_RESULT = re.compile(r"_(x\d+|\d+px|\d+x\d+)_hpinet-[a-z]+")
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from enum import Enum
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from hpinet.batch import Failure, Job, Skipped
     from hpinet.checkpoints import CheckpointInfo
     from hpinet.evaluation import Evaluation
+    from hpinet.plan import Request
     from hpinet.upscaler import Upscaler
 
 FAILED = 2  # exit code where something asked for could not be done
@@ -104,6 +106,8 @@ def upscale(
     inputs: Annotated[list[str], typer.Argument(help="Pictures, folders with all that is in them, or patterns.")],
     *,
     scale: Annotated[int | None, typer.Option(help="How many times larger. Default: 4, or what --weights do.")] = None,
+    longest_side: Annotated[int | None, typer.Option(help="Of the results, in pixels, instead of a scale.")] = None,
+    width: Annotated[int | None, typer.Option(help="Of the results, in pixels, instead of a scale.")] = None,
     model: ModelOption = None,
     weights: WeightsOption = None,
     output: Annotated[
@@ -118,12 +122,14 @@ def upscale(
     """Enlarge pictures.
 
     Results lie beside the pictures as NAME_x4_hpinet-t.png. In an output folder they keep names and subfolders.
+    A size in pixels is reached by the next larger scale and an antialiased reduction.
     Weights that are not on this machine are fetched.
 
     A picture that fails does not stop the others, but makes the exit code 2.
     """
     from hpinet.batch import assign, gather, is_file_name
     from hpinet.images import format_of
+    from hpinet.plan import Request
 
     into_file = output is not None and is_file_name(output)
     format = format_of(format or (output if output and into_file else "png"))
@@ -134,12 +140,14 @@ def upscale(
     if found:
         with _bars() as bar:
             load = _loader(engine, device, self_ensemble=self_ensemble, progress=bar("fetching weights"))
-            scale, upscalers = _upscalers(_source(model, weights), scale, load)
-            variant = next(iter(upscalers.values())).info.variant.lower()
-            jobs, refused = assign(found, output=output, label=f"x{scale}_hpinet-{variant}", format=format)
+            request = None
+            if (scale, longest_side, width) != (None, None, None):
+                request = Request(scale=scale, longest_side=longest_side, width=width)
+            shelf = _shelf(_source(model, weights), load, request)
+            jobs, refused = assign(found, output=output, label=shelf.label, format=format)
             failures += refused
             for job in _counted(jobs, bar("pictures")):
-                failure = _enlarge(job, scale, upscalers, format=format, quality=quality, progress=bar(job.source.name))
+                failure = _enlarge(job, shelf, format=format, quality=quality, progress=bar(job.source.name))
                 failures += [failure] if failure else []
                 done += failure is None
     _summarise(done, skipped, failures)
@@ -175,33 +183,52 @@ def _loader(engine: EngineName | None, device: str | None, *, self_ensemble: boo
     return load
 
 
-def _upscalers(source: str | Path, scale: int | None, load: Loader) -> tuple[int, dict[int, "Upscaler"]]:
-    """The scale to enlarge by, and an upscaler for each native scale that this takes."""
+@dataclass(frozen=True)
+class _Shelf:
+    """The upscalers of one model, and what they are asked for."""
+
+    request: "Request"
+    natives: frozenset[int]
+    upscaler: Callable[[int], "Upscaler"]  # of a native scale
+    variant: str
+
+    @property
+    def label(self) -> str:
+        """Part of the names of results."""
+        size = self.request
+        how = f"x{size.scale}" if size.scale else f"{size.longest_side or size.width}px"
+        return f"{how}_hpinet-{self.variant.lower()}"
+
+
+def _shelf(source: str | Path, load: Loader, request: "Request | None") -> _Shelf:
+    """The upscalers of a model, each loaded the first time a picture needs it; all of a scale's at once."""
     from hpinet.checkpoints import DEFAULT_SCALE, catalogue
     from hpinet.plan import Request, make_plan
 
-    natives = {info.scale for info in catalogue() if info.variant == str(source).upper()}
+    natives = frozenset(info.scale for info in catalogue() if info.variant == str(source).upper())
     if not natives:  # not a variant, but one checkpoint
         only = load(source, None)
-        return scale or only.scale, {only.scale: only}
-    scale = scale or DEFAULT_SCALE
-    plan = make_plan((1, 1), Request(scale=scale), natives=natives)
-    return scale, {native: load(source, native) for native in plan.passes}
+        request = request or Request(scale=only.scale)
+        return _Shelf(request, frozenset([only.scale]), {only.scale: only}.__getitem__, only.info.variant)
+    request = request or Request(scale=DEFAULT_SCALE)
+    upscaler = cache(partial(load, source))
+    if request.scale:  # the same for every picture: what is wrong with the model is said once, not once for each
+        for native in make_plan((1, 1), request, natives=natives).passes:
+            upscaler(native)
+    return _Shelf(request, natives, upscaler, str(source))
 
 
-def _enlarge(
-    job: "Job", scale: int, upscalers: Mapping[int, "Upscaler"], *, format: str, quality: int, progress: Progress
-) -> "Failure | None":
+def _enlarge(job: "Job", shelf: _Shelf, *, format: str, quality: int, progress: Progress) -> "Failure | None":
     """One picture from file to file; what went wrong, if anything did."""
     from hpinet.batch import Failure
     from hpinet.images import open_picture, save_picture
-    from hpinet.plan import Request, make_plan, run_plan
+    from hpinet.plan import make_plan, run_plan
 
     began = time.perf_counter()
     try:
         picture = open_picture(job.source)
-        plan = make_plan((picture.width, picture.height), Request(scale=scale), natives=upscalers)
-        result = run_plan(picture, plan, upscalers.__getitem__, progress=progress)
+        plan = make_plan((picture.width, picture.height), shelf.request, natives=shelf.natives)
+        result = run_plan(picture, plan, shelf.upscaler, progress=progress)
         job.target.parent.mkdir(parents=True, exist_ok=True)
         save_picture(result, job.target, format=format, quality=quality)
     except (HPINetError, OSError, MemoryError) as error:

@@ -156,6 +156,19 @@ def test_other_scales_by_native_passes(
     assert Image.open(tmp_path / f"a_x{scale}_hpinet-custom.png").size == size
 
 
+@pytest.mark.parametrize(("option", "pixels", "size"), [("--longest-side", 60, (60, 49)), ("--width", 40, (40, 33))])
+def test_sizes_in_pixels(run: Run, tmp_path: Path, option: str, pixels: int, size: tuple[int, int]) -> None:
+    """Each picture takes what passes it needs; the second is larger than was asked for."""
+    picture(tmp_path / "in/a.png")
+    picture(tmp_path / "in/b.png", 70, 70)
+    ended = run("upscale", tmp_path / "in", option, pixels)
+    assert ended.code == 2
+    assert "not larger than the picture" in ended.err
+    assert Image.open(tmp_path / f"in/a_{pixels}px_hpinet-t.png").size == size
+    again = run("upscale", tmp_path / "in", option, pixels)
+    assert "1 skipped (result of an earlier run" in again.err
+
+
 def test_self_ensemble(run: Run, weights: Path, tmp_path: Path) -> None:
     source = picture(tmp_path / "a.png")
     assert run("upscale", source, "--weights", weights, "--self-ensemble").code == 0
@@ -181,6 +194,8 @@ def test_nothing_to_do(run: Run, tmp_path: Path) -> None:
         (["upscale", "a.png", "--model", "Q"], "no model 'Q'"),
         (["upscale", "a.png", "--scale", "1"], "scale must be from 2"),
         (["upscale", "a.png", "--scale", "four"], "--scale"),
+        (["upscale", "a.png", "--scale", "2", "--width", "900"], "one of scale, longest side and width"),
+        (["upscale", "a.png", "--width", "0"], "must be positive"),
         (["upscale", "a.png", "--format", "gif"], "gif"),
         (["upscale", "a.png", "--quality", "0"], "quality"),
         (["upscale", "a.png", "--engine", "magic"], "magic"),

@@ -42,10 +42,9 @@ class OpenVINOEngine(StreamingEngine):
                 self._idle[stage].put(compiled.create_infer_request())
         progress(stages, stages)
 
-    @property
-    def transformer_weight(self) -> float:
-        """See `StreamingEngine`; measured, narrow networks being slower by operation: 1.4 for T, 1.25 for M."""
-        return 1 + 14 / self.config.dim
+    def transformer_weight(self, patch: int) -> float:
+        """See `StreamingEngine`; measured: narrow networks and small patches are slower by operation."""
+        return 0.97 + 283 / (self.config.dim * patch)
 
     def transform(self, stage: int, patches: Tensor, references: Tensor) -> Tensor:
         """(N, p², C) patches and references -> (N, p², C)."""

@@ -60,10 +60,9 @@ class StreamingEngine(ABC):
         """The model's configuration."""
         return self.model.config
 
-    @property
     @abstractmethod
-    def transformer_weight(self) -> float:
-        """How much longer an operation of the transformers takes than one of a convolution.
+    def transformer_weight(self, patch: int) -> float:
+        """How much longer an operation of a stage's transformers takes than one of a convolution.
 
         With `matching_weight` it makes progress proportional to time, so that an ETA means something.
         """
@@ -129,12 +128,13 @@ class StreamingEngine(ABC):
     def _units(self, height: int, width: int) -> float:
         """Work of a picture: operations, weighted by how slow they are."""
         parts = arithmetic(self.config, height, width)
-        return (
-            self.matching_weight * parts.matching
-            + self.transformer_weight * parts.transformer
-            + parts.convolutions
-            + parts.upsampler
-        )
+        stages = range(len(self.config.patch_sizes))
+        return parts.convolutions + parts.upsampler + sum(sum(self._stage_units(n, height, width)) for n in stages)
+
+    def _stage_units(self, stage: int, height: int, width: int) -> tuple[float, float]:
+        """(matching, transformer) part of it in one stage."""
+        matching, transformer = stage_arithmetic(self.config, stage, height, width)
+        return self.matching_weight * matching, self.transformer_weight(self.config.patch_sizes[stage]) * transformer
 
     def _to_tensor(self, pixels: np.ndarray) -> Tensor:
         """(H, W, 3) of uint8, uint16 or float32 -> float32 in [0, 1] on the device."""
@@ -157,11 +157,11 @@ class StreamingEngine(ABC):
         """One stage (`HPINet.integrate`) on a feature map (H, W, C), in place; ``merged`` is scratch of its shape."""
         height, width, dim = features.shape
         grid = patch_grid(height, width, self.config.patch_sizes[stage])
-        matching, transformer = stage_arithmetic(self.config, stage, height, width)
+        matching, transformer = self._stage_units(stage, height, width)
 
         with self._part("matching"):
             best = self._match(stage, features, grid)
-        work.add(self.matching_weight * matching)
+        work.add(matching)
 
         pixels, sums = features.view(-1, dim), merged.view(-1, dim).zero_()
         offsets, origins = grid.offsets.to(features.device), grid.origins.to(features.device)
@@ -179,7 +179,7 @@ class StreamingEngine(ABC):
             own, transformed = result
             with self._part("merge"):  # in the order of the patches: sums do not depend on who is quicker
                 sums.index_add_(0, own, transformed.reshape(-1, dim).float())
-            work.add(self.transformer_weight * transformer * (chunk.stop - chunk.start) / grid.count)
+            work.add(transformer * (chunk.stop - chunk.start) / grid.count)
 
         self.workers.each(self._chunks(grid), transform, merge)
         with self._part("merge"):

@@ -19,10 +19,9 @@ class TorchEngine(StreamingEngine):
         on_gpu = self.torch_device.type == "cuda"
         self.device = torch.cuda.get_device_name(self.torch_device) if on_gpu else "CPU"
 
-    @property
-    def transformer_weight(self) -> float:
-        """See `StreamingEngine`; measured on CPUs: 2.1 for T, 1.75 for M."""
-        return 1.2 + 30 / self.config.dim
+    def transformer_weight(self, patch: int) -> float:
+        """See `StreamingEngine`; measured on CPUs: narrow networks and small patches are slower by operation."""
+        return 1.15 + 600 / (self.config.dim * patch)
 
     def precision(self) -> AbstractContextManager[object]:
         """On GPUs half precision, where tensor cores are several times faster."""
