@@ -1,6 +1,6 @@
 """How far the engines agree on a benchmark: scores, equal samples, and reference patches chosen differently.
 
-    python scripts/compare_engines.py HR "LR_bicubic/X{scale}" checkpoints/hpinet-t-x4 HPINet-M-x4.pth
+    python -m scripts.compare_engines HR "LR_bicubic/X{scale}" checkpoints/hpinet-t-x4 HPINet-M-x4.pth
 
 Two engines add up the same numbers in different orders. Almost every sample comes out the same; where two patches are
 all but equally similar to a third, the choice between them may flip, and the detail there with it.

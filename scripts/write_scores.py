@@ -1,6 +1,6 @@
 """Measures checkpoints on a benchmark for the README's table of scores; bundled ones get theirs into their cards too.
 
-python scripts/write_scores.py Set5/HR "Set5/LR_bicubic/X{scale}" [HPINet-M-x4.pth ...]
+python -m scripts.write_scores Set5/HR "Set5/LR_bicubic/X{scale}" [HPINet-M-x4.pth ...]
 """
 
 import sys

@@ -54,21 +54,38 @@ def to_markdown(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
 
 
 def plot(measurements: Sequence[Measurement], file: Path) -> None:
-    """Time and memory against LR megapixels, log-log, a line for each model and engine."""
+    """Time and memory against LR megapixels, log-log: a colour for each model, a kind of line for each engine."""
     from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.ticker import FixedLocator, LogLocator, NullLocator  # noqa: PLC0415
 
-    lines: dict[str, list[Measurement]] = defaultdict(list)
+    lines: dict[tuple[str, str], list[Measurement]] = defaultdict(list)
     for m in sorted(measurements, key=lambda m: m.case.megapixels):
-        lines[f"{m.case.variant}×{m.case.scale} {m.case.engine}"].append(m)
-    figure = Figure(figsize=(10, 4.5), layout="constrained")
+        lines[f"{m.case.variant}×{m.case.scale}", m.case.engine].append(m)
+    models, engines = (list(dict.fromkeys(names)) for names in zip(*lines, strict=True))
+    figure = Figure(figsize=(10, 5), layout="constrained")
     for axes, quantity in zip(figure.subplots(1, 2), ("seconds", "peak_mb"), strict=True):
-        for label, line in lines.items():
-            axes.loglog([m.case.megapixels for m in line], [getattr(m, quantity) for m in line], "o-", label=label)
+        for (model, engine), line in lines.items():
+            axes.loglog(
+                [m.case.megapixels for m in line],
+                [getattr(m, quantity) for m in line],
+                color=f"C{models.index(model)}",
+                linestyle=_DASHES[engines.index(engine) % len(_DASHES)],
+                marker="o",
+                label=f"{model} {engine}",
+            )
         axes.set_xlabel("LR megapixels")
         axes.set_ylabel("seconds" if quantity == "seconds" else "peak resident memory, MiB")
-        axes.grid(which="both", alpha=0.3)
-    figure.axes[0].legend()
+        axes.grid(alpha=0.3)
+        axes.xaxis.set_major_locator(FixedLocator(sorted({m.case.megapixels for m in measurements})))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_minor_locator(NullLocator())
+            axis.set_major_formatter(lambda value, _: f"{value:.2g}" if value < 10 else f"{value:.0f}")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     figure.savefig(file, dpi=120)
+
+
+_DASHES = ("-", "--", ":")
 
 
 def _processor() -> str:
