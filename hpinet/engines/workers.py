@@ -15,6 +15,8 @@ from typing import TypeVar
 
 import torch
 
+from hpinet.errors import Cancelled
+
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
@@ -34,6 +36,7 @@ class Workers:
         """``then(piece, task(piece))`` of all pieces: tasks side by side, ``then`` here and in order of the pieces.
 
         No more results wait than there are workers, and one. What a task or ``then`` raises ends the rest.
+        Raises Cancelled while Python shuts down.
         """
         if self.count == 1:
             for piece in pieces:
@@ -49,7 +52,7 @@ class Workers:
 
         try:
             for piece in pieces:
-                under_way.append((piece, pool.submit(_in_inference_mode, task, piece)))
+                under_way.append((piece, _submit(pool, task, piece)))
                 if len(under_way) > self.count:
                     finish_first()
             while under_way:
@@ -65,6 +68,13 @@ def _pool(count: int, process: int) -> ThreadPoolExecutor:  # noqa: ARG001 (a fo
     everyone = Barrier(count)
     list(pool.map(lambda _: everyone.wait(), range(count)))
     return pool
+
+
+def _submit(pool: ThreadPoolExecutor, task: Callable[[Piece], Result], piece: Piece) -> Future[Result]:
+    try:
+        return pool.submit(_in_inference_mode, task, piece)
+    except RuntimeError as error:  # no work is taken on any more
+        raise Cancelled from error
 
 
 def _use_one_core() -> None:

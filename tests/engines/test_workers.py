@@ -3,13 +3,14 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 from networks import forward, network, picture, small_config
 
-from hpinet.engines import create_engine
+from hpinet.engines import create_engine, workers
 from hpinet.engines.workers import Workers
 from hpinet.errors import Cancelled
 from hpinet.settings import settings
@@ -83,6 +84,14 @@ def test_whoever_takes_the_results_may_stop(count: int) -> None:
     assert now <= count + 1
     time.sleep(0.05)
     assert len(ended) == now
+
+
+def test_shutting_down_cancels(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = ThreadPoolExecutor(2)
+    pool.shutdown()
+    monkeypatch.setattr(workers, "_pool", lambda _count, _process: pool)
+    with pytest.raises(Cancelled):
+        Workers(2).each(range(3), str, lambda _piece, _result: None)
 
 
 def test_a_worker_has_one_core_and_others_have_all() -> None:
