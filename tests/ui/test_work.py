@@ -2,18 +2,28 @@
 
 import pickle
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import gradio as gr
 import pytest
 
+from hpinet.attribution.lam import BlurPath
+from hpinet.comparison import Comparison
 from hpinet.errors import Cancelled, ImageError
-from hpinet.plan import Plan
+from hpinet.images import open_picture
+from hpinet.plan import Plan, Request, make_plan
+from hpinet.settings import settings
 from hpinet.ui import work
+from hpinet.ui.lens import _enlarged
+from hpinet.ui.looking import Answer, Question, _look
+from hpinet.ui.measuring import _compare
 from hpinet.ui.models import choice_of
 from hpinet.ui.work import Job, Reporter, StopFlag, gpu_seconds, heavy
+
+T = TypeVar("T")
 
 
 def visitor(session: str | None) -> gr.Request:
@@ -110,6 +120,38 @@ def test_everything_crosses_to_a_worker() -> None:
     for error in (ImageError("What is wrong."), Cancelled()):
         copy = pickle.loads(pickle.dumps(error))
         assert (type(copy), str(copy)) == (type(error), str(error))
+
+
+def there_and_back(value: T) -> T:
+    return pickle.loads(pickle.dumps(value))
+
+
+@pytest.mark.usefixtures("own_engine")
+def test_so_does_what_the_other_tabs_ask_and_are_told(picture: Path) -> None:
+    """What runs on the GPU itself, called as a worker would call it."""
+    flag = StopFlag.of(visitor("a"), "measure")
+    plan = make_plan((7, 5), Request(scale=4), natives=[4])
+    chosen = [choice_of("T")]
+    comparison = there_and_back(_compare(*there_and_back((picture, plan, chosen, flag))))
+    assert isinstance(comparison, Comparison)
+
+    question = Question(picture, 14, 10, "T", 4, flag, path=BlurPath(steps=1), window=8)
+    answer = there_and_back(_look(there_and_back(question)))
+    assert isinstance(answer, Answer)
+
+    views = there_and_back(_enlarged(there_and_back(open_picture(picture))))
+    assert [name for name, _ in views] == ["bicubic", "hpinet-t-x4"]
+
+
+@pytest.fixture
+def own_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """One that is ready at once, with nothing but the bundled weights."""
+    monkeypatch.setenv("HPINET_ENGINE", "torch")
+    monkeypatch.setenv("HPINET_CACHE", str(tmp_path / "cache"))
+    settings.cache_clear()
+    yield
+    monkeypatch.undo()
+    settings.cache_clear()
 
 
 def test_little_is_asked_of_a_gpu() -> None:
