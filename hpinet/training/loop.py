@@ -8,7 +8,7 @@ or GPUs together: on a CPU a run that is suspended, or shares its cores, does no
 import math
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from accelerate import Accelerator, InitProcessGroupKwargs
 from accelerate.tracking import get_available_trackers
 from pytorch_optimizer import SOAP
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from hpinet.checkpoints import load
 from hpinet.errors import CheckpointError, HPINetError, OptionError
@@ -34,6 +34,7 @@ from hpinet.training.data import CropSampler, PictureStore, open_store, validati
 from hpinet.training.recipes import Phase, Recipe
 from hpinet.training.state import Run, append_log, load_state, rewind_log, save_state
 
+Parameters = tuple[Tensor, ...] | list[Tensor]
 LOSSES = {"l1": F.l1_loss, "l2": F.mse_loss}
 PAUSE = timedelta(days=7)  # how long processes wait for each other: a run may be suspended and continued
 ADVICE = "The saved state is from before; start a new run from it with a lower learning rate."
@@ -113,7 +114,7 @@ class Trainer:
         state = load_state(folder)
         self.network = new_model(self.recipe, None if state else run.started_from).to(self.accelerator.device)
         self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(self.recipe.ema_decay))
+        self.average = AveragedModel(self.network, multi_avg_fn=_moving_average(self.recipe.ema_decay))
         optimizer = new_optimizer(self.recipe, self.network)
         # `model` is the network as Accelerate runs it: on several processes, compiled or in mixed precision.
         self.model, self.optimizer = self.accelerator.prepare(self.network, optimizer)
@@ -361,6 +362,18 @@ def new_model(recipe: Recipe, started_from: str | None) -> HPINet:
         source, _ = load(started_from)
         warm_start(model, source.state_dict())
     return model
+
+
+def _moving_average(decay: float) -> Callable[[Parameters, Parameters, Tensor | int], None]:
+    """Exponential, over a tenth of the steps until ``decay`` is reached: what was before counts for nothing soon."""
+
+    @torch.no_grad()
+    def update(averaged: Parameters, current: Parameters, count: Tensor | int) -> None:
+        weight = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
+        for average, weights in zip(averaged, current, strict=True):
+            average.lerp_(weights, weight)
+
+    return update
 
 
 def new_optimizer(recipe: Recipe, model: HPINet) -> torch.optim.Optimizer:

@@ -16,7 +16,16 @@ from tiny import tiny_recipe, tiny_run
 
 from hpinet.errors import Cancelled, CheckpointError, OptionError
 from hpinet.model import HPINet, variant_config
-from hpinet.training.loop import LossWatch, Options, TrainingStopped, new_model, require_even_shares, train, warm_start
+from hpinet.training.loop import (
+    LossWatch,
+    Options,
+    TrainingStopped,
+    _moving_average,
+    new_model,
+    require_even_shares,
+    train,
+    warm_start,
+)
 from hpinet.training.recipes import Phase
 from hpinet.training.state import Run, branch_cooldown, load_state, read_log
 
@@ -150,6 +159,19 @@ def wait_for_state(folder: Path, process: subprocess.Popen[str]) -> None:
         assert process.poll() is None, process.stderr and process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_the_average_leaves_the_first_weights_behind() -> None:
+    """After n steps, its age is about a tenth of n, until the decay says otherwise."""
+    update = _moving_average(0.99)
+    for steps, oldest in ((10, 3e-3), (100, 1e-6)):
+        averaged = [torch.ones(1)]
+        for count in range(1, steps + 1):
+            update(averaged, [torch.zeros(1)], torch.tensor(count))
+        assert averaged[0].item() < oldest
+    averaged = [torch.ones(1)]
+    update(averaged, [torch.zeros(1)], torch.tensor(10**6))
+    assert averaged[0].item() == pytest.approx(0.99)
 
 
 def test_a_time_budget_of_nothing_still_makes_a_step(pictures: Path, tmp_path: Path) -> None:
