@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 
+import numpy as np
 import openvino
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,11 @@ from hpinet import model as network
 from hpinet.engines.streaming import StreamingEngine
 from hpinet.model import HPINet
 from hpinet.progress import Progress, ignore
+
+# OpenVINO makes its tables of NumPy types when they are first used, and deadlocks where two threads do so at once: it
+# waits for NumPy's lock and for Python's in either order. Here they are made by the one thread that imports this.
+openvino.Tensor(np.zeros(1, np.float32)).data  # noqa: B018
+openvino.Type.f32.to_dtype()
 
 
 class OpenVINOEngine(StreamingEngine):

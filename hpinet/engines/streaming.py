@@ -127,6 +127,7 @@ class StreamingEngine(ABC):
 
     def _units(self, height: int, width: int) -> float:
         """Work of a picture: operations, weighted by how slow they are."""
+        height, width = (max(side, self.config.minimum_size) for side in (height, width))  # padded to it
         parts = arithmetic(self.config, height, width)
         stages = range(len(self.config.patch_sizes))
         return parts.convolutions + parts.upsampler + sum(sum(self._stage_units(n, height, width)) for n in stages)

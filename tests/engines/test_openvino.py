@@ -1,5 +1,8 @@
 """The cache of compiled networks: used, never trusted, never needed."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -151,3 +154,27 @@ def test_nothing_is_said_while_compiling(
     engine_for(model)
     assert [str(warning.message) for warning in recwarn] == []
     assert capfd.readouterr() == ("", "")
+
+
+FIRST_USE = """
+import sys, threading
+sys.setswitchinterval(1e-6)
+busy = threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=True)
+busy.start()
+from networks import network, picture, small_config
+from hpinet.engines import create_engine
+create_engine(network(small_config(2)), name="openvino").upscale(picture(40, 50))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attempt", range(8))
+def test_the_first_use_by_several_threads_at_once_ends(cache: Path, attempt: int) -> None:
+    """It hung in three of eight processes when OpenVINO's tables of types were made by two threads."""
+    environment = {
+        **os.environ,
+        "HPINET_THREADS": "2",
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])]),
+    }
+    command = [sys.executable, "-W", "ignore", "-c", FIRST_USE]
+    subprocess.run(command, env=environment, check=True, timeout=60)

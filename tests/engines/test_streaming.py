@@ -211,6 +211,10 @@ def test_an_estimate_needs_no_picture_before(engine: Engine) -> None:
     assert min(seconds) / 5 < estimate < max(seconds) * 5
 
 
+def test_pictures_smaller_than_a_patch_have_an_estimate(engine: Engine) -> None:
+    assert 0 < engine.estimate_seconds(1, 3) <= engine.estimate_seconds(8, 8)
+
+
 def test_estimates_grow_with_the_picture(engine: Engine) -> None:
     engine.upscale(picture(40, 40))
     small, wide, large = (engine.estimate_seconds(*size) for size in [(64, 64), (64, 128), (256, 256)])
