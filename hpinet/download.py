@@ -1,6 +1,7 @@
 """One file over HTTP: resumed when the connection drops, verified, and never half-written where others look."""
 
 import hashlib
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,9 +78,8 @@ def download(
                     _receive(client, url, part, size=size, progress=progress)
                 except httpx2.HTTPError as error:
                     if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout) and failure is None:
-                        raise CheckpointError(
-                            f"Cannot reach {host}: go online, or name a mirror in HPINET_AUTHORS_URL ({error})."
-                        ) from error
+                        advice = f"go online, or name a mirror in HPINET_AUTHORS_URL ({_reason(error)})"
+                        raise CheckpointError(f"Cannot reach {host}: {advice}.") from error
                     failure = error
                     continue
                 if digest.matches(part):
@@ -134,3 +134,8 @@ def _first_byte(response: httpx2.Response) -> int | None:
     unit, _, numbers = response.headers.get("Content-Range", "").partition(" ")
     first = numbers.partition("-")[0]
     return int(first) if unit == "bytes" and first.isdecimal() else None
+
+
+def _reason(error: Exception) -> str:
+    """What the system says, without its number."""
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error))

@@ -131,7 +131,7 @@ def _size(size: Size) -> str:
 class Enlarges(Protocol):
     """What a pass needs of an `hpinet.upscaler.Upscaler`."""
 
-    def __call__(self, image: Picture, *, progress: Progress = ...) -> Picture:
+    def __call__(self, image: Picture, /, *, progress: Progress = ...) -> Picture:
         """The picture enlarged by the pass's scale."""
         ...
 

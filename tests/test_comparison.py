@@ -115,6 +115,20 @@ def test_consistency_is_high_for_what_reduces_to_the_source() -> None:
     assert consistency(Picture(255 - enlarged.colour), source) < 15
 
 
+def test_consistency_is_of_what_shows() -> None:
+    """Hidden colours may change; what shows may not."""
+    y, x = np.mgrid[:40, :50]
+    colour = np.repeat((127 + 60 * np.sin(x / 5) + 60 * np.cos(y / 7)).astype(np.uint8)[..., None], 3, axis=2)
+    alpha = np.where(x < 25, 0, 255).astype(np.uint8)
+    source = Picture(colour, alpha)
+    enlarged = resize_bicubic(source, 200, 160)
+    assert enlarged.alpha is not None
+    hidden = np.where(enlarged.alpha[..., None] == 0, 255 - enlarged.colour, enlarged.colour)
+    assert consistency(Picture(hidden, enlarged.alpha), source) > 40
+    shown = np.where(enlarged.alpha[..., None] == 0, enlarged.colour, 255 - enlarged.colour)
+    assert consistency(Picture(shown, enlarged.alpha), source) < 20
+
+
 def test_consistency_of_a_single_pixel() -> None:
     dot = Picture.from_array(np.full((1, 1, 3), 7, np.uint8))
     assert consistency(resize_bicubic(dot, 4, 4), dot) == math.inf

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 import gradio as gr
+from gradio.context import Context
 
 from hpinet.ui import endpoints
+from hpinet.ui.events import PRIVATE
 
 CLIENTS = Path(__file__).parent / "clients"
 
@@ -31,8 +33,15 @@ _EXAMPLES: tuple[tuple[str, str, Literal["python", "javascript", "shell"]], ...]
 )
 
 
+# The page knows best where visitors find it.
+_AT_THIS_ADDRESS = """() => JSON.stringify(
+  {mcpServers: {hpinet: {url: new URL("gradio_api/mcp/", location.origin + location.pathname).href}}}, null, 2)"""
+
+
 def build() -> None:
-    """Lays out the tab."""
+    """Lays out the tab and wires it."""
+    tab = Context.block
+    assert isinstance(tab, gr.Tab)
     gr.Markdown(_INTRODUCTION)
     with gr.Tabs():
         for title, file, language in _EXAMPLES:
@@ -44,7 +53,8 @@ def build() -> None:
             gr.Code(_call(endpoint), language="python", show_label=False, interactive=False)
             gr.Markdown(_documentation(endpoint))
     gr.Markdown(_LINKS)
-    gr.Code((CLIENTS / "mcp.json").read_text("utf-8"), language="json", label="MCP client", interactive=False)
+    mcp = gr.Code((CLIENTS / "mcp.json").read_text("utf-8"), language="json", label="MCP client", interactive=False)
+    gr.on(tab.select, None, None, mcp, js=_AT_THIS_ADDRESS, queue=False, **PRIVATE)
 
 
 def _call(endpoint: Callable[..., object]) -> str:

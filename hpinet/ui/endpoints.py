@@ -25,7 +25,7 @@ from hpinet.ui.models import choice_of, choices
 from hpinet.ui.storage import is_upload, new_folder
 from hpinet.ui.work import Job, StopFlag, enlarge
 
-Format = Literal["png", "jpeg", "webp"]
+Format = Literal["png", "jpeg", "jpg", "webp"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -266,7 +266,7 @@ def _text(value: Any) -> str:
 
 
 def _format(value: Any) -> str:
-    known = {name.lower(): name for name in pictures.FORMATS}
+    known = {**{name.lower(): name for name in pictures.FORMATS}, "jpg": "JPEG"}
     if not isinstance(value, str) or value.lower() not in known:
         raise OptionError(f"format must be one of {', '.join(known)}, not {str(value)[:40]}.")
     return known[value.lower()]

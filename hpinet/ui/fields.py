@@ -16,7 +16,7 @@ from hpinet.ui.work import StopFlag
 SCALES = {"×2": 2, "×3": 3, "×4": 4, "×8": 8, "×16": 16}
 IN_PIXELS = "Pixels…"
 MODEL_INFO = (
-    "M: millions of parameters. dB: how near it comes to the truth on Set5, the field's usual test, at ×4; "
+    "Size in parameters. dB: how near it comes to the truth on Set5, the field's usual test, at ×4; "
     "more is better, bicubic has 28.42."
 )
 # On a phone the progress bar is below what was tapped.

@@ -128,7 +128,7 @@ def build() -> None:
                 gr.Markdown(EXPLANATION)
 
     answer, kept = gr.State(None), gr.State([])
-    image.upload(_showable, image, [image, status], **LIGHT, **RAW)
+    image.upload(_showable, image, [image, status, x, y], **LIGHT, **RAW)
     run: dict[str, Any] = {
         "handler": explain_spot,
         "inputs": {
@@ -268,18 +268,19 @@ def _clicked(event: gr.SelectData) -> tuple[int, int]:
     return int(x), int(y)
 
 
-def _showable(image: dict[str, Any] | None) -> tuple[Any, Any]:
-    """What to show in place of a picture that browsers cannot, upright and with 8 bits, and what is wrong with it."""
+def _showable(image: dict[str, Any] | None) -> tuple[Any, ...]:
+    """What to show in place of a picture that browsers cannot, upright and with 8 bits, what is wrong, and a spot."""
     path = uploaded(image)
     if path is None:
-        return gr.skip(), gr.skip()
+        return (gr.skip(),) * 4
     try:
         picture = open_picture(path)
     except HPINetError as error:
-        return gr.skip(), fragments.trouble(trouble_with(error))
+        return gr.skip(), fragments.trouble(trouble_with(error)), gr.skip(), gr.skip()
     ready = fragments.quiet("Now click the spot to explain.")
+    middle = picture.width // 2, picture.height // 2
     if picture.format in pictures.SHOWN_BY_BROWSERS:
-        return gr.skip(), ready
+        return gr.skip(), ready, *middle
     shown = new_folder() / f"{path.stem}.png"
     save_picture(picture.to_8_bit(), shown)
-    return str(shown), ready
+    return str(shown), ready, *middle

@@ -9,6 +9,7 @@ from hpinet.comparison import Comparison, to_csv, to_markdown
 from hpinet.errors import Cancelled, HPINetError, OptionError
 from hpinet.images import Picture, save_picture
 from hpinet.model import SCALES
+from hpinet.plan import Request, make_plan
 from hpinet.ui import fragments, pictures
 from hpinet.ui.events import LIGHT, uploaded
 from hpinet.ui.fields import run_buttons, trouble_with
@@ -93,7 +94,12 @@ def build() -> None:
 
 
 def _for_scale(scale: int) -> list[tuple[str, str]]:
-    return [(truth(choice), key) for key, choice in choices().items() if scale in choice.natives]
+    """Each model with what is known of the weights that this scale takes."""
+    lines = []
+    for key, choice in choices().items():
+        plan = make_plan((1, 1), Request(scale=scale), natives=choice.natives)
+        lines.append((f"{truth(choice, plan, timed=False)}{', reduced' if plan.is_reduced else ''}", key))
+    return lines
 
 
 def measure_picture(

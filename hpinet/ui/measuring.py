@@ -1,12 +1,13 @@
 """Measuring one picture by several models, as the page and the endpoint do it."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from hpinet.comparison import Comparison, compare
 from hpinet.errors import HPINetError, OptionError
 from hpinet.images import open_picture
-from hpinet.plan import Plan, Request, make_plan
+from hpinet.plan import Plan, Request, make_plan, run_plan
 from hpinet.ui.models import SHELF, Choice, choice_of
 from hpinet.ui.work import Reporter, StopFlag, gpu_seconds, heavy
 
@@ -16,16 +17,13 @@ def measure(source: Path, scale: int, models: Sequence[str], stop: StopFlag) -> 
     if not models:
         raise OptionError("Choose at least one model.")
     chosen = [choice_of(key) for key in dict.fromkeys(models)]
-    missing = [choice.key for choice in chosen if scale not in choice.natives]
-    if missing:
-        raise OptionError(f"{', '.join(missing)} cannot enlarge ×{scale}.")
     picture = open_picture(source)
     small = max(1, picture.width // scale), max(1, picture.height // scale)
-    plan = make_plan(small, Request(scale=scale), natives=[scale])
-    for choice in chosen:
+    work = [(choice, make_plan(small, Request(scale=scale), natives=choice.natives)) for choice in chosen]
+    for choice, plan in work:
         if not choice.is_installed(plan):
             SHELF.fetch(choice, plan, progress=Reporter(f"Fetching {choice.key}", stop))
-    result = _compare(source, plan, chosen, stop)
+    result = _compare(source, scale, work, stop)
     if isinstance(result, HPINetError):
         raise result
     return result
@@ -33,18 +31,25 @@ def measure(source: Path, scale: int, models: Sequence[str], stop: StopFlag) -> 
 
 def _declared_seconds(
     source: Path,  # noqa: ARG001 (called like the function it is for)
-    plan: Plan,
-    chosen: Sequence[Choice],
+    scale: int,  # noqa: ARG001
+    work: Sequence[tuple[Choice, Plan]],
     stop: StopFlag,  # noqa: ARG001
 ) -> int:
-    return gpu_seconds([(choice, plan) for choice in chosen])
+    return gpu_seconds(work)
 
 
 @heavy(duration=_declared_seconds)
-def _compare(source: Path, plan: Plan, chosen: Sequence[Choice], stop: StopFlag) -> Comparison | HPINetError:
-    scale = plan.passes[0]
+def _compare(source: Path, scale: int, work: Sequence[tuple[Choice, Plan]], stop: StopFlag) -> Comparison | HPINetError:
     try:
-        upscalers = {choice.natives[scale].name: SHELF.upscaler(choice.key, scale) for choice in chosen}
+        upscalers = {
+            name_of(choice, plan): partial(run_plan, plan=plan, upscaler=SHELF.of(choice.key)) for choice, plan in work
+        }
         return compare(open_picture(source), scale, upscalers, progress=Reporter("Restoring", stop))
     except HPINetError as error:
         return error
+
+
+def name_of(choice: Choice, plan: Plan) -> str:
+    """What a plan's result is called: the checkpoint, and how it gets to a scale that is not its own."""
+    names = " + ".join(choice.natives[scale].name for scale in plan.passes)
+    return f"{names}, reduced" if plan.is_reduced else names

@@ -9,7 +9,7 @@ from functools import partial
 from hpinet import checkpoints
 from hpinet.checkpoints import CheckpointInfo
 from hpinet.engines.base import arithmetic
-from hpinet.errors import OptionError
+from hpinet.errors import CheckpointError, OptionError
 from hpinet.model import variant_config
 from hpinet.plan import Plan
 from hpinet.progress import Progress, ignore
@@ -61,19 +61,19 @@ def choice_of(key: object) -> Choice:
     return known[key]
 
 
-def truth(choice: Choice, plan: Plan | None = None) -> str:
-    """One honest line about a model, for ``plan`` if there is a picture: origin, size, score, time on this machine."""
+def truth(choice: Choice, plan: Plan | None = None, *, timed: bool = True) -> str:
+    """One honest line about a model, for ``plan`` if there is one: origin, size, score, and time on this machine."""
     info = choice.checkpoint(plan)
     parts = [
         f"{choice.key} · {CHARACTER.get(choice.variant, 'custom')}, {ORIGINS[info.origin]}",
-        f"{info.parameters / 1e6:.2f} M",
+        f"{info.parameters / 1e6:.2f} million",
     ]
     if info.psnr_set5 is not None:
         parts.append(f"{info.psnr_set5:.2f} dB" + (f" at ×{info.scale}" if info.scale != 4 else ""))
-    if plan is not None:
+    if plan is not None and timed:
         parts.append(duration(expected_seconds(choice, plan)))
-        if not choice.is_installed(plan):
-            parts.append("fetched on first use")
+    if plan is not None and not choice.is_installed(plan):
+        parts.append("fetched on first use")
     return " · ".join(parts)
 
 
@@ -123,8 +123,12 @@ class Shelf:
     def fetch(self, choice: Choice, plan: Plan, *, progress: Progress = ignore) -> None:
         """Brings what ``plan`` needs to this machine. Raises CheckpointError if that is impossible."""
         for scale in set(plan.passes):
-            if not choice.natives[scale].installed:
+            if choice.natives[scale].installed:
+                continue
+            try:
                 checkpoints.fetch(choice.variant, scale, progress=progress)
+            except CheckpointError as error:
+                raise CheckpointError(f"{error} Model {next(iter(choices()))} is here and works without.") from error
 
     def upscaler(self, key: str, scale: int) -> Upscaler:
         """The upscaler of an installed checkpoint, loaded if need be."""

@@ -19,7 +19,7 @@ TITLE = "HPINet — super-resolution"
 
 MASTHEAD = """<div class="masthead">
 <h1>HPINet</h1>
-<p>Makes small pictures large: before it draws a detail, the network looks for its like all over your picture.</p>
+<p>Makes small pictures large. Before it draws a detail, the network searches your whole picture for similar ones.</p>
 </div>"""
 
 

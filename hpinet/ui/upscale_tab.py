@@ -69,7 +69,8 @@ def build(examples: list[Example]) -> UpscaleTab:
         "outputs": [forecast, model],
         **LIGHT,
     }
-    image.change(upscaling.open_source, [image, source], [source, image, status], **LIGHT, **RAW).then(**foreseen)
+    opened = [source, image, status, result, shown]
+    image.change(upscaling.open_source, [image, source], opened, **LIGHT, **RAW).then(**foreseen)
     gr.on([control.change for control in settings_of_run.values()], trigger_mode="always_last", **foreseen)
 
     # Running.

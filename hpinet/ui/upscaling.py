@@ -42,18 +42,22 @@ class Shown:
 # ------------------------------------------------------------------------------------------------- before running
 
 
-def open_source(image: dict[str, Any] | None, known: Source | None) -> tuple[Source | None, Any, Any]:
-    """What to remember of a chosen picture, what to show instead if browsers cannot show it, and what went wrong."""
+def open_source(image: dict[str, Any] | None, known: Source | None) -> tuple[Any, ...]:
+    """What to remember of a chosen picture, what to show instead if browsers cannot show it, and what went wrong.
+
+    Then the group of the result and what is shown in it: a result of another picture is taken away.
+    """
+    gone = gr.update(visible=False), None
     path = uploaded(image)
     if path is None:
-        return None, gr.skip(), gr.skip()
+        return None, gr.skip(), gr.skip(), *gone
     if known is not None and known.shown == path:
-        return known, gr.skip(), gr.skip()
+        return known, *[gr.skip()] * 4
     try:
         source = read_source(path)
     except HPINetError as error:
-        return None, gr.skip(), fragments.trouble(trouble_with(error))
-    return source, gr.skip() if source.shown == path else str(source.shown), fragments.quiet("Ready.")
+        return None, gr.skip(), fragments.trouble(trouble_with(error)), *gone
+    return source, gr.skip() if source.shown == path else str(source.shown), fragments.quiet("Ready."), *gone
 
 
 def read_source(path: Path) -> Source:
@@ -110,8 +114,19 @@ def _prospect(source: Source, plan: Plan, model: str, format: str, quality: int)
             f"{model} {how}",
             duration(expected_seconds(choice_of(model), plan)),
             f"{format} of about {fragments.megabytes(weight)}",
+            *_lost(source, format),
         ]
     )
+
+
+def _lost(source: Source, format: str) -> list[str]:
+    """What a format cannot keep of the picture."""
+    losses = []
+    if "transparent" in source.traits and format == "JPEG":
+        losses.append("<b>JPEG has no transparency: white instead</b>")
+    if "16 bit" in source.traits and format != "PNG":
+        losses.append(f"<b>{format} has 8 bits</b>")
+    return losses
 
 
 # --------------------------------------------------------------------------------------------------------- running
@@ -164,7 +179,10 @@ def _details(outcome: Outcome, is_kept: bool) -> str:
             outcome.engine,
             f"<b>{outcome.seconds:.1f} s</b>" + (" when it was made" if is_kept else ""),
             f"{plan.target[0] * plan.target[1] / 1e6:.2f} megapixels",
-            f"peak memory {outcome.peak_memory_mb:.0f} MB",
+            fragments.tip(
+                f"peak memory {outcome.peak_memory_mb:.0f} MB",
+                "The most that the whole server held while this ran, models and other visitors' work included.",
+            ),
             fragments.tip(
                 f"consistent to {outcome.consistency_db:.1f} dB",
                 "The result, reduced to the size of your picture, compared with it. Above 40 dB nothing that shows in "

@@ -168,7 +168,7 @@ create_engine(network(small_config(2)), name="openvino").upscale(picture(40, 50)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("attempt", range(8))
+@pytest.mark.parametrize("attempt", range(3))
 def test_the_first_use_by_several_threads_at_once_ends(cache: Path, attempt: int) -> None:
     """It hung in three of eight processes when OpenVINO's tables of types were made by two threads."""
     environment = {

@@ -324,6 +324,28 @@ def test_measure(open_page: OpenPage) -> None:
     assert page.locator("#measure-csv textarea").input_value().startswith("model,PSNR-Y")
 
 
+def test_a_new_picture_takes_the_old_result_away(open_page: OpenPage, picture: Path, deep_picture: Path) -> None:
+    page = open_page()
+    upload(page, picture)
+    page.locator("#forecast", has_text="28×20").wait_for()
+    upscale(page)
+    page.locator("#download").wait_for(state="visible")
+    page.locator("#picture button[aria-label='Clear'], #picture button[aria-label='Remove Image']").first.click()
+    page.locator("#download").wait_for(state="hidden")
+    upload(page, deep_picture)
+    page.locator("#forecast", has_text="26×20").wait_for()
+    assert page.locator("#download").is_hidden()
+    page.get_by_role("button", name="File format").click()
+    choose(page, "#format", "JPEG")
+    page.locator("#forecast", has_text="JPEG has 8 bits").wait_for()
+
+
+def test_api_tab_knows_where_it_is(open_page: OpenPage, server: str) -> None:
+    page = open_page()
+    page.get_by_role("tab", name="API").click()
+    page.get_by_text(f"{server}/gradio_api/mcp/").wait_for()
+
+
 def test_api_tab_documents_the_endpoints(open_page: OpenPage) -> None:
     page = open_page()
     page.get_by_role("tab", name="API").click()

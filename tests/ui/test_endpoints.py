@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hpinet.images import encode_picture
 from hpinet.plan import Request, make_plan, run_plan
 from hpinet.settings import settings
 from hpinet.ui.api_tab import CLIENTS
+from hpinet.ui.models import choice_of
 
 from .conftest import EXAMPLES, missing
 
@@ -170,6 +172,21 @@ def test_measure_scores_as_the_library_does(client: Client, upscaler: Upscaler) 
         assert score["psnr_y"] == pytest.approx(restored.psnr_y)
         assert score["ssim_y"] == pytest.approx(restored.ssim_y)
     assert scores["results"][1]["psnr_y"] > scores["results"][0]["psnr_y"]
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_measure_enlarges_as_upscale_does(client: Client, scale: int) -> None:
+    """By the next larger scale that there are weights for, then reduced."""
+    truth = EXAMPLES / "cat.png"
+    scores = client.predict(handle_file(truth), models=["T"], scale=scale, api_name="/measure")
+    natives = choice_of("T").natives
+    small = open_picture(truth).width // scale, open_picture(truth).height // scale
+    plan = make_plan(small, Request(scale=scale), natives=natives)
+    loaded = {native: Upscaler.load("T", scale=native) for native in plan.passes}
+    restore = partial(run_plan, plan=plan, upscaler=loaded.__getitem__)
+    expected = compare(open_picture(truth), scale, {"T": restore}).restored[1]
+    assert scores["results"][1]["psnr_y"] == pytest.approx(expected.psnr_y)
+    assert scores["results"][1]["model"].endswith(", reduced") == plan.is_reduced
 
 
 @pytest.mark.parametrize(

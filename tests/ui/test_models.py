@@ -46,7 +46,7 @@ def test_the_line_about_a_model_is_true() -> None:
     line = truth(bundled)
     checkpoint = bundled.natives[4]
     assert "bundled" in line
-    assert f"{checkpoint.parameters / 1e6:.2f} M" in line
+    assert f"{checkpoint.parameters / 1e6:.2f} million" in line
     assert f"{checkpoint.psnr_set5:.2f} dB" in line
     missing = Choice("S", {4: info("S", 4, "authors")})
     line = truth(missing, Plan((100, 100), (400, 400), (4,)))

@@ -130,9 +130,8 @@ def there_and_back(value: T) -> T:
 def test_so_does_what_the_other_tabs_ask_and_are_told(picture: Path) -> None:
     """What runs on the GPU itself, called as a worker would call it."""
     flag = StopFlag.of(visitor("a"), "measure")
-    plan = make_plan((7, 5), Request(scale=4), natives=[4])
-    chosen = [choice_of("T")]
-    comparison = there_and_back(_compare(*there_and_back((picture, plan, chosen, flag))))
+    plan = make_plan((14, 10), Request(scale=2), natives=choice_of("T").natives)
+    comparison = there_and_back(_compare(*there_and_back((picture, 2, [(choice_of("T"), plan)], flag))))
     assert isinstance(comparison, Comparison)
 
     question = Question(picture, 14, 10, "T", 4, flag, path=BlurPath(steps=1), window=8)
