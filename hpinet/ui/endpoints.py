@@ -25,7 +25,7 @@ from hpinet.ui.models import choice_of, choices
 from hpinet.ui.storage import is_upload, new_folder
 from hpinet.ui.work import Job, StopFlag, enlarge
 
-Format = Literal["png", "jpeg", "jpg", "webp"]
+Format = Literal["png", "jpeg", "webp"]
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -119,10 +119,6 @@ CSS = """
 .dark .tip [role=tooltip] { background: #f1f3f5; color: #11161b; }
 .tip:hover [role=tooltip], .tip:focus [role=tooltip] { visibility: visible; }
 
-/* In reach however long the list of settings. */
-.actions {
-  position: sticky; bottom: 0; z-index: 20; padding: 10px 0; background: var(--body-background-fill);
-}
 #look-picture img { width: 100%; height: 100%; object-fit: contain; }
 
 .under-result { align-items: flex-end; }
