@@ -26,7 +26,7 @@ def unpack(archive: Path, folder: Path, *, max_file_bytes: int) -> list[tuple[st
                 raise ImageError(f"{archive.name} holds {len(entries)} files; the limit is {MAX_ENTRIES}.")
             for entry in entries:
                 _check(entry, archive.name)
-            for number, entry in enumerate(entry for entry in entries if not _is_extra(entry.filename)):
+            for number, entry in enumerate(entry for entry in entries if not is_extra(entry.filename)):
                 path = folder / f"{number:04d}"
                 with file.open(entry) as source, path.open("wb") as target:
                     size = 0
@@ -47,15 +47,20 @@ def unpack(archive: Path, folder: Path, *, max_file_bytes: int) -> list[tuple[st
 
 
 def _check(entry: zipfile.ZipInfo, archive: str) -> None:
-    parts = PurePosixPath(entry.filename.replace("\\", "/")).parts
-    outside = not parts or parts[0] == "/" or ".." in parts or ":" in parts[0]
-    if outside or stat.S_ISLNK(entry.external_attr >> 16):
+    if leads_outside(entry.filename) or stat.S_ISLNK(entry.external_attr >> 16):
         raise ImageError(f"{archive} names places outside of itself, so nothing of it was unpacked.")
     if entry.flag_bits & 1:
         raise ImageError(f"{archive} is encrypted.")
 
 
-def _is_extra(name: str) -> bool:
+def leads_outside(name: str) -> bool:
+    """Whether a file's name with its folders, from a stranger, is none or would leave the folder it is put in."""
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    return not parts or parts[0] == "/" or ".." in parts or ":" in parts[0]
+
+
+def is_extra(name: str) -> bool:
+    """Whether this is something that systems put beside pictures: hidden, or macOS's own."""
     return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
 
 

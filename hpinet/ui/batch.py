@@ -1,6 +1,8 @@
 """Many pictures, one after the other: a bad one is reported and the rest goes on. Everything passes through files."""
 
+import time
 import zipfile
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -10,7 +12,7 @@ from hpinet.images import ACCEPTED_FORMATS, open_picture
 from hpinet.plan import Request, make_plan
 from hpinet.settings import settings
 from hpinet.ui import fragments, pictures
-from hpinet.ui.archive import unpack
+from hpinet.ui.archive import leads_outside, unpack
 from hpinet.ui.models import choice_of
 from hpinet.ui.storage import new_folder
 from hpinet.ui.work import Job, Reporter, StopFlag, enlarge
@@ -52,23 +54,39 @@ class Batch:
         return sum(item.status == "done" for item in self.items)
 
 
-def gather(files: Sequence[Path]) -> list[Item]:
-    """The pictures in uploads: each file, and each file of each ZIP among them. A bad ZIP becomes a failed item."""
+def gather(files: Sequence[Path], names: Sequence[str] | None = None) -> list[Item]:
+    """The pictures in uploads: each file, and each file of each ZIP among them. A bad ZIP becomes a failed item.
+
+    ``names`` are those of the files, with their folders where these are known.
+    """
     items: list[Item] = []
-    for file in files:
+    for file, name in zip(files, names or [file.name for file in files], strict=True):
         if file.suffix.lower() != ".zip":
-            items.append(Item(file.name, file))
+            items.append(Item(name, file))
             continue
         try:
             inside = unpack(file, new_folder(), max_file_bytes=settings().max_upload_mb * 1_000_000)
             items += [Item(name, path) for name, path in inside]
         except HPINetError as error:
-            items.append(Item(file.name, None, "failed", str(error)))
+            items.append(Item(name, None, "failed", str(error)))
     if not items:
         raise OptionError("There are no pictures in this.")
     if len(items) > MAX_PICTURES:
         raise OptionError(f"A batch has at most {MAX_PICTURES} pictures; this one has {len(items)}.")
     return items
+
+
+def names_in_folder(names: Sequence[str], told: object) -> list[str]:
+    """Names with their folders for the files of an uploaded folder: Gradio hands over bare ``names``.
+
+    ``told`` are the files' paths as the browser tells them, in its order. Each name takes the next path that ends in
+    it and leads nowhere else; one for which there is none stays bare.
+    """
+    paths: defaultdict[str, deque[str]] = defaultdict(deque)
+    for path in told if isinstance(told, list) else []:
+        if isinstance(path, str) and not leads_outside(path):
+            paths[PurePosixPath(path).name].append(path)
+    return [paths[name].popleft() if paths[name] else name for name in names]
 
 
 def run_batch(items: list[Item], wanted: Settings, stop: StopFlag) -> Iterator[Batch]:
@@ -77,12 +95,13 @@ def run_batch(items: list[Item], wanted: Settings, stop: StopFlag) -> Iterator[B
     folder = new_folder()
     batch = Batch(items, folder / "hpinet.zip")
     waiting = [item for item in items if item.path is not None]
+    began = time.monotonic()
     with zipfile.ZipFile(batch.archive, "w", zipfile.ZIP_STORED) as archive:  # pictures are compressed already
         for number, item in enumerate(waiting):
             item.status = "running"
             yield batch
             label = f"Picture {number + 1} of {len(waiting)}"
-            reporter = Reporter(label, stop, start=number / len(waiting), share=1 / len(waiting))
+            reporter = Reporter(label, stop, start=number / len(waiting), share=1 / len(waiting), began=began)
             try:
                 file, item.detail = _enlarged(item, wanted, reporter, folder)
                 archive.write(file, _free_name(item.name, file.suffix, set(archive.namelist())))

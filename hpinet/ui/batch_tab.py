@@ -10,12 +10,14 @@ import gradio as gr
 from hpinet.errors import HPINetError, OptionError
 from hpinet.settings import settings
 from hpinet.ui import fragments
-from hpinet.ui.batch import ACCEPTED_SUFFIXES, Batch, Item, Settings, gather, run_batch
-from hpinet.ui.events import LIGHT
+from hpinet.ui.archive import is_extra
+from hpinet.ui.batch import ACCEPTED_SUFFIXES, Batch, Item, Settings, gather, names_in_folder, run_batch
+from hpinet.ui.events import LIGHT, PRIVATE
 from hpinet.ui.fields import asked, checked_format, format_fields, model_field, run_buttons, size_fields, trouble_with
 from hpinet.ui.work import StopFlag
 
 ICONS = {"waiting": "·", "running": "…", "done": "✓", "failed": "✗", "stopped": "–"}
+_PATHS = "() => [window.folderPaths ?? []]"  # the page's script has noted them
 _EMPTY = "Choose pictures, a ZIP of pictures or a folder. One bad file does not stop the others."
 
 
@@ -32,20 +34,21 @@ def build() -> None:
             )
             with gr.Accordion("A whole folder", open=False):
                 tree = gr.File(file_count="directory", label="Folder", height=140, elem_id="batch-folder")
-                gr.Markdown("Browsers send the files of a folder without their subfolders. To keep those, send a ZIP.")
+                paths = gr.JSON(visible=False)
             size = size_fields("batch-")
             model = model_field("batch-")
-            file = format_fields("batch-")
             buttons = run_buttons("Upscale all", "batch", "batch-")
+            file = format_fields("batch-")
         with gr.Column(scale=7, min_width=320):
             status = gr.HTML(fragments.quiet(_EMPTY), elem_id="batch-status", elem_classes="status", container=True)
             table = gr.HTML(elem_id="batch-table")
             download = gr.DownloadButton("Download ZIP", variant="primary", visible=False, elem_id="batch-download")
 
+    tree.upload(None, None, paths, js=_PATHS, **PRIVATE)
     buttons.start(
         buttons.run.click,
         upscale_all,
-        inputs={"files": files, "tree": tree, "model": model, **size.inputs, **file.inputs},
+        inputs={"files": files, "tree": tree, "paths": paths, "model": model, **size.inputs, **file.inputs},
         outputs=[status, table, download],
         status=status,
     )
@@ -58,6 +61,7 @@ def upscale_all(
     *,
     files: list[dict[str, Any]] | None,
     tree: list[dict[str, Any]] | None,
+    paths: object,
     model: str,
     scale: str,
     side: str,
@@ -68,15 +72,23 @@ def upscale_all(
     """The button: status, table and download, anew after every picture."""
     try:
         size = asked(scale=scale, side=side, pixels=pixels)
-        uploads = [Path(file["path"]) for file in [*(files or []), *(tree or [])]]
-        if not uploads:
-            raise OptionError("Choose pictures first.")
+        items = gather(*_uploads(files or [], tree or [], paths))
         for batch in run_batch(
-            gather(uploads), Settings(model, size, *checked_format(format, quality)), StopFlag.of(request, "batch")
+            items, Settings(model, size, *checked_format(format, quality)), StopFlag.of(request, "batch")
         ):
             yield _summary(batch), _table(batch.items), _offer(batch)
     except HPINetError as error:
         yield fragments.trouble(trouble_with(error)), gr.skip(), gr.skip()
+
+
+def _uploads(files: list[dict[str, Any]], tree: list[dict[str, Any]], paths: object) -> tuple[list[Path], list[str]]:
+    """The files to work on and their names; those of a folder with their folders, less what is no one's picture."""
+    names = names_in_folder([file.get("orig_name") or Path(file["path"]).name for file in tree], paths)
+    named = [(Path(file["path"]), Path(file["path"]).name) for file in files]
+    named += [(Path(file["path"]), name) for file, name in zip(tree, names, strict=True) if not is_extra(name)]
+    if not named:
+        raise OptionError("Choose pictures first.")
+    return [path for path, _ in named], [name for _, name in named]
 
 
 def _summary(batch: Batch) -> str:

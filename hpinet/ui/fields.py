@@ -1,16 +1,19 @@
 """Groups of controls that several tabs have in common."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from hpinet.errors import HPINetError, OptionError
 from hpinet.plan import Request
+from hpinet.settings import settings
 from hpinet.ui import pictures
 from hpinet.ui.events import COMPUTE, LIGHT, RAW
 from hpinet.ui.models import choices, truth
+from hpinet.ui.storage import KEEP_SECONDS
 from hpinet.ui.work import StopFlag
 
 SCALES = {"×2": 2, "×3": 3, "×4": 4, "×8": 8, "×16": 16}
@@ -157,6 +160,44 @@ class RunButtons:
 
     def _idle(self) -> tuple[Any, Any]:
         return gr.update(interactive=True), gr.update(interactive=False)
+
+
+def picture_field(label: str, hint: str, elem_id: str, *, height: int = 240, classes: str = "") -> gr.Image:
+    """A place to drop, paste or choose a picture; ``hint`` follows the invitation to do so."""
+    limits = settings()
+    return gr.Image(
+        type="filepath",
+        image_mode=None,  # the raw file: `hpinet.images` decodes it
+        sources=["upload", "clipboard"],
+        label=label,
+        height=height,
+        buttons=["fullscreen"],
+        placeholder=f"# Drop a picture here\n{hint}\n\n"
+        f"PNG, JPEG, WebP, TIFF, BMP, GIF · up to {limits.max_upload_mb} MB, {limits.max_megapixels:g} megapixels\n"
+        f"deleted from this server after {KEEP_SECONDS // 3600} hours",
+        elem_id=elem_id,
+        elem_classes=classes,
+    )
+
+
+def example_gallery(title: str, tiles: Sequence[tuple[Path, str]], elem_id: str) -> gr.Gallery:
+    """Small pictures to click, each with a caption; nothing where there are none."""
+    if tiles:
+        gr.Markdown(f"#### {title}")
+    return gr.Gallery(
+        [(str(path), caption) for path, caption in tiles],
+        label="Examples",
+        show_label=False,
+        columns=4,
+        allow_preview=False,
+        interactive=False,
+        object_fit="cover",
+        height="auto",
+        buttons=[],
+        elem_id=elem_id,
+        elem_classes="plain-gallery tiles",
+        visible=bool(tiles),
+    )
 
 
 def run_buttons(label: str, work: str, prefix: str = "") -> RunButtons:

@@ -23,14 +23,17 @@ def magnify(
     y: float | None,
     progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
 ) -> str:
-    """The spot as bicubic and every installed model enlarge it, side by side."""
+    """The spot, or the middle, as bicubic and every installed model enlarge it, side by side."""
     if source is None:
         return fragments.quiet("Choose a picture first, then click on it.")
     try:
         picture = open_picture(source.path)
     except HPINetError as error:
         return fragments.trouble(str(error))
-    left, top = (int(min(max(0, at or 0), length - 1)) for at, length in ((x, picture.width), (y, picture.height)))
+    left, top = (
+        length // 2 if at is None else int(min(max(0, at), length - 1))
+        for at, length in ((x, picture.width), (y, picture.height))
+    )
     views = _enlarged(pictures.around(picture, left, top, CONTEXT))
     # The spot within its surroundings, which were moved inside the picture near its borders.
     spot = _within(left, picture.width), _within(top, picture.height)

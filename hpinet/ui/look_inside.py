@@ -8,13 +8,25 @@ import gradio as gr
 
 from hpinet.attribution.explain import in_words
 from hpinet.errors import Cancelled, HPINetError, OptionError
-from hpinet.images import open_picture, save_picture
+from hpinet.images import open_picture
 from hpinet.model import SCALES
 from hpinet.ui import drawings, fragments, pictures
 from hpinet.ui.events import COMPUTE, LIGHT, PRIVATE, RAW, uploaded
 from hpinet.ui.examples import FOLDER
-from hpinet.ui.fields import model_field, run_buttons, trouble_with
-from hpinet.ui.looking import MAX_REGION, MIN_REGION, PATHS, WINDOWS, Answer, Question, look
+from hpinet.ui.fields import example_gallery, model_field, picture_field, run_buttons, trouble_with
+from hpinet.ui.looking import (
+    MAX_REGION,
+    MIN_REGION,
+    PATHS,
+    WINDOWS,
+    Answer,
+    Question,
+    expected_seconds,
+    is_installed,
+    look,
+)
+from hpinet.ui.models import duration
+from hpinet.ui.spots import spot_fields
 from hpinet.ui.storage import new_folder
 from hpinet.ui.work import StopFlag
 
@@ -59,19 +71,17 @@ def build() -> None:
     spots = [spot for spot in SPOTS if (FOLDER / spot.file).is_file()]  # not in an installed package
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):
-            image = gr.Image(
-                type="filepath",
-                image_mode=None,
-                sources=["upload", "clipboard"],
-                label="Your picture: click a spot",
+            image = picture_field(
+                "Your picture: click a spot",
+                "then click the spot to explain",
+                "look-picture",
                 height=280,
-                buttons=["fullscreen"],
-                placeholder="# Drop a picture here\nthen click the spot to explain",
-                elem_id="look-picture",
+                classes="spotted",
             )
             with gr.Row():
-                x = gr.Number(0, label="From the left", precision=0, minimum=0, elem_id="look-x")
-                y = gr.Number(0, label="From the top", precision=0, minimum=0, elem_id="look-y")
+                spot = spot_fields("look-picture")
+            buttons = run_buttons("Explain this spot", "look", "look-")
+            forecast = gr.HTML(elem_id="look-forecast", elem_classes="forecast")
             model = model_field("look-")
             path = gr.Radio(
                 [("Quick: 12 steps", "Quick"), ("Full: 50 steps, as published", "Full")],
@@ -79,20 +89,7 @@ def build() -> None:
                 label="How exactly",
                 elem_id="look-path",
             )
-            with gr.Accordion("More settings", open=False):
-                scale = gr.Radio([(f"×{number}", number) for number in SCALES], value=4, label="Enlarged by")
-                window = gr.Radio(
-                    [(f"{side}×{side}", side) for side in WINDOWS], value=16, label="Pixels of the result to explain"
-                )
-                region = gr.Slider(
-                    MIN_REGION,
-                    MAX_REGION,
-                    64,
-                    step=16,
-                    label="Pixels shown to the network, each way",
-                    info="Twice the side takes four times as long. Patches are matched in up to 256×256 pixels.",
-                )
-            buttons = run_buttons("Explain this spot", "look", "look-")
+            scale, window, region = _more_settings()
         with gr.Column(scale=7, min_width=320):
             status = gr.HTML(fragments.quiet(EMPTY), elem_id="look-status", elem_classes="status", container=True)
             with gr.Column(visible=False) as results:
@@ -116,42 +113,73 @@ def build() -> None:
                         distances = gr.HTML(elem_id="look-distances")
                 with gr.Row():
                     downloads = [
-                        gr.DownloadButton(
-                            f"Figure: {suffix[1:].upper()}", interactive=False, elem_id=f"look-{suffix[1:]}"
-                        )
+                        gr.DownloadButton(_label(suffix), interactive=False, elem_id=f"look-{suffix[1:]}")
                         for suffix in FIGURES
                     ]
                 gr.Markdown("#### To compare: your latest spots and models")
                 cards = gr.HTML(elem_id="look-cards")
-            gallery = _gallery(spots)
+            tiles = [(FOLDER / spot.file, spot.caption) for spot in spots]
+            gallery = example_gallery("Examples: one click explains", tiles, "look-examples")
             with gr.Accordion("How to read this", open=False):
                 gr.Markdown(EXPLANATION)
 
     answer, kept = gr.State(None), gr.State([])
-    image.upload(_showable, image, [image, status, x, y], **LIGHT, **RAW)
+    image.upload(_showable, image, [image, status, spot.x, spot.y], **LIGHT, **RAW)
+    cost = {"image": image, "model": model, "path": path, "scale": scale, "region": region}
+    gr.on(
+        [field.change for field in cost.values()],
+        foresee,
+        inputs_kwargs=cost,
+        outputs=forecast,
+        trigger_mode="always_last",
+        **LIGHT,
+        **RAW,
+    )
     run: dict[str, Any] = {
         "handler": explain_spot,
-        "inputs": {
-            "image": image,
-            "x": x,
-            "y": y,
-            "model": model,
-            "path": path,
-            "scale": scale,
-            "window": window,
-            "region": region,
-            "kept": kept,
-        },
+        "inputs": {**cost, **spot.inputs, "window": window, "kept": kept},
         "outputs": [status, results, heat, words, chain, distances, cards, answer, kept, *downloads],
         "status": status,
     }
-    clicked = image.select(_clicked, None, [x, y], **LIGHT)
-    picked = gallery.select(_pick(spots), None, [image, x, y], **LIGHT)
+    clicked = spot.follow(image)
+    picked = gallery.select(_pick(spots), None, [image, spot.x, spot.y], **LIGHT)
     events = [buttons.start(trigger, **run) for trigger in (buttons.run.click, clicked.then, picked.then)]
-    drawn = [event.then(draw, answer, downloads, show_progress_on=downloads, **COMPUTE) for event in events]
-    buttons.stop_on_click([*events, *drawn], status, fragments.quiet("Stopped."))
+    for event in events:
+        event.then(draw, answer, downloads, show_progress_on=downloads, **COMPUTE)
+    buttons.stop_on_click(events, status, fragments.quiet("Stopped."))
     opacity.input(None, opacity, None, js=drawings.SET_OPACITY, queue=False, **PRIVATE)
     layer.input(None, layer, None, js=drawings.SET_LAYER, queue=False, **PRIVATE)
+
+
+def _more_settings() -> tuple[gr.Radio, gr.Radio, gr.Slider]:
+    """Scale, window and region, folded away."""
+    with gr.Accordion("More settings", open=False):
+        scale = gr.Radio([(f"×{number}", number) for number in SCALES], value=4, label="Enlarged by")
+        window = gr.Radio(
+            [(f"{side}×{side}", side) for side in WINDOWS], value=16, label="Pixels of the result to explain"
+        )
+        region = gr.Slider(
+            MIN_REGION,
+            MAX_REGION,
+            64,
+            step=16,
+            label="Pixels shown to the network, each way",
+            info="Twice the side takes four times as long. Patches are matched in up to 256×256 pixels.",
+        )
+    return scale, window, region
+
+
+def foresee(*, image: dict[str, Any] | None, model: str, path: str, scale: int, region: float) -> str:
+    """How long an explanation would take."""
+    source = uploaded(image)
+    if source is None or path not in PATHS:
+        return ""
+    try:
+        seconds = expected_seconds(source, model=model, scale=scale, steps=PATHS[path].steps, region=_clamped(region))
+        first = [] if is_installed(model, scale) else ["fetched on first use"]
+    except HPINetError as error:
+        return fragments.trouble(str(error))
+    return fragments.facts([f"{model} ×{scale}", duration(seconds), *first])
 
 
 def explain_spot(
@@ -186,7 +214,7 @@ def explain_spot(
             StopFlag.of(request, "look"),
             path=PATHS[path],
             window=window,
-            region=int(min(max(MIN_REGION, region), MAX_REGION)),
+            region=_clamped(region),
         )
         answer = look(question)
     except Cancelled:
@@ -205,7 +233,8 @@ def explain_spot(
         f'<div class="cards">{"".join(cards)}</div>',
         answer,
         cards,
-        *[gr.update(interactive=False)] * len(FIGURES),  # until `draw` has made those of this answer
+        # Until `draw` has made those of this answer.
+        *(gr.update(label=f"Drawing {suffix[1:].upper()}…", interactive=False) for suffix in FIGURES),
     )
 
 
@@ -213,7 +242,16 @@ def draw(answer: Answer | None) -> list[Any]:
     """The figure in all its formats, to be downloaded; left as it is after a run that came to nothing."""
     if answer is None:
         return [gr.skip()] * len(FIGURES)
-    return [gr.update(value=str(path), interactive=True) for path in answer.draw(new_folder(), FIGURES)]
+    paths = answer.draw(new_folder(), FIGURES)
+    return [gr.update(value=str(path), label=_label(path.suffix), interactive=True) for path in paths]
+
+
+def _label(suffix: str) -> str:
+    return f"Figure: {suffix[1:].upper()}"
+
+
+def _clamped(region: float) -> int:
+    return int(min(max(MIN_REGION, region), MAX_REGION))
 
 
 def _facts(answer: Answer) -> str:
@@ -236,36 +274,12 @@ def _facts(answer: Answer) -> str:
     )
 
 
-def _gallery(spots: Sequence[Spot]) -> gr.Gallery:
-    if spots:
-        gr.Markdown("#### Examples: one click explains")
-    return gr.Gallery(
-        [(str(FOLDER / spot.file), spot.caption) for spot in spots],
-        label="Examples",
-        show_label=False,
-        columns=4,
-        allow_preview=False,
-        interactive=False,
-        object_fit="cover",
-        height="auto",
-        buttons=[],
-        elem_id="look-examples",
-        elem_classes="plain-gallery tiles",
-        visible=bool(spots),
-    )
-
-
 def _pick(spots: Sequence[Spot]) -> Callable[..., Any]:
     def pick(event: gr.SelectData) -> tuple[str, int, int]:
         spot = spots[event.index]
         return str(FOLDER / spot.file), spot.x, spot.y
 
     return pick
-
-
-def _clicked(event: gr.SelectData) -> tuple[int, int]:
-    x, y = event.index
-    return int(x), int(y)
 
 
 def _showable(image: dict[str, Any] | None) -> tuple[Any, ...]:
@@ -279,8 +293,5 @@ def _showable(image: dict[str, Any] | None) -> tuple[Any, ...]:
         return gr.skip(), fragments.trouble(trouble_with(error)), gr.skip(), gr.skip()
     ready = fragments.quiet("Now click the spot to explain.")
     middle = picture.width // 2, picture.height // 2
-    if picture.format in pictures.SHOWN_BY_BROWSERS:
-        return gr.skip(), ready, *middle
-    shown = new_folder() / f"{path.stem}.png"
-    save_picture(picture.to_8_bit(), shown)
-    return str(shown), ready, *middle
+    shown = pictures.shown_instead(path, picture)
+    return gr.skip() if shown == path else str(shown), ready, *middle

@@ -12,7 +12,7 @@ from hpinet.model import SCALES
 from hpinet.plan import Request, make_plan
 from hpinet.ui import fragments, pictures
 from hpinet.ui.events import LIGHT, uploaded
-from hpinet.ui.fields import run_buttons, trouble_with
+from hpinet.ui.fields import picture_field, run_buttons, trouble_with
 from hpinet.ui.measuring import measure
 from hpinet.ui.models import choices, truth
 from hpinet.ui.storage import new_folder
@@ -36,16 +36,7 @@ def build() -> None:
     known = choices()
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):
-            image = gr.Image(
-                type="filepath",
-                image_mode=None,
-                sources=["upload", "clipboard"],
-                label="The truth",
-                height=260,
-                buttons=["fullscreen"],
-                placeholder="# Drop a good picture here\nit is taken for the truth",
-                elem_id="measure-picture",
-            )
+            image = picture_field("The truth", "a good one: it is taken for the truth", "measure-picture")
             scale = gr.Radio(
                 [(f"×{number}", number) for number in SCALES], value=4, label="Reduced by", elem_id="measure-scale"
             )

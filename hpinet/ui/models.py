@@ -15,7 +15,7 @@ from hpinet.plan import Plan
 from hpinet.progress import Progress, ignore
 from hpinet.upscaler import Upscaler
 
-ORIGINS = {"bundled": "bundled", "authors": "by the authors", "hub": "from the Hub", "path": "from a file"}
+ORIGINS = {"bundled": "bundled", "authors": "authors'", "hub": "from the Hub", "path": "from a file"}
 CHARACTER = {"T": "fastest", "S": "fast", "M": "better", "L": "best, slow"}
 
 
@@ -72,8 +72,6 @@ def truth(choice: Choice, plan: Plan | None = None, *, timed: bool = True) -> st
         parts.append(f"{info.psnr_set5:.2f} dB" + (f" at ×{info.scale}" if info.scale != 4 else ""))
     if plan is not None and timed:
         parts.append(duration(expected_seconds(choice, plan)))
-    if plan is not None and not choice.is_installed(plan):
-        parts.append("fetched on first use")
     return " · ".join(parts)
 
 
@@ -89,12 +87,13 @@ def duration(seconds: float) -> str:
 def expected_seconds(choice: Choice, plan: Plan) -> float:
     """Seconds that ``plan`` should take here: by the engine's own estimate, or by the default model's and the work."""
     return sum(
-        _pass_seconds(choice, scale, width, height)
+        pass_seconds(choice, scale, width, height)
         for scale, (width, height) in zip(plan.passes, plan.inputs, strict=True)
     )
 
 
-def _pass_seconds(choice: Choice, scale: int, width: int, height: int) -> float:
+def pass_seconds(choice: Choice, scale: int, width: int, height: int) -> float:
+    """Seconds that one native pass over a picture of this size should take here."""
     ready = SHELF.peek(choice.key, scale)
     if ready is not None:
         return ready.engine.estimate_seconds(height, width)

@@ -14,6 +14,7 @@ from hpinet.images import (
     save_picture,
 )
 from hpinet.plan import Plan
+from hpinet.ui.storage import new_folder
 
 PREVIEW_SIDE = 3000
 """Results larger than this are shown reduced; the download is complete."""
@@ -26,6 +27,15 @@ FORMATS = {"PNG": ".png", "JPEG": ".jpg", "WebP": ".webp"}
 ENLARGERS = {"Bicubic": resize_bicubic, "Nearest": resize_nearest}
 
 _SAMPLE_SIDE = 96
+
+
+def shown_instead(path: Path, picture: Picture) -> Path:
+    """The file itself if browsers show its kind, else a stand-in of the same size, upright and with 8 bits."""
+    if picture.format in SHOWN_BY_BROWSERS:
+        return path
+    stand_in = new_folder() / f"{path.stem}.jpg"
+    save_picture(picture.to_8_bit(), stand_in, format="JPEG", quality=90)
+    return stand_in
 
 
 def check_result_size(plan: Plan) -> Plan:

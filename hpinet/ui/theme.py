@@ -99,6 +99,7 @@ CSS = """
 /* Progress, results and errors appear here: room for them from the start, so that nothing jumps. */
 .status { min-height: 84px; }
 .status > .html-container { padding: 12px 16px !important; }
+.status .pending { opacity: 0 !important; } /* the progress bar stands in its place */
 .forecast { min-height: 44px; }
 .facts { display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 0 !important; padding: 0 !important; }
 .facts li { list-style: none; margin: 0 !important; padding: 0; }
@@ -120,6 +121,10 @@ CSS = """
 .tip:hover [role=tooltip], .tip:focus [role=tooltip] { visibility: visible; }
 
 #look-picture img { width: 100%; height: 100%; object-fit: contain; }
+.spot {
+  position: absolute; width: 22px; height: 22px; margin: -11px 0 0 -11px; border-radius: 50%; z-index: 5;
+  border: 2px solid #fff; box-shadow: 0 0 0 2px #11161b, inset 0 0 0 2px #11161b; pointer-events: none;
+}
 
 .under-result { align-items: flex-end; }
 
@@ -186,11 +191,41 @@ SCRIPT = """() => {
     for (const button of document.querySelectorAll("button.upload-container[aria-label]"))
       if (button.textContent.trim()) button.removeAttribute("aria-label");
   };
+  // A ring on the spot of a picture that two fields name, while the fields can be seen.
+  const mark = () => {
+    for (const block of document.querySelectorAll(".spotted")) {
+      const image = block.querySelector("img");
+      const [x, y] = ["x", "y"].map((axis) => document.querySelector(`#${block.id}-${axis} input`));
+      const inside = x?.value && y?.value && +x.value < image?.naturalWidth && +y.value < image?.naturalHeight;
+      let ring = block.querySelector(":scope > .spot");
+      if (!inside || !x.offsetParent) {
+        ring?.remove();
+        continue;
+      }
+      if (!ring) {
+        ring = document.createElement("div");
+        ring.className = "spot";
+        block.append(ring);
+      }
+      const outer = block.getBoundingClientRect(), inner = image.getBoundingClientRect();
+      const zoom = Math.min(inner.width / image.naturalWidth, inner.height / image.naturalHeight);
+      const at = (field, start, room, natural) => start + (room - zoom * natural) / 2 + zoom * (+field.value + 0.5);
+      ring.style.left = `${at(x, inner.left - outer.left - block.clientLeft, inner.width, image.naturalWidth)}px`;
+      ring.style.top = `${at(y, inner.top - outer.top - block.clientTop, inner.height, image.naturalHeight)}px`;
+    }
+  };
+  window.markSpots = mark;
+  window.addEventListener("resize", mark);
+  document.addEventListener("load", mark, true); // of pictures
+  // Gradio sends the files of a folder without their folders: they are noted here before it looks.
+  document.addEventListener("change", ({ target }) => {
+    if (target.webkitdirectory) window.folderPaths = [...target.files].map((file) => file.webkitRelativePath);
+  }, true);
   let due = false;
   new MutationObserver(() => {
     if (due) return;
     due = true;
-    requestAnimationFrame(() => { due = false; rename(); });
+    requestAnimationFrame(() => { due = false; rename(); mark(); });
   }).observe(document.body, { childList: true, subtree: true });
   rename();
 }"""

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from hpinet.errors import Cancelled, HPINetError, OptionError
-from hpinet.images import Picture, open_picture, save_picture
+from hpinet.images import Picture, open_picture
 from hpinet.plan import Plan, Request, make_plan
 from hpinet.ui import fragments, pictures
 from hpinet.ui.events import uploaded
@@ -63,10 +63,6 @@ def open_source(image: dict[str, Any] | None, known: Source | None) -> tuple[Any
 def read_source(path: Path) -> Source:
     """What the page needs to know of a picture. Raises ImageError if it cannot be read."""
     picture = open_picture(path)
-    shown = path
-    if picture.format not in pictures.SHOWN_BY_BROWSERS:
-        shown = new_folder() / f"{path.stem}.png"
-        save_picture(pictures.fitting(picture, pictures.PREVIEW_SIDE).to_8_bit(), shown)
     traits = {
         "grey": picture.is_grey,
         f"{picture.depth} bit": picture.depth != 8,
@@ -74,6 +70,7 @@ def read_source(path: Path) -> Source:
         "own colour profile": picture.icc_profile is not None,
     }
     kept = tuple(trait for trait, holds in traits.items() if holds)
+    shown = pictures.shown_instead(path, picture)
     return Source(path, shown, picture.width, picture.height, kept, pictures.sample_of(picture))
 
 
@@ -107,12 +104,14 @@ def _truth_for(key: str, source: Source, request: Request) -> str:
 def _prospect(source: Source, plan: Plan, model: str, format: str, quality: int) -> str:
     how = " then ".join(f"×{scale}" for scale in plan.passes) + (", then reduced" if plan.is_reduced else "")
     weight = pictures.expected_bytes(source.sample, plan, format, quality)
+    choice = choice_of(model)
     return fragments.facts(
         [
             f"<b>{fragments.size(plan.source)} → {fragments.size(plan.target)}</b>",
             *source.traits,
             f"{model} {how}",
-            duration(expected_seconds(choice_of(model), plan)),
+            duration(expected_seconds(choice, plan)),
+            *([] if choice.is_installed(plan) else ["fetched on first use"]),
             f"{format} of about {fragments.megabytes(weight)}",
             *_lost(source, format),
         ]

@@ -137,10 +137,13 @@ class StopFlag:
 class Reporter:
     """The package's progress callback on a Gradio page: a bar, the time left, and Stop."""
 
-    def __init__(self, label: str, stop: StopFlag, *, start: float = 0.0, share: float = 1.0) -> None:
+    def __init__(
+        self, label: str, stop: StopFlag, *, start: float = 0.0, share: float = 1.0, began: float | None = None
+    ) -> None:
         self.label, self.stop = label, stop
         self.start, self.share = start, share  # of the whole bar, when there is more than one picture
-        self.began = self.told = time.monotonic()
+        self.told = time.monotonic()
+        self.began = self.told if began is None else began  # of the whole, by the same clock
         self.bar = gr.Progress()
 
     def __call__(self, done: int, total: int) -> None:
@@ -151,8 +154,8 @@ class Reporter:
         self.told = now
         if CREW.closing or self.stop.is_raised:
             raise Cancelled
-        fraction = done / total if total else 0.0
-        self.bar(self.start + self.share * fraction, desc=self._words(fraction, now - self.began))
+        fraction = self.start + self.share * (done / total if total else 0.0)
+        self.bar(fraction, desc=self._words(fraction, now - self.began))
 
     def _words(self, fraction: float, elapsed: float) -> str:
         if fraction < 0.02 or elapsed < 0.5:

@@ -15,6 +15,7 @@ from hpinet.attribution.explain import Explanation, explain
 from hpinet.attribution.lam import BlurPath
 from hpinet.model import HPINet, HPINetConfig
 from hpinet.ui import drawings, look_inside
+from hpinet.ui.looking import expected_seconds
 
 from .conftest import EXAMPLES, OpenPage
 
@@ -117,6 +118,31 @@ def test_what_makes_no_sense_is_said(changes: dict[str, Any], words: str) -> Non
     assert words in told
 
 
+def foreseen(**changes: Any) -> str:
+    settings: dict[str, Any] = {
+        "image": {"path": str(EXAMPLES / "facade.png")},
+        "model": "T",
+        "path": "Quick",
+        "scale": 4,
+        "region": 48,
+    }
+    return look_inside.foresee(**{**settings, **changes})
+
+
+def test_the_wait_is_foretold() -> None:
+    assert re.search(r"T ×4.*(about \d+|under 1) s", foreseen())
+    assert "fetched on first use" not in foreseen()
+    assert foreseen(image=None) == ""
+    assert "not a picture" in foreseen(image={"path": __file__})
+
+    def seconds(**changes: Any) -> float:
+        settings: dict[str, Any] = {"model": "T", "scale": 4, "steps": 12, "region": 48}
+        return expected_seconds(EXAMPLES / "facade.png", **{**settings, **changes})
+
+    assert seconds() < seconds(region=96) < seconds(region=96, steps=50)
+    assert seconds(model="M") > seconds()
+
+
 # -------------------------------------------------------------------------------------------------------- browser
 
 
@@ -136,11 +162,17 @@ def test_click_a_spot_see_it_explained_and_download_the_figure(
     page.locator("#look-picture input[type=file]").set_input_files(picture)
     page.locator("#look-status", has_text="click the spot").wait_for()
     page.locator("#look-picture img").click()  # the middle of 28 x 20 pixels
+    ring = page.locator("#look-picture > .spot").bounding_box()
+    frame = page.locator("#look-picture img").bounding_box()
+    assert ring
+    assert frame
+    for at, length in (("x", "width"), ("y", "height")):  # on the middle of the middle pixel, within one of them
+        assert abs(ring[at] + ring[length] / 2 - frame[at] - frame[length] / 2) < frame["height"] / 20
     status = shown(page)
     assert "hpinet-t-x4" in status
     assert re.search(r"adds up within \d+\.\d%", status)
-    assert int(page.locator("#look-x input").input_value()) in range(12, 17)
-    assert int(page.locator("#look-y input").input_value()) in range(8, 13)
+    assert int(page.locator("#look-picture-x input").input_value()) in range(12, 17)
+    assert int(page.locator("#look-picture-y input").input_value()) in range(8, 13)
     assert "28 by 20" in (page.locator("#look-heat svg").get_attribute("aria-label") or "")
     assert page.locator("#look-chain line").count() == 4
     assert page.locator("#look-cards figure").count() == 1
@@ -167,7 +199,7 @@ def test_click_a_spot_see_it_explained_and_download_the_figure(
         assert file.read_bytes().startswith(start)
 
     # Another spot joins the first for comparison.
-    page.locator("#look-x input").fill("3")
+    page.locator("#look-picture-x input").fill("3")
     page.locator("#look-run").click()
     page.locator("#look-cards figure").nth(1).wait_for(timeout=120_000)
     page.locator("#look-pdf:not([disabled])").wait_for(timeout=60_000)  # nothing runs on when the test is over

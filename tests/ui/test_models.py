@@ -1,5 +1,6 @@
 """The list of models: what is said of each, and the upscalers kept for them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -50,10 +51,8 @@ def test_the_line_about_a_model_is_true() -> None:
     assert f"{checkpoint.psnr_set5:.2f} dB" in line
     missing = Choice("S", {4: info("S", 4, "authors")})
     line = truth(missing, Plan((100, 100), (400, 400), (4,)))
-    assert "by the authors" in line
-    assert "fetched on first use" in line
-    here = Choice("S", {4: info("S", 4, "authors", Path("here"))})
-    assert "fetched" not in truth(here, Plan((100, 100), (400, 400), (4,)))
+    assert "authors'" in line
+    assert re.search(r"about \d+ s$", line)
 
 
 @pytest.mark.parametrize(

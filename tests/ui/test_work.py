@@ -94,11 +94,11 @@ def test_not_every_step_is_told_but_the_last_one(clock: list[float]) -> None:
 
 
 def test_a_share_of_the_bar(clock: list[float]) -> None:
-    report, bar = reporter(start=0.5, share=0.25)
+    report, bar = reporter(start=0.5, share=0.25, began=clock[0] - 9)
     report(0, 2)
     clock[0] += 1
     report(1, 2)
-    assert [fraction for fraction, _ in bar.told] == [0.5, 0.625]
+    assert bar.told == [(0.5, "Enlarging: 9 s left"), (0.625, "Enlarging: 6 s left")]  # of the whole bar
 
 
 def test_stop_raises(clock: list[float]) -> None:
