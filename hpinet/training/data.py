@@ -81,13 +81,6 @@ def shrink(hr: np.ndarray, *, scale: int) -> np.ndarray:
     return resize_bicubic(Picture(hr), width, height).colour
 
 
-def bicubic_error(hr: np.ndarray, lr: np.ndarray) -> float:
-    """Mean absolute error in grey levels of LR (H, W, 3) enlarged by bicubic, against HR (sH, sW, 3), both uint8."""
-    height, width = hr.shape[:2]
-    enlarged = resize_bicubic(Picture(np.ascontiguousarray(lr)), width, height).colour
-    return float(np.abs(enlarged.astype(np.int16) - hr).mean())
-
-
 def _decode(path: Path) -> np.ndarray:
     """A file's picture as (H, W, 3) uint8 RGB, whatever its depth; without its alpha channel."""
     try:
@@ -127,12 +120,11 @@ class CropSampler:
     """Aligned random crops of a store, turned and mirrored.
 
     Pictures are drawn in proportion to their area and crops uniformly within them, so each pixel is as likely as any
-    other; pictures with a side shorter than the crop are left out. Of ``candidates`` drawn like this, the one is taken
-    that bicubic restores worst: sky and blur teach little. Raises OptionError if no picture is large enough.
+    other; pictures with a side shorter than the crop are left out. Raises OptionError if that leaves none.
     """
 
-    def __init__(self, store: PictureStore, *, crop: int, seed: int, candidates: int = 1) -> None:
-        self._store, self._crop, self._seed, self._candidates = store, crop, seed, candidates
+    def __init__(self, store: PictureStore, *, crop: int, seed: int) -> None:
+        self._store, self._crop, self._seed = store, crop, seed
         usable = (store.sizes >= crop).all(axis=1)
         if not usable.any():
             raise OptionError(f"No picture is large enough for crops of {crop * store.scale} pixels.")
@@ -142,20 +134,16 @@ class CropSampler:
     def sample(self, step: int, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Crop ``index`` of a step: (HR, LR), (s·crop, s·crop, 3) and (crop, crop, 3) uint8."""
         random = np.random.default_rng((self._seed, step, index))
-        drawn = [self._draw(random) for _ in range(self._candidates)]
-        hr, lr = drawn[0] if len(drawn) == 1 else max(drawn, key=lambda pair: bicubic_error(*pair))
-        turns, mirrored = int(random.integers(4)), bool(random.integers(2))
-        hr, lr = (np.rot90(crop, turns) for crop in (hr, lr))
-        return (hr[:, ::-1], lr[:, ::-1]) if mirrored else (hr, lr)
-
-    def _draw(self, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         number = int(np.searchsorted(self._shares, random.random(), side="right"))
         top, left = (int(random.integers(size - self._crop + 1)) for size in self._store.sizes[number])
-        hr, lr = (
-            pixels[top * scale : (top + self._crop) * scale, left * scale : (left + self._crop) * scale]
-            for pixels, scale in zip(self._store.pair(number), (self._store.scale, 1), strict=True)
-        )
-        return hr, lr
+        turns, mirrored = int(random.integers(4)), bool(random.integers(2))
+        crops = []
+        for pixels, scale in zip(self._store.pair(number), (self._store.scale, 1), strict=True):
+            side = self._crop * scale
+            crop = pixels[top * scale : top * scale + side, left * scale : left * scale + side]
+            crop = np.rot90(crop, turns)
+            crops.append(crop[:, ::-1] if mirrored else crop)
+        return crops[0], crops[1]
 
     def batch(self, step: int, indices: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Some crops of a step, stacked: (B, s·crop, s·crop, 3) and (B, crop, crop, 3) uint8."""

@@ -202,7 +202,7 @@ class Trainer:
     def _batch(self, step: int) -> list["MicroBatch"]:
         phase, seed = self.recipe.phase_at(step), self.recipe.seed
         size = phase.micro_batch
-        sampler = CropSampler(self.store, crop=phase.crop, seed=seed, candidates=phase.candidates)
+        sampler = CropSampler(self.store, crop=phase.crop, seed=seed)
         mine = range(self.accelerator.process_index, phase.batch // size, self.processes)
         return [
             MicroBatch(*sampler.batch(step, range(number * size, (number + 1) * size)), _micro_seed(seed, step, number))

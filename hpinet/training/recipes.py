@@ -29,13 +29,12 @@ class Phase:
     micro_batch: int  # crops in one forward pass; divides the batch
     patch_sizes: tuple[int, ...] | None = None  # a size for each stage instead of the variant's own; not in the weights
     loss: Loss = "l1"
-    candidates: int = 1  # crops drawn for each that is used, the hardest of them; see `hpinet.training.data`
 
     def __post_init__(self) -> None:
         if self.patch_sizes is not None:
             object.__setattr__(self, "patch_sizes", tuple(self.patch_sizes))  # JSON gives a list
-        if min(self.steps, self.crop, self.batch, self.candidates) < 1:
-            raise ValueError("A phase needs at least one step, one pixel of crop, one crop a step and one candidate.")
+        if min(self.steps, self.crop, self.batch) < 1:
+            raise ValueError("A phase needs at least one step, one pixel of crop and one crop a step.")
         if self.micro_batch < 1 or self.batch % self.micro_batch:
             raise ValueError(f"micro_batch must divide the batch of {self.batch}, not be {self.micro_batch}.")
         if self.loss not in get_args(Loss):

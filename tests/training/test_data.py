@@ -8,7 +8,7 @@ from PIL import Image
 from tiny import picture
 
 from hpinet.errors import ImageError, OptionError
-from hpinet.training.data import CropSampler, bicubic_error, find_pictures, load_pair, open_store, shrink
+from hpinet.training.data import CropSampler, find_pictures, load_pair, open_store, shrink
 
 
 def save(path: Path, seed: int, width: int, height: int) -> Path:
@@ -116,31 +116,6 @@ def test_crops_are_aligned_and_the_same_every_time(pictures: Path, tmp_path: Pat
     np.testing.assert_array_equal(whole[0][2:], part[0])
     np.testing.assert_array_equal(whole[1][2:], part[1])
     assert not np.array_equal(samplers[0].batch(6, range(4))[1], whole[1])
-
-
-def test_of_several_candidates_the_hardest_is_taken(tmp_path: Path) -> None:
-    """Noise fills a quarter of a flat picture: most crops touch it only if they are chosen for it."""
-    pixels = np.full((160, 160, 3), 128, np.uint8)
-    pixels[:80, :80] = np.random.default_rng(0).integers(0, 256, (80, 80, 3))
-    (tmp_path / "in").mkdir()
-    Image.fromarray(pixels).save(tmp_path / "in/one.png")
-    store = open_store([tmp_path / "in"], scale=2, cache=tmp_path / "cache")
-
-    def hard(candidates: int) -> int:
-        sampler = CropSampler(store, crop=10, seed=1, candidates=candidates)
-        return sum(bicubic_error(*sampler.sample(0, index)) > 20 for index in range(200))
-
-    assert 2 * hard(1) < hard(4) < 200
-    sampler = CropSampler(store, crop=10, seed=1, candidates=4)
-    hr, lr = sampler.sample(0, 0)
-    assert (hr.shape, lr.shape) == ((20, 20, 3), (10, 10, 3))
-    np.testing.assert_array_equal(sampler.sample(0, 0)[1], lr)
-
-
-def test_bicubic_restores_flat_colour_exactly() -> None:
-    flat = np.full((8, 8, 3), 77, np.uint8)
-    assert bicubic_error(flat, flat[:4, :4]) == 0
-    assert bicubic_error(flat, flat[:4, :4] - 3) == 3
 
 
 def test_every_place_and_turn_is_drawn(tmp_path: Path) -> None:
