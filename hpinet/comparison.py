@@ -102,8 +102,9 @@ def consistency(result: Picture, source: Picture) -> float:
     High (above 40 dB) means that nothing the source shows was changed; it says nothing about invented detail. Infinite
     when the reduction gives the source exactly. What is transparent counts as far as it shows.
     """
-    reduced = resize_bicubic(_on_grey(result), source.width, source.height)
-    return psnr_y(_rgb(reduced), _rgb(_on_grey(source)), scale=0)
+    result, source = result.on(0.5), source.on(0.5)
+    reduced = resize_bicubic(result, source.width, source.height)
+    return psnr_y(_rgb(reduced), _rgb(source), scale=0)
 
 
 def to_markdown(comparison: Comparison) -> str:
@@ -125,15 +126,6 @@ def _table(comparison: Comparison) -> list[Sequence[str]]:
             for one in comparison.restored
         ),
     ]
-
-
-def _on_grey(picture: Picture) -> Picture:
-    """Laid on medium grey where it is transparent."""
-    if picture.alpha is None:
-        return Picture(picture.colour)
-    top = np.iinfo(picture.colour.dtype).max
-    opacity = picture.alpha[..., None] / np.float32(top)
-    return Picture((picture.colour * opacity + top / 2 * (1 - opacity)).round().astype(picture.colour.dtype))
 
 
 def _rgb(picture: Picture) -> np.ndarray:

@@ -121,6 +121,15 @@ class Picture:
         alpha = None if self.alpha is None else _round_to_8_bit(self.alpha)
         return replace(self, colour=_round_to_8_bit(self.colour), alpha=alpha)
 
+    def on(self, shade: float) -> "Picture":
+        """Opaque, laid on an even ``shade`` from 0 (black) to 1 (white) where it is transparent."""
+        if self.alpha is None:
+            return self
+        top = np.iinfo(self.colour.dtype).max
+        opacity = self.alpha[..., None] / np.float32(top)
+        colour = np.rint(self.colour * opacity + shade * top * (1 - opacity)).astype(self.colour.dtype)
+        return replace(self, colour=colour, alpha=None)
+
 
 def from_samples(
     samples: np.ndarray, *, profile: bytes | None, gamma: float | None, orientation: int, format: str

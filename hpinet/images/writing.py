@@ -108,7 +108,7 @@ def _to_tiff(picture: Picture) -> bytes:
 
 
 def _to_jpeg(picture: Picture, quality: int) -> bytes:
-    image = _on_white(picture).to_8_bit().to_pil()
+    image = picture.on(1.0).to_8_bit().to_pil()  # white
     return _save(image, "JPEG", quality=quality, subsampling="4:4:4" if quality >= 90 else "4:2:0", optimize=True)
 
 
@@ -126,12 +126,3 @@ def _save(image: Image.Image, format: str, **options: object) -> bytes:
     file = BytesIO()
     image.save(file, format, icc_profile=image.info.get("icc_profile"), **options)
     return file.getvalue()
-
-
-def _on_white(picture: Picture) -> Picture:
-    if picture.alpha is None:
-        return picture
-    top = np.iinfo(picture.colour.dtype).max
-    opacity = picture.alpha[..., None] / np.float32(top)
-    colour = np.rint(picture.colour * opacity + top * (1 - opacity)).astype(picture.colour.dtype)
-    return Picture(colour, None, picture.icc_profile)
