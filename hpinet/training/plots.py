@@ -23,7 +23,7 @@ def plot(runs: Sequence[Path], output: Path) -> None:
         train, valid = ([entry for entry in log if entry["kind"] == kind] for kind in ("train", "valid"))
         losses.plot([entry["step"] for entry in train], [entry["loss"] for entry in train], label=run.name)
         if valid:
-            label = f"{run.name}: {valid[-1]['psnr']:.2f} dB after {valid[-1]['hours']:.1f} h"
+            label = f"{run.name}: {valid[-1]['psnr']:.2f} dB after {valid[-1]['hours']:.1f} core or GPU hours"
             scores.plot([entry["step"] for entry in valid], [entry["psnr"] for entry in valid], ".-", label=label)
             scores.legend(loc="lower right")
     losses.set(ylabel="loss on training crops", yscale="log")

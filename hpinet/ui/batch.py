@@ -66,7 +66,9 @@ def gather(files: Sequence[Path], names: Sequence[str] | None = None) -> list[It
             continue
         try:
             inside = unpack(file, new_folder(), max_file_bytes=settings().max_upload_mb * 1_000_000)
-            items += [Item(name, path) for name, path in inside]
+            items += [Item(inner, path) for inner, path in inside]
+            if not inside:
+                items.append(Item(name, None, "failed", "There are no pictures in this."))
         except HPINetError as error:
             items.append(Item(name, None, "failed", str(error)))
     if not items:
@@ -104,8 +106,11 @@ def run_batch(items: list[Item], wanted: Settings, stop: StopFlag) -> Iterator[B
             reporter = Reporter(label, stop, start=number / len(waiting), share=1 / len(waiting), began=began)
             try:
                 file, item.detail = _enlarged(item, wanted, reporter, folder)
-                archive.write(file, _free_name(item.name, file.suffix, set(archive.namelist())))
+                inner = _free_name(item.name, file.suffix, set(archive.namelist()))
+                archive.write(file, inner)
                 item.status = "done"
+                if PurePosixPath(inner).stem != PurePosixPath(item.name).stem:
+                    item.detail += f", as {inner}"
             except Cancelled:
                 for rest in waiting[number:]:
                     rest.status = "stopped"

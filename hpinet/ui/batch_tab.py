@@ -12,7 +12,7 @@ from hpinet.settings import settings
 from hpinet.ui import fragments
 from hpinet.ui.archive import is_extra
 from hpinet.ui.batch import ACCEPTED_SUFFIXES, Batch, Item, Settings, gather, names_in_folder, run_batch
-from hpinet.ui.events import LIGHT, PRIVATE
+from hpinet.ui.events import LIGHT, PRIVATE, RAW
 from hpinet.ui.fields import asked, checked_format, format_fields, model_field, run_buttons, size_fields, trouble_with
 from hpinet.ui.work import StopFlag
 
@@ -36,8 +36,8 @@ def build() -> None:
                 tree = gr.File(file_count="directory", label="Folder", height=140, elem_id="batch-folder")
                 paths = gr.JSON(visible=False)
             size = size_fields("batch-")
-            model = model_field("batch-")
             buttons = run_buttons("Upscale all", "batch", "batch-")
+            model = model_field("batch-")
             file = format_fields("batch-")
         with gr.Column(scale=7, min_width=320):
             status = gr.HTML(fragments.quiet(_EMPTY), elem_id="batch-status", elem_classes="status", container=True)
@@ -45,6 +45,7 @@ def build() -> None:
             download = gr.DownloadButton("Download ZIP", variant="primary", visible=False, elem_id="batch-download")
 
     tree.upload(None, None, paths, js=_PATHS, **PRIVATE)
+    gr.on([files.change, tree.change], _count, [files, tree], status, **LIGHT, **RAW)
     buttons.start(
         buttons.run.click,
         upscale_all,
@@ -53,6 +54,13 @@ def build() -> None:
         status=status,
     )
     buttons.stop.click(_halt, None, None, **LIGHT)  # no `cancels`: what is done so far is still handed over
+
+
+def _count(files: list[dict[str, Any]] | None, tree: list[dict[str, Any]] | None) -> str:
+    count = len(files or []) + len(tree or [])
+    if not count:
+        return fragments.quiet(_EMPTY)
+    return fragments.quiet(f"{count} {'file' if count == 1 else 'files'} to upscale.")
 
 
 def upscale_all(

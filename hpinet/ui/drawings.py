@@ -104,8 +104,11 @@ def _link(match: Match, colour: str, left: int, top: int) -> str:
     reference = _rectangle(match.reference, left, top, f'fill="{colour}" fill-opacity=".2" {stroke}')
     (x1, y1), (x2, y2) = (_middle(each, left, top) for each in (match.box, match.reference))
     line = f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="{colour}" stroke-width="1.5"/>'
+    # Towards a corner of its own, since several stages may choose the same place.
+    aside = (match.reference[2] - match.reference[0]) / 6
+    x, y = x2 + aside * (1 if match.stage % 2 == 0 else -1), y2 + aside * (1 if (match.stage - 1) % 4 > 1 else -1)
     number = (
-        f'<text x="{x2}" y="{y2}" font-size="10" text-anchor="middle" dominant-baseline="central" fill="white" '
+        f'<text x="{x}" y="{y}" font-size="10" text-anchor="middle" dominant-baseline="central" fill="white" '
         f'stroke="#1a2027" stroke-width="2" paint-order="stroke">{match.stage}</text>'
     )
     return f"<g><title>{escape(_told(match))}</title>{box}{line}{reference}{number}</g>"

@@ -136,7 +136,9 @@ def measure(
         raise OptionError("models must be a list of keys.")
     keys = [_text(key) for key in models or [next(iter(choices()))]]
     stop = _stop(request)
-    comparison = measure_file(_file(image), _number("scale", scale, 2, 4), keys, stop)
+    comparison, missing = measure_file(_file(image), _number("scale", scale, 2, 4), keys, stop)
+    if missing:  # programs get all that they asked for, or an error
+        raise missing[0]
     return {
         "scale": comparison.scale,
         "results": [

@@ -19,8 +19,8 @@ from hpinet.ui.work import StopFlag
 SCALES = {"×2": 2, "×3": 3, "×4": 4, "×8": 8, "×16": 16}
 IN_PIXELS = "Pixels…"
 MODEL_INFO = (
-    "Size in parameters. dB: how near it comes to the truth on Set5, the field's usual test, at ×4; "
-    "more is better, bicubic has 28.42."
+    "Millions of parameters; dB: how near the truth it comes on Set5, the field's usual test, at ×4 (bicubic: 28.42). "
+    "↓ is fetched on first use."
 )
 # On a phone the progress bar is below what was tapped.
 _SHOW = """() => {
@@ -50,7 +50,7 @@ def size_fields(prefix: str = "") -> SizeFields:
     scale = gr.Radio([*SCALES, IN_PIXELS], value="×4", label="How large", elem_id=f"{prefix}scale")
     with gr.Row(visible=False) as in_pixels:
         side = gr.Radio([LONGEST, WIDTH], value=LONGEST, label="Which side", elem_id=f"{prefix}side")
-        pixels = gr.Number(1920, label="Pixels", precision=0, minimum=2, maximum=65535, elem_id=f"{prefix}pixels")
+        pixels = gr.Number(1920, label="Pixels", precision=0, elem_id=f"{prefix}pixels")
     scale.change(lambda chosen: gr.update(visible=chosen == IN_PIXELS), scale, in_pixels, **LIGHT)
     return SizeFields(scale, side, pixels)
 
@@ -172,9 +172,8 @@ def picture_field(label: str, hint: str, elem_id: str, *, height: int = 240, cla
         label=label,
         height=height,
         buttons=["fullscreen"],
-        placeholder=f"# Drop a picture here\n{hint}\n\n"
-        f"PNG, JPEG, WebP, TIFF, BMP, GIF · up to {limits.max_upload_mb} MB, {limits.max_megapixels:g} megapixels\n"
-        f"deleted from this server after {KEEP_SECONDS // 3600} hours",
+        placeholder=f"# Drop a picture here\n{hint}\n\nPNG, JPEG, WebP, TIFF, BMP, GIF\n"
+        f"up to {limits.max_upload_mb} MB, {limits.max_megapixels:g} MP; deleted after {KEEP_SECONDS // 3600} hours",
         elem_id=elem_id,
         elem_classes=classes,
     )

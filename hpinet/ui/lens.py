@@ -30,10 +30,10 @@ def magnify(
         picture = open_picture(source.path)
     except HPINetError as error:
         return fragments.trouble(str(error))
-    left, top = (
-        length // 2 if at is None else int(min(max(0, at), length - 1))
-        for at, length in ((x, picture.width), (y, picture.height))
-    )
+    left, top = (picture.width // 2 if x is None else int(x)), (picture.height // 2 if y is None else int(y))
+    if not (0 <= left < picture.width and 0 <= top < picture.height):
+        size = fragments.size((picture.width, picture.height))
+        return fragments.trouble(f"The spot {left}, {top} lies outside the picture of {size} pixels.")
     views = _enlarged(pictures.around(picture, left, top, CONTEXT))
     # The spot within its surroundings, which were moved inside the picture near its borders.
     spot = _within(left, picture.width), _within(top, picture.height)

@@ -124,7 +124,7 @@ def build() -> None:
                 gr.Markdown(EXPLANATION)
 
     answer, kept = gr.State(None), gr.State([])
-    image.upload(_showable, image, [image, status, spot.x, spot.y], **LIGHT, **RAW)
+    image.upload(_showable, image, [image, status, spot.x, spot.y, results], **LIGHT, **RAW)
     cost = {"image": image, "model": model, "path": path, "scale": scale, "region": region}
     gr.on(
         [field.change for field in cost.values()],
@@ -142,7 +142,7 @@ def build() -> None:
         "status": status,
     }
     clicked = spot.follow(image)
-    picked = gallery.select(_pick(spots), None, [image, spot.x, spot.y], **LIGHT)
+    picked = gallery.select(_pick(spots), None, [image, spot.x, spot.y, results], **LIGHT)
     events = [buttons.start(trigger, **run) for trigger in (buttons.run.click, clicked.then, picked.then)]
     for event in events:
         event.then(draw, answer, downloads, show_progress_on=downloads, **COMPUTE)
@@ -275,23 +275,24 @@ def _facts(answer: Answer) -> str:
 
 
 def _pick(spots: Sequence[Spot]) -> Callable[..., Any]:
-    def pick(event: gr.SelectData) -> tuple[str, int, int]:
+    def pick(event: gr.SelectData) -> tuple[Any, ...]:
         spot = spots[event.index]
-        return str(FOLDER / spot.file), spot.x, spot.y
+        return str(FOLDER / spot.file), spot.x, spot.y, gr.update(visible=False)
 
     return pick
 
 
 def _showable(image: dict[str, Any] | None) -> tuple[Any, ...]:
-    """What to show in place of a picture that browsers cannot, upright and with 8 bits, what is wrong, and a spot."""
+    """What to show of a new picture, what is wrong with it, and its middle for a spot; older results are hidden."""
     path = uploaded(image)
     if path is None:
-        return (gr.skip(),) * 4
+        return (gr.skip(),) * 5
+    hidden = gr.update(visible=False)
     try:
         picture = open_picture(path)
     except HPINetError as error:
-        return gr.skip(), fragments.trouble(trouble_with(error)), gr.skip(), gr.skip()
+        return gr.skip(), fragments.trouble(trouble_with(error)), gr.skip(), gr.skip(), hidden
     ready = fragments.quiet("Now click the spot to explain.")
     middle = picture.width // 2, picture.height // 2
     shown = pictures.shown_instead(path, picture)
-    return gr.skip() if shown == path else str(shown), ready, *middle
+    return gr.skip() if shown == path else str(shown), ready, *middle, hidden

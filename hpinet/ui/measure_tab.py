@@ -1,5 +1,6 @@
 """The third tab: honest numbers on the visitor's own picture."""
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -12,13 +13,15 @@ from hpinet.model import SCALES
 from hpinet.plan import Request, make_plan
 from hpinet.ui import fragments, pictures
 from hpinet.ui.events import LIGHT, uploaded
-from hpinet.ui.fields import picture_field, run_buttons, trouble_with
+from hpinet.ui.examples import Example
+from hpinet.ui.fields import example_gallery, picture_field, run_buttons, trouble_with
 from hpinet.ui.measuring import measure
 from hpinet.ui.models import choices, truth
 from hpinet.ui.storage import new_folder
 from hpinet.ui.work import StopFlag
 
 CROP_SIDE, CROPS, CROP_ZOOM = 64, 3, 2
+EXAMPLES = 4
 WORST_ERROR = 32  # grey levels, the bright end of the error maps: one scale for all pictures ever measured
 
 CAVEATS = """**What the numbers mean.** Your picture was reduced by bicubic, each model restored it from that, and the
@@ -31,12 +34,14 @@ the wild were not made small by bicubic, so real ones gain less than this."""
 _EMPTY = "Choose a good picture: it is taken for the truth, made small, and restored."
 
 
-def build() -> None:
+def build(examples: list[Example]) -> None:
     """Lays out the tab and wires it."""
     known = choices()
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):
-            image = picture_field("The truth", "a good one: it is taken for the truth", "measure-picture")
+            image = picture_field(
+                "A good picture, taken for the truth", "the better, the more it tells", "measure-picture"
+            )
             scale = gr.Radio(
                 [(f"×{number}", number) for number in SCALES], value=4, label="Reduced by", elem_id="measure-scale"
             )
@@ -73,15 +78,26 @@ def build() -> None:
                     markdown = gr.Textbox(label="Markdown", buttons=["copy"], lines=4, elem_id="measure-markdown")
                     csv = gr.Textbox(label="CSV", buttons=["copy"], lines=4, elem_id="measure-csv")
 
+            tiles = [(example.path, example.caption) for example in examples[:EXAMPLES]]
+            gallery = example_gallery("Examples: one click measures", tiles, "measure-examples")
+
     scale.change(lambda number: gr.update(choices=_for_scale(number)), scale, models, **LIGHT)
-    running = buttons.start(
-        buttons.run.click,
-        measure_picture,
-        inputs={"image": image, "scale": scale, "models": models},
-        outputs=[status, results, table, crops, maps, markdown, csv],
-        status=status,
-    )
-    buttons.stop_on_click([running], status, fragments.quiet("Stopped."))
+    run: dict[str, Any] = {
+        "handler": measure_picture,
+        "inputs": {"image": image, "scale": scale, "models": models},
+        "outputs": [status, results, table, crops, maps, markdown, csv],
+        "status": status,
+    }
+    picked = gallery.select(_pick(examples), None, image, **LIGHT)
+    events = [buttons.start(trigger, **run) for trigger in (buttons.run.click, picked.then)]
+    buttons.stop_on_click(events, status, fragments.quiet("Stopped."))
+
+
+def _pick(examples: list[Example]) -> Callable[..., str]:
+    def pick(event: gr.SelectData) -> str:
+        return str(examples[event.index].path)
+
+    return pick
 
 
 def _for_scale(scale: int) -> list[tuple[str, str]]:
@@ -108,7 +124,7 @@ def measure_picture(
             raise OptionError("Choose a picture first.")
         if scale not in SCALES or not isinstance(models, list):
             raise OptionError("Choose a scale and models.")
-        comparison = measure(path, scale, models, StopFlag.of(request, "measure"))
+        comparison, missing = measure(path, scale, models, StopFlag.of(request, "measure"))
     except Cancelled:
         return fragments.quiet("Stopped."), *[gr.skip()] * 6
     except HPINetError as error:
@@ -117,7 +133,7 @@ def measure_picture(
     small = comparison.small.shape
     words = f"{fragments.size((width, height))} reduced to {fragments.size((small[1], small[0]))} and restored."
     return (
-        fragments.quiet(words),
+        fragments.quiet(words) + "".join(fragments.trouble(str(error)) for error in missing),
         gr.update(visible=True),
         score_table(comparison),
         telling_crops(comparison),

@@ -5,28 +5,40 @@ from functools import partial
 from pathlib import Path
 
 from hpinet.comparison import Comparison, compare
-from hpinet.errors import HPINetError, OptionError
+from hpinet.errors import CheckpointError, HPINetError, OptionError
 from hpinet.images import open_picture
 from hpinet.plan import Plan, Request, make_plan, run_plan
 from hpinet.ui.models import SHELF, Choice, choice_of
 from hpinet.ui.work import Reporter, StopFlag, gpu_seconds, heavy
 
 
-def measure(source: Path, scale: int, models: Sequence[str], stop: StopFlag) -> Comparison:
-    """Compares the chosen models on a picture, fetching those that are missing. Raises HPINetError."""
+def measure(
+    source: Path, scale: int, models: Sequence[str], stop: StopFlag
+) -> tuple[Comparison, list[CheckpointError]]:
+    """Compares the chosen models on a picture, fetching those that are missing.
+
+    Returns what is wrong with those that could not be fetched too. Raises HPINetError, also if none could be.
+    """
     if not models:
         raise OptionError("Choose at least one model.")
     chosen = [choice_of(key) for key in dict.fromkeys(models)]
     picture = open_picture(source)
     small = max(1, picture.width // scale), max(1, picture.height // scale)
     work = [(choice, make_plan(small, Request(scale=scale), natives=choice.natives)) for choice in chosen]
+    ready, missing = [], []
     for choice, plan in work:
-        if not choice.is_installed(plan):
-            SHELF.fetch(choice, plan, progress=Reporter(f"Fetching {choice.key}", stop))
-    result = _compare(source, scale, work, stop)
+        try:
+            if not choice.is_installed(plan):
+                SHELF.fetch(choice, plan, progress=Reporter(f"Fetching {choice.key}", stop))
+            ready.append((choice, plan))
+        except CheckpointError as error:
+            missing.append(error)
+    if not ready:
+        raise missing[0]
+    result = _compare(source, scale, ready, stop)
     if isinstance(result, HPINetError):
         raise result
-    return result
+    return result, missing
 
 
 def _declared_seconds(

@@ -72,7 +72,8 @@ def truth(choice: Choice, plan: Plan | None = None, *, timed: bool = True) -> st
         parts.append(f"{info.psnr_set5:.2f} dB" + (f" at ×{info.scale}" if info.scale != 4 else ""))
     if plan is not None and timed:
         parts.append(duration(expected_seconds(choice, plan)))
-    return " · ".join(parts)
+    is_here = info.installed if plan is None else choice.is_installed(plan)
+    return " · ".join(parts) + ("" if is_here else " ↓")
 
 
 def duration(seconds: float) -> str:
@@ -127,7 +128,10 @@ class Shelf:
             try:
                 checkpoints.fetch(choice.variant, scale, progress=progress)
             except CheckpointError as error:
-                raise CheckpointError(f"{error} Model {next(iter(choices()))} is here and works without.") from error
+                raise CheckpointError(
+                    f"Model {choice.key} is not on this server yet and could not be fetched. "
+                    f"Model {next(iter(choices()))} is here and works without. ({error})"
+                ) from error
 
     def upscaler(self, key: str, scale: int) -> Upscaler:
         """The upscaler of an installed checkpoint, loaded if need be."""

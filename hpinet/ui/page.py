@@ -1,6 +1,7 @@
 """The whole page: masthead, tabs, endpoints, and how it is served."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -34,7 +35,7 @@ def create_demo(examples: list[Example] | None = None) -> gr.Blocks:
         gr.set_static_paths([FOLDER, *{example.path.parent for example in shown}])
     tabs: list[tuple[str, str, Callable[[], Any]]] = [
         ("Batch", "batch", batch_tab.build),
-        ("Measure", "measure", measure_tab.build),
+        ("Measure", "measure", partial(measure_tab.build, shown)),
         ("Look inside", "look", look_inside.build),
         ("API", "api", api_tab.build),
     ]

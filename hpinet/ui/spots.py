@@ -32,8 +32,8 @@ def spot_fields(image: str) -> SpotFields:
 
     The page's script marks the spot on pictures of the class "spotted", and finds the fields by these ids.
     """
-    x = gr.Number(None, label="From the left", precision=0, minimum=0, elem_id=f"{image}-x")
-    y = gr.Number(None, label="From the top", precision=0, minimum=0, elem_id=f"{image}-y")
+    x = gr.Number(None, label="From the left", precision=0, elem_id=f"{image}-x")
+    y = gr.Number(None, label="From the top", precision=0, elem_id=f"{image}-y")
     gr.on([x.change, y.change], None, None, None, js=_MARK, queue=False, **PRIVATE)
     return SpotFields(x, y)
 

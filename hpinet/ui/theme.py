@@ -87,8 +87,9 @@ CSS = """
 :focus-visible { outline: 3px solid var(--primary-500) !important; outline-offset: 2px; }
 @media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }
 
-.masthead h1 { font-size: 1.55rem; font-weight: 700; letter-spacing: -.01em; margin: 0; }
-.masthead p { margin: 2px 0 0; color: var(--body-text-color-subdued); }
+.masthead { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 16px; }
+.masthead h1 { font-size: 1.4rem; font-weight: 700; letter-spacing: -.01em; margin: 0; }
+.masthead p { margin: 0; color: var(--body-text-color-subdued); }
 
 /* A radio with a sentence for each choice reads as a list. */
 .lines .wrap { flex-direction: column; align-items: stretch; gap: 6px; }
@@ -120,7 +121,6 @@ CSS = """
 .dark .tip [role=tooltip] { background: #f1f3f5; color: #11161b; }
 .tip:hover [role=tooltip], .tip:focus [role=tooltip] { visibility: visible; }
 
-#look-picture img { width: 100%; height: 100%; object-fit: contain; }
 .spot {
   position: absolute; width: 22px; height: 22px; margin: -11px 0 0 -11px; border-radius: 50%; z-index: 5;
   border: 2px solid #fff; box-shadow: 0 0 0 2px #11161b, inset 0 0 0 2px #11161b; pointer-events: none;
@@ -163,11 +163,10 @@ footer .divider { display: none; }
 }
 
 @media (max-width: 640px) {
-  .masthead h1 { font-size: 1.3rem; }
   .tab-container button { padding: 0 8px !important; font-size: .92rem; }
   /* Within reach of the thumb that holds the phone. */
   .actions {
-    position: fixed; left: 0; right: 0; bottom: 0; z-index: 40; flex-wrap: nowrap !important; padding: 8px 12px 10px;
+    position: fixed; left: 0; right: 0; bottom: 0; z-index: 100; flex-wrap: nowrap !important; padding: 8px 12px 10px;
     background: var(--body-background-fill); border-top: 1px solid var(--border-color-primary);
   }
   .actions button { min-height: 52px; min-width: 0 !important; }
@@ -208,7 +207,8 @@ SCRIPT = """() => {
         block.append(ring);
       }
       const outer = block.getBoundingClientRect(), inner = image.getBoundingClientRect();
-      const zoom = Math.min(inner.width / image.naturalWidth, inner.height / image.naturalHeight);
+      // As Gradio does for clicks: small pictures are not enlarged.
+      const zoom = Math.min(inner.width / image.naturalWidth, inner.height / image.naturalHeight, 1);
       const at = (field, start, room, natural) => start + (room - zoom * natural) / 2 + zoom * (+field.value + 0.5);
       ring.style.left = `${at(x, inner.left - outer.left - block.clientLeft, inner.width, image.naturalWidth)}px`;
       ring.style.top = `${at(y, inner.top - outer.top - block.clientTop, inner.height, image.naturalHeight)}px`;

@@ -21,6 +21,11 @@ from hpinet.ui.fields import (
 )
 from hpinet.ui.spots import spot_fields
 
+# They may be below what was clicked; a folded lens stays so.
+_SHOW_CROPS = """(...values) => {
+  document.getElementById("crops")?.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  return values;
+}"""
 WELCOME = "Choose a picture or click an example."
 
 
@@ -37,11 +42,14 @@ def build(examples: list[Example]) -> UpscaleTab:
     """Lays out the tab and wires it."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):
-            image = picture_field("Your picture", "or paste it, or tap to choose one", "picture", classes="spotted")
+            image = picture_field(
+                "Your picture", "or paste it, or tap to choose one", "picture", height=216, classes="spotted"
+            )
             size = size_fields()
-            model = model_field()
+            # Before the model, so that it is in view on a laptop.
             buttons = run_buttons("Upscale", "upscale")
             forecast = gr.HTML(elem_id="forecast", elem_classes="forecast")
+            model = model_field()
             file = format_fields()
         with gr.Column(scale=7, min_width=320):
             status = gr.HTML(fragments.quiet(WELCOME), elem_id="status", elem_classes="status", container=True)
@@ -58,14 +66,14 @@ def build(examples: list[Example]) -> UpscaleTab:
                         list(pictures.ENLARGERS), value="Bicubic", label="Compared with", elem_id="before"
                     )
                     download = gr.DownloadButton("Download", variant="primary", elem_id="download")
-            tiles = [(example.path, f"{example.caption} ({example.licence})") for example in examples]
-            gallery = example_gallery("Examples: one click enlarges", tiles, "examples")
             with gr.Accordion("Lens: which model?", open=False, elem_id="lens"):
                 gr.Markdown(lens.EXPLANATION)
                 with gr.Row():
                     spot = spot_fields("picture")
                     look = gr.Button("Look", elem_id="look")
                 crops = gr.HTML(fragments.quiet("Nothing looked at yet."), elem_id="crops", min_height=60)
+            tiles = [(example.path, f"{example.caption} ({example.licence})") for example in examples]
+            gallery = example_gallery("Examples: one click enlarges", tiles, "examples")
 
     source, shown = gr.State(None), gr.State(None)
     settings_of_run = {"model": model, **size.inputs, **file.inputs}
@@ -77,14 +85,14 @@ def build(examples: list[Example]) -> UpscaleTab:
         "outputs": [forecast, model],
         **LIGHT,
     }
-    opened = [source, image, status, result, shown]
+    opened = [source, image, status, result, shown, spot.x, spot.y]
     image.change(upscaling.open_source, [image, source], opened, **LIGHT, **RAW).then(**foreseen)
     gr.on([control.change for control in settings_of_run.values()], trigger_mode="always_last", **foreseen)
 
     # Running.
     run: dict[str, Any] = {
         "handler": upscaling.upscale,
-        "inputs": {"image": image, "source": source, **settings_of_run, "before": before},
+        "inputs": {"image": image, "source": source, **settings_of_run, "before": before, "shown": shown},
         "outputs": [status, result, slider, download, shown],
         "status": status,
     }
@@ -98,7 +106,7 @@ def build(examples: list[Example]) -> UpscaleTab:
         [file.format.change, file.quality.release], upscaling.offer, [shown, *file.inputs.values()], download, **LIGHT
     )
     for looked in (spot.follow(image).then, look.click):
-        looked(lens.magnify, [source, spot.x, spot.y], crops, **COMPUTE)
+        looked(lens.magnify, [source, spot.x, spot.y], crops, js=_SHOW_CROPS, **COMPUTE)
     return UpscaleTab(model, size, file)
 
 

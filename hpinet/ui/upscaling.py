@@ -1,6 +1,7 @@
 """What happens behind the first tab."""
 
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -45,19 +46,23 @@ class Shown:
 def open_source(image: dict[str, Any] | None, known: Source | None) -> tuple[Any, ...]:
     """What to remember of a chosen picture, what to show instead if browsers cannot show it, and what went wrong.
 
-    Then the group of the result and what is shown in it: a result of another picture is taken away.
+    Then the group of the result and what is shown in it: a result of another picture is taken away. Then a spot for
+    the lens, the middle.
     """
     gone = gr.update(visible=False), None
+    nowhere = gr.skip(), gr.skip()
     path = uploaded(image)
     if path is None:
-        return None, gr.skip(), gr.skip(), *gone
+        return None, gr.skip(), gr.skip(), *gone, *nowhere
     if known is not None and known.shown == path:
-        return known, *[gr.skip()] * 4
+        middle = known.width // 2, known.height // 2
+        return known, *[gr.skip()] * 4, *middle
     try:
         source = read_source(path)
     except HPINetError as error:
-        return None, gr.skip(), fragments.trouble(trouble_with(error)), *gone
-    return source, gr.skip() if source.shown == path else str(source.shown), fragments.quiet("Ready."), *gone
+        return None, gr.skip(), fragments.trouble(trouble_with(error)), *gone, *nowhere
+    shown = gr.skip() if source.shown == path else str(source.shown)
+    return source, shown, fragments.quiet("Ready."), *gone, source.width // 2, source.height // 2
 
 
 def read_source(path: Path) -> Source:
@@ -79,7 +84,7 @@ def foresee(
 ) -> tuple[str, Any]:
     """What pressing the button would do, and the models' lines for this picture."""
     if source is None:
-        return "", gr.skip()
+        return "", gr.update(choices=[(truth(choice), key) for key, choice in choices().items()])
     try:
         request = asked(scale=scale, side=side, pixels=pixels)
         words = _prospect(source, planned(source, model, request), model, *checked_format(format, quality))
@@ -144,6 +149,7 @@ def upscale(
     format: str,
     quality: float,
     before: str,
+    shown: Shown | None,
 ) -> tuple[Any, ...]:
     """The Upscale button: status, group of the result, slider, download button, what is shown."""
     try:
@@ -160,13 +166,14 @@ def upscale(
         if outcome is None:
             outcome = enlarge(Job(source.path, model, plan, folder / "result.png", StopFlag.of(request, "upscale")))
             remember(source.path, model, outcome)
-        shown = Shown(source, outcome, folder)
+        made = Shown(source, outcome, folder)
         slides = pictures.before_and_after(source.path, outcome.picture, before, folder)
-        return _details(outcome, is_kept), gr.update(visible=True), slides, _offer(shown, *form), shown
+        return _details(outcome, is_kept), gr.update(visible=True), slides, _offer(made, *form), made
     except Cancelled:
         return fragments.quiet("Stopped."), *[gr.skip()] * 4
     except HPINetError as error:
-        return fragments.trouble(trouble_with(error)), *[gr.skip()] * 4
+        earlier = fragments.quiet("Below is still the earlier result.") if shown else ""
+        return fragments.trouble(trouble_with(error)) + earlier, *[gr.skip()] * 4
 
 
 def _details(outcome: Outcome, is_kept: bool) -> str:
@@ -183,7 +190,7 @@ def _details(outcome: Outcome, is_kept: bool) -> str:
                 "The most that the whole server held while this ran, models and other visitors' work included.",
             ),
             fragments.tip(
-                f"consistent to {outcome.consistency_db:.1f} dB",
+                f"consistent to {outcome.consistency_db:.1f} dB" if isfinite(outcome.consistency_db) else "consistent",
                 "The result, reduced to the size of your picture, compared with it. Above 40 dB nothing that shows in "
                 "your picture was changed. It says how faithful a result is, not how pretty.",
             ),

@@ -10,7 +10,7 @@ import pytest
 from file_server import file_server, slow
 
 from hpinet import Upscaler, open_picture
-from hpinet.images import encode_picture, resize_bicubic
+from hpinet.images import encode_picture, resize_bicubic, save_picture
 from hpinet.settings import settings
 
 from .conftest import EXAMPLES, OpenPage
@@ -114,6 +114,7 @@ def test_size_in_pixels(open_page: OpenPage, upscaler: Upscaler, picture: Path, 
 def test_an_example_is_one_click_and_then_instant(open_page: OpenPage) -> None:
     page = open_page()
     tiles = page.locator("#examples button.thumbnail-item")
+    tiles.nth(7).wait_for()
     assert tiles.count() == 8
     tiles.nth(1).click()
     page.locator("#status", has_text="128×144 → 512×576").wait_for()
@@ -255,18 +256,66 @@ def test_the_authors_models_are_fetched_on_first_use(
     settings.cache_clear()
 
 
+@pytest.mark.parametrize("phone", [False, True])
+@pytest.mark.parametrize("name", ["facade.png", "large"])
+def test_the_spot_that_is_clicked_is_marked_and_taken(
+    open_page: OpenPage, tmp_path: Path, name: str, phone: bool
+) -> None:
+    """Small pictures are shown as they are, large ones reduced."""
+    path = EXAMPLES / name
+    if name == "large":
+        path = tmp_path / "large.png"
+        save_picture(resize_bicubic(open_picture(EXAMPLES / "facade.png"), 1920, 1600), path)
+    page = open_page(phone=phone, width=390 if phone else 1280)
+    upload(page, path)
+    page.get_by_role("button", name="Lens").click()
+    page.locator("#picture > .spot").wait_for()
+    width, height = open_picture(path).width, open_picture(path).height
+    for x, y in ((width // 8, height // 8), (width * 3 // 4, height // 2)):
+        click_spot(page, "#picture", x, y)
+
+
+def click_spot(page: "Page", picture: str, x: int, y: int) -> None:
+    """Clicks a pixel of a shown picture; the fields and the ring have to follow, within a pixel of the screen."""
+    page.locator(picture).scroll_into_view_if_needed()
+    frame = page.locator(f"{picture} img").bounding_box()
+    assert frame
+    width, height = loaded(page, f"{picture} img")[0]
+    zoom = min(frame["width"] / width, frame["height"] / height, 1)
+    left, top = (frame["width"] - zoom * width) / 2, (frame["height"] - zoom * height) / 2
+    page.mouse.click(frame["x"] + left + zoom * (x + 0.5), frame["y"] + top + zoom * (y + 0.5))
+    fields = [page.locator(f"{picture}-{axis} input") for axis in "xy"]
+    page.wait_for_function(
+        "([x, y, ids, near]) => ids.every((id, i) => Math.abs(document.querySelector(id).value - [x, y][i]) <= near)",
+        arg=[x, y, [f"{picture}-{axis} input" for axis in "xy"], 1 / zoom],
+    )
+    page.wait_for_timeout(300)  # until the ring is there
+    ring = page.evaluate(
+        """([ring, image]) => {
+          const [a, b] = [ring, image].map((selector) => document.querySelector(selector).getBoundingClientRect());
+          return [a.x + a.width / 2 - b.x, a.y + a.height / 2 - b.y];
+        }""",
+        [f"{picture} > .spot", f"{picture} img"],
+    )
+    marked = [float(field.input_value()) + 0.5 for field in fields]
+    assert ring == pytest.approx([left + zoom * marked[0], top + zoom * marked[1]], abs=1)
+
+
 def test_lens_shows_a_spot_by_every_model_here(open_page: OpenPage) -> None:
     page = open_page()
     upload(page, EXAMPLES / "cat.png")
     page.locator("#forecast", has_text="225×150").wait_for()
     page.get_by_role("button", name="Lens").click()
-    page.locator("#picture img").click(position={"x": 60, "y": 50})
+    assert page.locator("#picture-x input").input_value() == "112"  # the middle
+    click_spot(page, "#picture", 60, 50)
     page.locator("#crops figure").nth(1).wait_for()
     names = page.locator("#crops figcaption").all_inner_texts()
     assert names[:2] == ["bicubic", "hpinet-t-x4"]
     assert loaded(page, "#crops img") == [(224, 224)] * len(names)
-    x = int(page.locator("#picture-x input").input_value())
-    assert 0 < x < 225
+    page.locator("#picture-x input").fill("225")
+    page.locator("#look").click()
+    page.locator("#crops [role=alert]", has_text="outside the picture").wait_for()
+    page.locator("#picture > .spot").wait_for(state="detached")
 
 
 def test_batch_with_a_bad_file(open_page: OpenPage, upscaler: Upscaler, picture: Path, tmp_path: Path) -> None:
@@ -277,18 +326,24 @@ def test_batch_with_a_bad_file(open_page: OpenPage, upscaler: Upscaler, picture:
     archive = tmp_path / "more.zip"
     with zipfile.ZipFile(archive, "w") as file:
         file.write(picture, "deep/inside.png")
-    page.locator("#batch-files input[type=file]").set_input_files([picture, bad, archive])
+        file.write(picture, "deep/inside.webp")
+    empty = tmp_path / "empty.zip"
+    zipfile.ZipFile(empty, "w").close()
+    page.locator("#batch-files input[type=file]").set_input_files([picture, bad, archive, empty])
+    page.locator("#batch-status", has_text="4 files to upscale").wait_for()
     page.locator("#batch-files", has_text="more").wait_for()
     page.locator("#batch-run").click()
     page.locator("#batch-download").wait_for()
     rows = page.locator("#batch-table tbody tr").all_inner_texts()
-    assert len(rows) == 3
+    assert len(rows) == 5
     assert "done" in rows[0]
     assert "failed" in rows[1]
     assert "not a picture" in rows[1]
     assert "deep/inside.png" in rows[2]
+    assert "as deep/inside-2.png" in rows[3]
+    assert "no pictures" in rows[4]
     with zipfile.ZipFile(downloaded(page, "#batch-download", tmp_path)) as result:
-        assert result.namelist() == ["my cat.png", "deep/inside.png"]
+        assert result.namelist() == ["my cat.png", "deep/inside.png", "deep/inside-2.png"]
         assert result.read("deep/inside.png") == made_by_the_library(picture, upscaler)
 
 
@@ -345,6 +400,16 @@ def test_measure(open_page: OpenPage) -> None:
     page.get_by_role("button", name="Copy the table").click()
     assert page.locator("#measure-markdown textarea").input_value().startswith("| model | PSNR-Y")
     assert page.locator("#measure-csv textarea").input_value().startswith("model,PSNR-Y")
+
+
+def test_measure_goes_on_without_a_model_that_cannot_be_fetched(open_page: OpenPage) -> None:
+    page = open_page()
+    page.get_by_role("tab", name="Measure").click()
+    choose(page, "#measure-models", "L · ")
+    page.locator("#measure-examples button.thumbnail-item").first.click()
+    page.locator("#measure-table tbody tr").nth(1).wait_for()
+    assert page.locator("#measure-table tbody tr").count() == 2
+    assert "Model L is not on this server yet" in page.locator("#measure-status [role=alert]").inner_text()
 
 
 def test_a_new_picture_takes_the_old_result_away(open_page: OpenPage, picture: Path, deep_picture: Path) -> None:

