@@ -190,6 +190,32 @@ SCRIPT = """() => {
     for (const button of document.querySelectorAll("button.upload-container[aria-label]"))
       if (button.textContent.trim()) button.removeAttribute("aria-label");
   };
+  // Gradio's before/after border knows the mouse alone: arrow keys move it as a mouse would.
+  const tell = (border) => {
+    const { width } = border.parentElement.getBoundingClientRect();
+    border.ariaValueNow = Math.round(100 * new DOMMatrix(getComputedStyle(border).transform).e / width);
+  };
+  const reach = () => {
+    for (const border of document.querySelectorAll("[data-testid=slider]:not([tabindex])")) {
+      Object.assign(border, { tabIndex: 0, role: "slider", ariaLabel: "Border between before and after" });
+      Object.assign(border, { ariaValueMin: 0, ariaValueMax: 100 });
+      tell(border);
+    }
+  };
+  document.addEventListener("keydown", (event) => {
+    const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
+    if (!steps || event.target.dataset?.testid !== "slider") return;
+    event.preventDefault();
+    const frame = event.target.parentElement.getBoundingClientRect();
+    const x = frame.left + new DOMMatrix(getComputedStyle(event.target).transform).e;
+    const y = frame.top + frame.height / 2;
+    const send = (target, type, clientX) =>
+      target.dispatchEvent(new MouseEvent(type, { bubbles: true, view: window, clientX, clientY: y }));
+    send(event.target, "mousedown", x);
+    send(window, "mousemove", x + steps * frame.width / 20);
+    send(window, "mouseup", x + steps * frame.width / 20);
+    setTimeout(tell, 100, event.target);
+  });
   // A ring on the spot of a picture that two fields name, while the fields can be seen.
   const mark = () => {
     for (const block of document.querySelectorAll(".spotted")) {
@@ -225,7 +251,7 @@ SCRIPT = """() => {
   new MutationObserver(() => {
     if (due) return;
     due = true;
-    requestAnimationFrame(() => { due = false; rename(); mark(); });
+    requestAnimationFrame(() => { due = false; rename(); reach(); mark(); });
   }).observe(document.body, { childList: true, subtree: true });
   rename();
 }"""

@@ -509,6 +509,18 @@ def test_keyboard_alone(open_page: OpenPage, picture: Path) -> None:
     assert reached[-1] == "run", reached
     page.keyboard.press("Enter")
     page.locator("#status", has_text="megapixels").wait_for()
+    border = page.get_by_role("slider", name="Border between before and after")
+    border.wait_for()
+    page.wait_for_timeout(500)  # the slider finds its width
+    at = border.bounding_box()
+    border.focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    moved = border.bounding_box()
+    assert at
+    assert moved
+    assert moved["x"] > at["x"] + 20
+    page.wait_for_function("border => border.ariaValueNow > 60", arg=border.element_handle())
 
 
 def test_first_paint_is_soon(open_page: OpenPage) -> None:
