@@ -9,8 +9,8 @@ from hpinet.ui.models import SHELF, choices
 from hpinet.ui.upscaling import Source
 from hpinet.ui.work import heavy
 
-EXPLANATION = """Click a spot on your picture, or give its place in pixels, to see it enlarged by every model on this
-machine, pixel for pixel. Here the models see only the surroundings of the spot: details may differ from a full run."""
+EXPLANATION = """Click a spot on your picture, or give its place in pixels, to see it enlarged by every model that is
+on this machine, pixel for pixel. Here the models see only the surroundings of the spot: a full run may differ."""
 
 SCALE = 4
 SIDE = 56  # pixels of the picture that are shown

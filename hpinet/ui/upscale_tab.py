@@ -21,7 +21,7 @@ from hpinet.ui.fields import (
 )
 from hpinet.ui.spots import spot_fields
 
-# They may be below what was clicked; a folded lens stays so.
+# What the lens shows may be far below what was clicked.
 _SHOW_CROPS = """(...values) => {
   document.getElementById("crops")?.scrollIntoView({ block: "nearest", behavior: "smooth" });
   return values;
@@ -66,7 +66,7 @@ def build(examples: list[Example]) -> UpscaleTab:
                         list(pictures.ENLARGERS), value="Bicubic", label="Compared with", elem_id="before"
                     )
                     download = gr.DownloadButton("Download", variant="primary", elem_id="download")
-            with gr.Accordion("Lens: which model?", open=False, elem_id="lens"):
+            with gr.Accordion("Lens: which model?", open=False, elem_id="lens") as glass:
                 gr.Markdown(lens.EXPLANATION)
                 with gr.Row():
                     spot = spot_fields("picture")
@@ -105,7 +105,8 @@ def build(examples: list[Example]) -> UpscaleTab:
     gr.on(
         [file.format.change, file.quality.release], upscaling.offer, [shown, *file.inputs.values()], download, **LIGHT
     )
-    for looked in (spot.follow(image).then, look.click):
+    clicked = spot.follow(image).then(lambda: gr.update(open=True), None, glass, **LIGHT)
+    for looked in (clicked.then, look.click):
         looked(lens.magnify, [source, spot.x, spot.y], crops, js=_SHOW_CROPS, **COMPUTE)
     return UpscaleTab(model, size, file)
 
