@@ -34,8 +34,9 @@ _EXAMPLES: tuple[tuple[str, str, Literal["python", "javascript", "shell"]], ...]
 
 
 # The page knows best where visitors find it.
-_AT_THIS_ADDRESS = """() => JSON.stringify(
-  {mcpServers: {hpinet: {url: new URL("gradio_api/mcp/", location.origin + location.pathname).href}}}, null, 2)"""
+_AT_THIS_ADDRESS = """() => "```\\n" + JSON.stringify(
+  {mcpServers: {hpinet: {url: new URL("gradio_api/mcp/", location.origin + location.pathname).href}}}, null, 2
+) + "\\n```" """
 
 
 def build() -> None:
@@ -53,7 +54,7 @@ def build() -> None:
             gr.Code(_call(endpoint), language="python", show_label=False, interactive=False)
             gr.Markdown(_documentation(endpoint))
     gr.Markdown(_LINKS)
-    mcp = gr.Code((CLIENTS / "mcp.json").read_text("utf-8"), language="json", label="MCP client", interactive=False)
+    mcp = gr.Markdown(f"```\n{(CLIENTS / 'mcp.json').read_text('utf-8')}```")
     gr.on(tab.select, None, None, mcp, js=_AT_THIS_ADDRESS, queue=False, **PRIVATE)
 
 
