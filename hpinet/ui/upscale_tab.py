@@ -48,7 +48,7 @@ def build(examples: list[Example]) -> UpscaleTab:
             size = size_fields()
             # Before the model, so that it is in view on a laptop.
             buttons = run_buttons("Upscale", "upscale")
-            forecast = gr.HTML(elem_id="forecast", elem_classes="forecast")
+            forecast = gr.HTML(upscaling.NOTHING_FORESEEN, elem_id="forecast", elem_classes="forecast")
             model = model_field()
             file = format_fields()
         with gr.Column(scale=7, min_width=320):

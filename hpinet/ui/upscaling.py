@@ -18,6 +18,8 @@ from hpinet.ui.models import choice_of, choices, duration, expected_seconds, tru
 from hpinet.ui.storage import new_folder
 from hpinet.ui.work import Job, Outcome, StopFlag, enlarge
 
+NOTHING_FORESEEN = fragments.quiet("Size and time of the result show here.")
+
 
 @dataclass(frozen=True)
 class Source:
@@ -84,7 +86,7 @@ def foresee(
 ) -> tuple[str, Any]:
     """What pressing the button would do, and the models' lines for this picture."""
     if source is None:
-        return "", gr.update(choices=[(truth(choice), key) for key, choice in choices().items()])
+        return NOTHING_FORESEEN, gr.update(choices=[(truth(choice), key) for key, choice in choices().items()])
     try:
         request = asked(scale=scale, side=side, pixels=pixels)
         words = _prospect(source, planned(source, model, request), model, *checked_format(format, quality))
