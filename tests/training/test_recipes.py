@@ -107,6 +107,14 @@ def test_a_bad_recipe_file_is_an_option_error(text: str, tmp_path: Path) -> None
         find_recipe(str(file), variant="T", scale=4)
 
 
+def test_the_recipes_of_bundled_weights_can_be_run_again() -> None:
+    folders = [path.parent for path in (Path(__file__).parents[2] / "checkpoints").glob("*/recipe.json")]
+    assert folders
+    for folder in folders:
+        recipe = find_recipe(str(folder / "recipe.json"), variant="T", scale=2)
+        assert folder.name == f"hpinet-{recipe.variant.lower()}-x{recipe.scale}"
+
+
 def test_unknown_names_are_option_errors() -> None:
     with pytest.raises(OptionError, match="neither a preset"):
         find_recipe("best", variant="T", scale=4)
