@@ -40,6 +40,12 @@ def tiny(scale: int = 4) -> HPINet:
     return HPINet(variant_config("T", scale)).eval()
 
 
+def small_model() -> HPINet:
+    """What the authors of these tests have published, of a tier and scale that is not bundled."""
+    torch.manual_seed(3)
+    return HPINet(variant_config("S", 3)).eval()
+
+
 def pth(model: HPINet) -> bytes:
     """The model in the authors' format."""
     stream = io.BytesIO()
@@ -49,18 +55,18 @@ def pth(model: HPINet) -> bytes:
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """Authors who published a T×3, small enough to be fetched often, and nothing else."""
-    data = pth(tiny(3))
+    """Authors who published an S×3, small enough to be fetched often, and nothing else."""
+    data = pth(small_model())
     entry = checkpoints.PublishedFile(
         Digest("sha256", hashlib.sha256(data).hexdigest()), size=len(data), set5=Score(30.5, 0.9)
     )
-    monkeypatch.setattr(checkpoints, "PUBLISHED", {("T", 3): entry})
+    monkeypatch.setattr(checkpoints, "PUBLISHED", {("S", 3): entry})
     return data
 
 
 @pytest.fixture
 def server(published: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
-    with file_server({"/mirror/HPINet-T-x3.pth": published}) as running:
+    with file_server({"/mirror/HPINet-S-x3.pth": published}) as running:
         monkeypatch.setenv("HPINET_AUTHORS_URL", f"{running.url}/mirror/")
         settings.settings.cache_clear()
         yield running
@@ -69,7 +75,7 @@ def server(published: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileSe
 def finished(cache: Path) -> bool:
     """Whether the cache holds the converted checkpoint and nothing half done."""
     left = {path.name for path in (cache / "authors").iterdir()}
-    return left - {"hpinet-t-x3.lock"} == {"hpinet-t-x3"}
+    return left - {"hpinet-s-x3.lock"} == {"hpinet-s-x3"}
 
 
 # ----------------------------------------------------------------------------------------------------- catalogue
@@ -185,24 +191,24 @@ def test_nothing_is_fetched_unasked() -> None:
 
 def test_fetch_verifies_and_converts(server: FileServer, cache: Path) -> None:
     calls: list[tuple[int, int]] = []
-    before = find("T", scale=3)
-    info = fetch("T", 3, progress=lambda *call: calls.append(call))
+    before = find("S", scale=3)
+    info = fetch("S", 3, progress=lambda *call: calls.append(call))
     assert (before.installed, info.installed) == (False, True)
-    assert info == find("T", scale=3)
-    assert (info.origin, info.psnr_set5, info.path) == ("authors", 30.5, cache / "authors" / "hpinet-t-x3")
+    assert info == find("S", scale=3)
+    assert (info.origin, info.psnr_set5, info.path) == ("authors", 30.5, cache / "authors" / "hpinet-s-x3")
     assert calls[0] == (0, before.size)
     assert calls[-1] == (before.size, before.size)
     assert finished(cache)
-    model, _ = load("hpinet-t-x3")
-    assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in tiny(3).state_dict().items())
+    model, _ = load("hpinet-s-x3")
+    assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in small_model().state_dict().items())
 
 
 def test_origin_and_rights_are_kept(server: FileServer, published: bytes) -> None:
-    path = fetch("T", 3).path
+    path = fetch("S", 3).path
     assert path is not None
     with safe_open(path / "model.safetensors", "pt") as file:
         metadata = file.metadata()
-    assert metadata["source"] == f"Published by the authors: {AUTHORS_URL}/HPINet-T-x3.pth"  # not the mirror
+    assert metadata["source"] == f"Published by the authors: {AUTHORS_URL}/HPINet-S-x3.pth"  # not the mirror
     assert metadata["source_sha256"] == hashlib.sha256(published).hexdigest()
     assert "without a licence" in metadata["note"]
     assert metadata["licence"] == "other"
@@ -214,14 +220,14 @@ def test_origin_and_rights_are_kept(server: FileServer, published: bytes) -> Non
 
 
 def test_fetching_twice_asks_once(server: FileServer) -> None:
-    assert fetch("T", 3) == fetch("T", 3)
+    assert fetch("S", 3) == fetch("S", 3)
     assert len(server.requests) == 1
 
 
 def test_load_fetches_when_told_to(server: FileServer) -> None:
-    model, info = load("T", scale=3, fetch=True)
+    model, info = load("S", scale=3, fetch=True)
     assert info.installed
-    assert model.config == variant_config("T", 3)
+    assert model.config == variant_config("S", 3)
 
 
 def test_load_does_not_fetch_what_is_here() -> None:
@@ -229,37 +235,37 @@ def test_load_does_not_fetch_what_is_here() -> None:
 
 
 def test_a_damaged_installation_is_fetched_again(server: FileServer) -> None:
-    path = fetch("T", 3).path
+    path = fetch("S", 3).path
     assert path is not None
     file = path / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(CheckpointError, match="checksum"):
-        load("T", scale=3)
+        load("S", scale=3)
     assert find("T").installed  # the others are not affected
-    fetch("T", 3)
-    load("T", scale=3)
+    fetch("S", 3)
+    load("S", scale=3)
     assert len(server.requests) == 2
 
 
 def test_a_dropped_connection_resumes(server: FileServer, cache: Path) -> None:
     server.behaviours = [dropping, good]
-    fetch("T", 3)
+    fetch("S", 3)
     assert finished(cache)
     assert (server.requests[1][1] or "").startswith("bytes=")
 
 
 @pytest.mark.parametrize("fault", ["truncated", "corrupted", "missing"])
 def test_what_is_not_the_authors_file_is_never_installed(server: FileServer, cache: Path, fault: str) -> None:
-    path = "/mirror/HPINet-T-x3.pth"
+    path = "/mirror/HPINet-S-x3.pth"
     data = server.files.pop(path)
     if fault != "missing":
         server.files[path] = data[:-100] if fault == "truncated" else data[:-100] + bytes(100)
     with pytest.raises(CheckpointError, match="404" if fault == "missing" else "damaged"):
-        fetch("T", 3)
-    assert not find("T", scale=3).installed
-    assert {file.name for file in (cache / "authors").iterdir()} <= {"hpinet-t-x3.lock"}
+        fetch("S", 3)
+    assert not find("S", scale=3).installed
+    assert {file.name for file in (cache / "authors").iterdir()} <= {"hpinet-s-x3.lock"}
     server.files[path] = data
-    assert fetch("T", 3).installed
+    assert fetch("S", 3).installed
 
 
 def test_cancelling_a_fetch(server: FileServer) -> None:
@@ -268,9 +274,9 @@ def test_cancelling_a_fetch(server: FileServer) -> None:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        fetch("T", 3, progress=stop)
-    assert not find("T", scale=3).installed
-    assert fetch("T", 3).installed
+        fetch("S", 3, progress=stop)
+    assert not find("S", scale=3).installed
+    assert fetch("S", 3).installed
 
 
 def test_offline_is_said_plainly() -> None:
@@ -282,7 +288,7 @@ def test_offline_is_said_plainly() -> None:
 def test_a_cache_that_cannot_be_written(server: FileServer, cache: Path) -> None:
     cache.write_text("a file in its place")
     with pytest.raises(CheckpointError, match="HPINET_CACHE"):
-        fetch("T", 3)
+        fetch("S", 3)
 
 
 def test_only_what_was_published_can_be_fetched() -> None:
@@ -296,10 +302,10 @@ def test_only_what_was_published_can_be_fetched() -> None:
 FETCH = """
 import sys, hpinet.checkpoints as c
 from hpinet.download import Digest
-c.PUBLISHED = {("T", 3): c.PublishedFile(Digest("sha256", sys.argv[1]), size=int(sys.argv[2]), set5=None)}
+c.PUBLISHED = {("S", 3): c.PublishedFile(Digest("sha256", sys.argv[1]), size=int(sys.argv[2]), set5=None)}
 print("ready", flush=True)
 sys.stdin.readline()
-print(c.fetch("T", 3).sha256)
+print(c.fetch("S", 3).sha256)
 """
 
 
@@ -319,7 +325,7 @@ def test_two_processes_at_the_same_time(server: FileServer, published: bytes, ca
         process.stdin.write("\n")
         process.stdin.flush()
     hashes = {process.communicate(timeout=60)[0].strip() for process in processes}
-    assert hashes == {find("T", scale=3).sha256}
+    assert hashes == {find("S", scale=3).sha256}
     assert [process.returncode for process in processes] == [0, 0]
     assert len(server.requests) == 1
     assert finished(cache)
@@ -335,8 +341,8 @@ def test_waiting_for_another_fetch_can_be_cancelled(server: FileServer, cache: P
             raise Cancelled
 
     (cache / "authors").mkdir(parents=True)
-    with FileLock(cache / "authors" / "hpinet-t-x3.lock"), pytest.raises(Cancelled):
-        fetch("T", 3, progress=stop)
+    with FileLock(cache / "authors" / "hpinet-s-x3.lock"), pytest.raises(Cancelled):
+        fetch("S", 3, progress=stop)
     assert server.requests == []
 
 
