@@ -52,7 +52,9 @@ def test_the_line_about_a_model_is_true() -> None:
     missing = Choice("S", {4: info("S", 4, "authors")})
     line = truth(missing, Plan((100, 100), (400, 400), (4,)))
     assert "authors'" in line
-    assert re.search(r"about \d+ s$", line)
+    assert re.search(r"about \d+ s ↓$", line)  # to be fetched first
+    here = Choice("S", {4: info("S", 4, "authors", Path("here"))})
+    assert re.search(r"about \d+ s$", truth(here, Plan((100, 100), (400, 400), (4,))))
 
 
 @pytest.mark.parametrize(
