@@ -12,7 +12,7 @@ from hpinet.plan import Request
 from hpinet.settings import settings
 from hpinet.ui import pictures
 from hpinet.ui.events import COMPUTE, LIGHT, RAW
-from hpinet.ui.models import choices, truth
+from hpinet.ui.models import lines
 from hpinet.ui.storage import KEEP_SECONDS
 from hpinet.ui.work import StopFlag
 
@@ -104,10 +104,10 @@ def checked_format(format: object, quality: object) -> tuple[str, int]:
 
 def model_field(prefix: str = "") -> gr.Radio:
     """The models on offer, each with what is known of it."""
-    known = choices()
+    known = lines()
     return gr.Radio(
-        [(truth(choice), key) for key, choice in known.items()],
-        value=next(iter(known)),
+        known,
+        value=known[0][1],
         label="Model",
         info=MODEL_INFO,
         elem_classes="lines",

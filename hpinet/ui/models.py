@@ -76,6 +76,11 @@ def truth(choice: Choice, plan: Plan | None = None, *, timed: bool = True) -> st
     return " · ".join(parts) + ("" if is_here else " ↓")
 
 
+def lines() -> list[tuple[str, str]]:
+    """What is known of every model whatever the picture, with its key: the choices of a field."""
+    return [(truth(choice), key) for key, choice in choices().items()]
+
+
 def duration(seconds: float) -> str:
     """An estimate in words no more exact than it is: "about 8 s"."""
     if seconds < 1:

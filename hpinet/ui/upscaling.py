@@ -14,7 +14,7 @@ from hpinet.ui import fragments, pictures
 from hpinet.ui.events import uploaded
 from hpinet.ui.examples import cached, remember
 from hpinet.ui.fields import asked, checked_format, trouble_with
-from hpinet.ui.models import choice_of, choices, duration, expected_seconds, truth
+from hpinet.ui.models import choice_of, choices, duration, expected_seconds, lines, truth
 from hpinet.ui.storage import new_folder
 from hpinet.ui.work import Job, Outcome, StopFlag, enlarge
 
@@ -86,7 +86,7 @@ def foresee(
 ) -> tuple[str, Any]:
     """What pressing the button would do, and the models' lines for this picture."""
     if source is None:
-        return NOTHING_FORESEEN, gr.update(choices=[(truth(choice), key) for key, choice in choices().items()])
+        return NOTHING_FORESEEN, gr.update(choices=lines())
     try:
         request = asked(scale=scale, side=side, pixels=pixels)
         words = _prospect(source, planned(source, model, request), model, *checked_format(format, quality))
