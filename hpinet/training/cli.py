@@ -26,7 +26,7 @@ def run_command(
     recipe: Annotated[str, typer.Option(help="cpu, paper, or a JSON file.")] = "cpu",
     start_from: Annotated[str | None, typer.Option(help="A checkpoint of the same variant, of any scale.")] = None,
     time_budget: Annotated[float | None, typer.Option(help="Minutes after which to save and stop.")] = None,
-    mixed_precision: Annotated[str, typer.Option(help="no, fp16 or bf16.")] = "no",
+    mixed_precision: Annotated[str, typer.Option(help="no, fp16 or bf16; kept with the run.")] = "no",
     tracker: Annotated[str | None, typer.Option(help="Where to send curves: tensorboard, trackio, ...")] = None,
     cache: Annotated[Path | None, typer.Option(help="Where decoded pictures are kept.")] = None,
     log_every: Annotated[int, typer.Option(help="Steps between lines of the log.")] = 50,
@@ -48,13 +48,13 @@ def run_command(
             data=tuple(str(path.resolve()) for path in data),
             validation=str(validation.resolve()) if validation else None,
             started_from=start_from,
+            mixed_precision=mixed_precision,
         )
     options = Options(
         log_every=log_every,
         save_every=save_every,
         validate_every=validate_every,
         time_budget=time_budget,
-        mixed_precision=mixed_precision,
         tracker=tracker,
         cache=cache,
     )

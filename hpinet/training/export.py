@@ -84,6 +84,8 @@ def training_command(run: Run) -> str:
     if run.validation:
         words += ["--validation", Path(run.validation).name]
     words += ["--recipe", RECIPE]
+    if run.mixed_precision != "no":
+        words += ["--mixed-precision", run.mixed_precision]
     if run.started_from:
         words += ["--start-from", Path(run.started_from).name]
     return shlex.join(words)

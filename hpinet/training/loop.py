@@ -52,7 +52,6 @@ class Options:
     save_every: int = 200  # steps; how much a kill costs
     validate_every: int = 500  # steps
     time_budget: float | None = None  # minutes, after which the run is saved and ends
-    mixed_precision: str = "no"  # "no", "fp16" or "bf16" (this one does change the weights)
     tracker: str | None = None  # a tracker of Accelerate's: tensorboard, trackio, ...
     cache: Path | None = None  # decoded pictures; by default the folder `cache` beside the run's
 
@@ -101,7 +100,7 @@ class Trainer:
     def __init__(self, folder: Path, run: Run, options: Options) -> None:
         torch.set_flush_denormal(True)  # vanishing moments of the optimiser would slow a CPU down
         self.folder, self.options, self.recipe = folder, options, run.recipe
-        self.accelerator = _accelerator(folder, options)
+        self.accelerator = _accelerator(folder, options, run.mixed_precision)
         self.processes = self.accelerator.num_processes
         self.clock = time.process_time if self.accelerator.device.type == "cpu" else time.monotonic
         require_even_shares(self.recipe, self.processes)
@@ -275,7 +274,7 @@ class Trainer:
         return reduced.item()
 
 
-def _accelerator(folder: Path, options: Options) -> Accelerator:
+def _accelerator(folder: Path, options: Options, mixed_precision: str) -> Accelerator:
     """Accelerate's view of this process, of the others and of the device."""
     trackers = [tracker.value for tracker in get_available_trackers()]
     if options.tracker not in (None, *trackers):
@@ -283,7 +282,8 @@ def _accelerator(folder: Path, options: Options) -> Accelerator:
         raise OptionError(f"The tracker {options.tracker!r} is unknown or not installed; there is: {installed}.")
     try:
         return Accelerator(
-            mixed_precision=options.mixed_precision,
+            cpu=not torch.accelerator.is_available(),  # or several processes on CPUs would not find each other
+            mixed_precision=mixed_precision,
             log_with=options.tracker,
             project_dir=folder,
             kwargs_handlers=[InitProcessGroupKwargs(timeout=PAUSE)],

@@ -29,6 +29,7 @@ class Run:
     data: tuple[str, ...]  # folders of training pictures
     validation: str | None  # folder of validation pairs
     started_from: str | None  # checkpoint it was warm-started from, as for `hpinet.checkpoints.find`
+    mixed_precision: str = "no"  # or "fp16", "bf16": the arithmetic of forward and backward passes
 
     def save(self, folder: Path) -> None:
         """Writes ``run.json``."""

@@ -119,16 +119,13 @@ def test_two_processes_are_one(pictures: Path, tmp_path: Path) -> None:
     """Under Accelerate with gloo, two processes follow the curve of one that does their common batch."""
     run = tiny_run(pictures, batch=8, micro_batch=2)
     train(tmp_path / "one", run, options=OFTEN)
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"]
-    launcher += [
-        "--mixed_precision=no",
-        "--dynamo_backend=no",
-        "--num_cpu_threads_per_process=1",
-        "--main_process_port=0",
-    ]
+    # `accelerate launch` starts several processes on GPUs, but one on a CPU unless MPI does it; torchrun starts two.
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     process = start(tmp_path / "two", run, "--log-every", "1", launcher=launcher)
+    uneven = start(tmp_path / "uneven", tiny_run(pictures, batch=6, micro_batch=2), launcher=launcher)
     _, error = process.communicate(timeout=120)
     assert process.returncode == 0, error
+    assert "cannot be shared by 2 processes" in uneven.communicate(timeout=120)[1]  # there really are two
     one, two = (
         [(entry["step"], entry["loss"], entry["norm"]) for entry in read_log(tmp_path / name)]
         for name in ("one", "two")
@@ -279,7 +276,9 @@ def test_mixed_precision_trains(pictures: Path, tmp_path: Path) -> None:
     run = tiny_run(pictures)
     train(tmp_path / "full", run, options=OFTEN)
     AcceleratorState._reset_state(reset_partial_state=True)  # which has one precision for a whole process
-    train(tmp_path / "mixed", run, options=replace(OFTEN, mixed_precision="bf16"))
+    train(tmp_path / "mixed", replace(run, mixed_precision="bf16"), options=replace(OFTEN, time_budget=0))
+    AcceleratorState._reset_state(reset_partial_state=True)
+    train(tmp_path / "mixed", options=OFTEN)  # which need not be told again
     full, mixed = ([entry["loss"] for entry in read_log(tmp_path / name)] for name in ("full", "mixed"))
     assert mixed == pytest.approx(full, rel=0.05)
     assert mixed != full
@@ -289,7 +288,7 @@ def test_what_accelerate_cannot_do_is_said(pictures: Path, tmp_path: Path) -> No
     with pytest.raises(OptionError, match="'nowhere' is unknown"):
         train(tmp_path / "run", tiny_run(pictures), options=Options(tracker="nowhere"))
     with pytest.raises(OptionError, match="Accelerate refuses"):
-        train(tmp_path / "run", tiny_run(pictures), options=Options(mixed_precision="int3"))
+        train(tmp_path / "run", replace(tiny_run(pictures), mixed_precision="int3"))
 
 
 def test_curves_reach_a_tracker(pictures: Path, tmp_path: Path) -> None:
