@@ -3,6 +3,9 @@
 HR pictures are decoded once into flat arrays on disk that are then mapped into memory, beside their LR versions; a crop
 is a slice of each. LR is Pillow's bicubic, which like MATLAB's `imresize` (the field's choice) widens its kernel when
 it shrinks: on Set5 the two differ by 50 dB PSNR or more. Which crop is taken is a pure function of (seed, step, index).
+
+Half of all crops of photographs are sky and blur. So the error of bicubic enlargement is kept as well, cell by cell,
+for detailed places to be drawn more often and to count for less in return.
 """
 
 import hashlib
@@ -12,6 +15,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +24,8 @@ from hpinet.images import Limits, Picture, open_picture, resize_bicubic
 from hpinet.progress import Progress, ignore
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+FORMAT = 2  # of the cache
+CELL = 8  # side in LR pixels of the squares whose bicubic error is known
 ANY_SIZE = Limits(megapixels=1e4, megabytes=1e4)  # one's own data set is trusted
 
 
@@ -81,6 +87,22 @@ def shrink(hr: np.ndarray, *, scale: int) -> np.ndarray:
     return resize_bicubic(Picture(hr), width, height).colour
 
 
+def bicubic_errors(hr: np.ndarray, lr: np.ndarray) -> np.ndarray:
+    """How wrong bicubic enlargement is in each square of `CELL` LR pixels, cut off at the right and bottom border.
+
+    (sH, sW, 3) and (H, W, 3) uint8 -> (⌈H/CELL⌉, ⌈W/CELL⌉) float32, mean squared differences in grey levels.
+    """
+    height, width = hr.shape[:2]
+    enlarged = resize_bicubic(Picture(lr), width, height).colour
+    squares = (enlarged.astype(np.float32) - hr) ** 2
+    sums = squares.sum(axis=2)
+    starts = [np.arange(0, size, CELL * (height // lr.shape[0])) for size in (height, width)]
+    for axis in (0, 1):
+        sums = np.add.reduceat(sums, starts[axis], axis)
+    down, across = (np.diff(start, append=size) for start, size in zip(starts, (height, width), strict=True))
+    return sums / (3 * down[:, None] * across)
+
+
 def _decode(path: Path) -> np.ndarray:
     """A file's picture as (H, W, 3) uint8 RGB, whatever its depth; without its alpha channel."""
     try:
@@ -103,6 +125,8 @@ class PictureStore:
         # (pixels, 3) each, picture after picture
         self._hr = np.memmap(folder / "hr.raw", dtype=np.uint8, mode="r").reshape(-1, 3)
         self._lr = np.memmap(folder / "lr.raw", dtype=np.uint8, mode="r").reshape(-1, 3)
+        self._errors = np.load(folder / "errors.npy")  # one after the other, flat
+        self._error_ends = (-(-self.sizes // CELL)).prod(axis=1).cumsum()
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -115,40 +139,84 @@ class PictureStore:
         hr = self._hr[start * area : end * area].reshape(height * self.scale, width * self.scale, 3)
         return hr, self._lr[start:end].reshape(height, width, 3)
 
+    def errors(self, number: int) -> np.ndarray:
+        """`bicubic_errors` of picture ``number``."""
+        rows, columns = -(-self.sizes[number] // CELL)
+        end = self._error_ends[number]
+        return self._errors[end - rows * columns : end].reshape(rows, columns)
+
+
+class Crop(NamedTuple):
+    """An aligned pair and how much it counts; or several, stacked along a first axis."""
+
+    hr: np.ndarray  # (s·crop, s·crop, 3) uint8
+    lr: np.ndarray  # (crop, crop, 3) uint8
+    weight: np.ndarray  # () float32, 1 on average over even draws
+
 
 class CropSampler:
     """Aligned random crops of a store, turned and mirrored.
 
-    Pictures are drawn in proportion to their area and crops uniformly within them, so each pixel is as likely as any
-    other; pictures with a side shorter than the crop are left out. Raises OptionError if that leaves none.
+    A crop is as likely as any other with ``importance`` 0. Otherwise it is drawn in proportion to its strength (the
+    root mean square error of bicubic enlargement around it, in grey levels, plus 1) to this power, and its weight is
+    the inverse: weighted means are those of even draws, and vary less if strong crops have larger gradients. Pictures
+    with a side shorter than the crop are left out. Raises OptionError if that leaves none.
     """
 
-    def __init__(self, store: PictureStore, *, crop: int, seed: int) -> None:
+    def __init__(self, store: PictureStore, *, crop: int, seed: int, importance: float = 0.0) -> None:
         self._store, self._crop, self._seed = store, crop, seed
-        usable = (store.sizes >= crop).all(axis=1)
-        if not usable.any():
+        places = store.sizes - crop + 1  # of a crop's top left pixel, down and across
+        self._usable = np.flatnonzero((places > 0).all(axis=1))
+        if not len(self._usable):
             raise OptionError(f"No picture is large enough for crops of {crop * store.scale} pixels.")
-        areas = np.where(usable, store.sizes.prod(axis=1), 0)
-        self._shares = areas.cumsum() / areas.sum()
+        self._places = places[self._usable]
+        # Places are drawn in two steps, the second one even: a cell, then one of the places in it.
+        self._columns = -(-self._places[:, 1] // CELL)
+        self._first = np.append(0, (-(-self._places // CELL)).prod(axis=1).cumsum())  # cell of each picture
+        areas, strengths = [], []
+        for number, (down, across) in zip(self._usable.tolist(), self._places, strict=True):
+            rows, columns = (np.diff(np.arange(0, size, CELL), append=size) for size in (down, across))
+            errors = _window_means(store.errors(number), crop // CELL + 1)[: len(rows), : len(columns)]
+            areas.append((rows[:, None] * columns).ravel())
+            strengths.append((1 + np.sqrt(errors)).ravel() ** importance)
+        area, strength = np.concatenate(areas), np.concatenate(strengths)
+        self._shares = (area * strength).cumsum() / (area * strength).sum()
+        self._weights = ((area * strength).sum() / area.sum() / strength).astype(np.float32)
 
-    def sample(self, step: int, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Crop ``index`` of a step: (HR, LR), (s·crop, s·crop, 3) and (crop, crop, 3) uint8."""
+    def sample(self, step: int, index: int) -> Crop:
+        """Crop ``index`` of a step."""
         random = np.random.default_rng((self._seed, step, index))
-        number = int(np.searchsorted(self._shares, random.random(), side="right"))
-        top, left = (int(random.integers(size - self._crop + 1)) for size in self._store.sizes[number])
+        cell = int(np.searchsorted(self._shares, random.random(), side="right"))
+        picture = int(np.searchsorted(self._first, cell, side="right")) - 1
+        corner = divmod(cell - int(self._first[picture]), int(self._columns[picture]))
+        top, left = (
+            CELL * place + int(random.integers(min(CELL, places - CELL * place)))
+            for place, places in zip(corner, self._places[picture], strict=True)
+        )
         turns, mirrored = int(random.integers(4)), bool(random.integers(2))
         crops = []
-        for pixels, scale in zip(self._store.pair(number), (self._store.scale, 1), strict=True):
+        for pixels, scale in zip(self._store.pair(self._usable[picture]), (self._store.scale, 1), strict=True):
             side = self._crop * scale
             crop = pixels[top * scale : top * scale + side, left * scale : left * scale + side]
             crop = np.rot90(crop, turns)
             crops.append(crop[:, ::-1] if mirrored else crop)
-        return crops[0], crops[1]
+        return Crop(crops[0], crops[1], self._weights[cell])
 
-    def batch(self, step: int, indices: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Some crops of a step, stacked: (B, s·crop, s·crop, 3) and (B, crop, crop, 3) uint8."""
+    def batch(self, step: int, indices: Sequence[int]) -> Crop:
+        """Some crops of a step, stacked."""
         samples = [self.sample(step, index) for index in indices]
-        return np.stack([hr for hr, _ in samples]), np.stack([lr for _, lr in samples])
+        return Crop(*(np.stack(parts) for parts in zip(*samples, strict=True)))
+
+
+def _window_means(values: np.ndarray, side: int) -> np.ndarray:
+    """Mean of the square of ``side`` values that begins at each, as far as there are values; float64."""
+    for axis, size in enumerate(values.shape):
+        first = np.arange(size)
+        end = np.minimum(first + side, size)
+        sums = np.insert(values.astype(np.float64).cumsum(axis), 0, 0.0, axis)
+        counts = np.expand_dims(end - first, 1 - axis)
+        values = (sums.take(end, axis) - sums.take(first, axis)).clip(min=0) / counts
+    return values
 
 
 def open_store(folders: Sequence[Path], *, scale: int, cache: Path, progress: Progress = ignore) -> PictureStore:
@@ -158,7 +226,7 @@ def open_store(folders: Sequence[Path], *, scale: int, cache: Path, progress: Pr
     OptionError for an empty folder and ImageError for a file that cannot be read.
     """
     pictures = [picture for folder in folders for picture in find_pictures(folder, scale=scale)]
-    target = cache / f"x{scale}-{_fingerprint(pictures)}"
+    target = cache / f"x{scale}-{FORMAT}-{_fingerprint(pictures)}"
     if not target.is_dir():
         building = target.with_name(f"{target.name}.{os.getpid()}")
         building.mkdir(parents=True)
@@ -184,13 +252,16 @@ def _fingerprint(pictures: Sequence[PictureFile]) -> str:
 def _build_store(pictures: Sequence[PictureFile], scale: int, folder: Path, progress: Progress) -> None:
     progress(0, len(pictures))
     sizes: list[tuple[int, int]] = []
+    errors: list[np.ndarray] = []
     with (folder / "hr.raw").open("wb") as hr_file, (folder / "lr.raw").open("wb") as lr_file:
         for done, picture in enumerate(pictures, start=1):
             hr, lr = load_pair(picture, scale=scale)
             sizes.append((lr.shape[0], lr.shape[1]))
             hr_file.write(hr.tobytes())
             lr_file.write(lr.tobytes())
+            errors.append(bicubic_errors(hr, lr).ravel())
             progress(done, len(pictures))
+    np.save(folder / "errors.npy", np.concatenate(errors))
     (folder / "index.json").write_text(json.dumps({"scale": scale, "sizes": sizes}), encoding="utf-8")
 
 

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,17 @@ from hpinet.errors import CheckpointError, HPINetError, OptionError
 from hpinet.metrics import psnr_y
 from hpinet.model import HPINet
 from hpinet.progress import Progress, ignore
-from hpinet.training.data import CropSampler, PictureStore, open_store, validation_pairs
+from hpinet.training.data import Crop, CropSampler, PictureStore, open_store, validation_pairs
 from hpinet.training.recipes import Phase, Recipe
 from hpinet.training.state import Run, append_log, load_state, rewind_log, save_state
 
 Parameters = tuple[Tensor, ...] | list[Tensor]
-LOSSES = {"l1": F.l1_loss, "l2": F.mse_loss}
+LOSSES = {
+    "l1": F.l1_loss,
+    "l2": F.mse_loss,
+    # L1 but for errors under two grey levels, where rounding gives the sign of an error, and with it L1's gradient.
+    "smooth_l1": partial(F.smooth_l1_loss, beta=2 / 255),
+}
 PAUSE = timedelta(days=7)  # how long processes wait for each other: a run may be suspended and continued
 ADVICE = "The saved state is from before; start a new run from it with a lower learning rate."
 
@@ -107,7 +113,11 @@ class Trainer:
         if self.accelerator.is_main_process:
             folder.mkdir(parents=True, exist_ok=True)
             run.save(folder)
-        self.store = self._open_store(run)
+        store = self._open_store(run)
+        self.samplers = {
+            phase: CropSampler(store, crop=phase.crop, seed=self.recipe.seed, importance=phase.importance)
+            for phase in self.recipe.phases
+        }
         self.pairs = list(validation_pairs(Path(run.validation), scale=self.recipe.scale)) if run.validation else []
 
         state = load_state(folder)
@@ -183,8 +193,10 @@ class Trainer:
     def _accumulate(self, micro: "MicroBatch", phase: Phase) -> Tensor:
         """Adds the gradients of a micro-batch to the parameters' and returns its loss."""
         torch.manual_seed(micro.seed)
-        hr, lr = (_to_tensor(pixels, self.accelerator.device) for pixels in (micro.hr, micro.lr))
-        loss = LOSSES[phase.loss](self.model(lr), hr)
+        device = self.accelerator.device
+        hr, lr = (_to_tensor(pixels, device) for pixels in (micro.crops.hr, micro.crops.lr))
+        each = LOSSES[phase.loss](self.model(lr), hr, reduction="none").mean((1, 2, 3))
+        loss = (torch.tensor(micro.crops.weight).to(device) * each).mean()
         share = phase.batch // phase.micro_batch // self.processes
         self.accelerator.backward(loss / share)
         return loss.detach()
@@ -200,11 +212,10 @@ class Trainer:
 
     def _batch(self, step: int) -> list["MicroBatch"]:
         phase, seed = self.recipe.phase_at(step), self.recipe.seed
-        size = phase.micro_batch
-        sampler = CropSampler(self.store, crop=phase.crop, seed=seed)
+        size, sampler = phase.micro_batch, self.samplers[phase]
         mine = range(self.accelerator.process_index, phase.batch // size, self.processes)
         return [
-            MicroBatch(*sampler.batch(step, range(number * size, (number + 1) * size)), _micro_seed(seed, step, number))
+            MicroBatch(sampler.batch(step, range(number * size, (number + 1) * size)), _micro_seed(seed, step, number))
             for number in mine
         ]
 
@@ -296,8 +307,7 @@ def _accelerator(folder: Path, options: Options, mixed_precision: str) -> Accele
 class MicroBatch:
     """Crops of one forward pass and the seed of its random numbers."""
 
-    hr: np.ndarray  # (B, s·crop, s·crop, 3) uint8
-    lr: np.ndarray  # (B, crop, crop, 3) uint8
+    crops: Crop  # B of them
     seed: int
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 from tiny import picture
 
 from hpinet.errors import ImageError, OptionError
-from hpinet.training.data import CropSampler, find_pictures, load_pair, open_store, shrink
+from hpinet.training.data import CELL, CropSampler, bicubic_errors, find_pictures, load_pair, open_store, shrink
 
 
 def save(path: Path, seed: int, width: int, height: int) -> Path:
@@ -106,7 +106,7 @@ def test_crops_are_aligned_and_the_same_every_time(pictures: Path, tmp_path: Pat
     store = open_store([pictures], scale=2, cache=tmp_path / "cache")
     samplers = [CropSampler(store, crop=10, seed=3) for _ in range(2)]
     for index in range(20):
-        hr, lr = samplers[0].sample(5, index)
+        hr, lr, _ = samplers[0].sample(5, index)
         assert (hr.shape, lr.shape) == ((20, 20, 3), (10, 10, 3))
         inside = slice(3, -3)  # where the kernel sees nothing beyond the crop
         ours = shrink(np.ascontiguousarray(hr), scale=2)
@@ -130,14 +130,52 @@ def test_every_place_and_turn_is_drawn(tmp_path: Path) -> None:
     assert min(corners.values()) > 60
 
 
-def test_pixels_are_equally_likely_and_small_pictures_left_out(tmp_path: Path) -> None:
+def test_crops_are_equally_likely_and_small_pictures_left_out(tmp_path: Path) -> None:
     for value, (width, height) in {10: (40, 40), 20: (40, 80), 30: (12, 200)}.items():
         (tmp_path / "in").mkdir(exist_ok=True)
         Image.new("RGB", (width, height), (value,) * 3).save(tmp_path / f"in/{value}.png")
     store = open_store([tmp_path / "in"], scale=2, cache=tmp_path / "cache")
     sampler = CropSampler(store, crop=8, seed=0)
-    drawn = Counter(int(sampler.sample(0, index)[1][0, 0, 0]) for index in range(600))
-    assert drawn[20] / drawn[10] == pytest.approx(2, rel=0.25)
+    crops = [sampler.sample(0, index) for index in range(600)]
+    drawn = Counter(int(crop.lr[0, 0, 0]) for crop in crops)
+    assert drawn[20] / drawn[10] == pytest.approx(33 / 13, rel=0.25)  # places of the crop along the longer side
     assert drawn[30] == 0
+    assert {float(crop.weight) for crop in crops} == {1.0}
     with pytest.raises(OptionError, match="crops of 100 pixels"):
         CropSampler(store, crop=50, seed=0)
+
+
+def test_detailed_crops_are_drawn_more_often_and_count_for_less(tmp_path: Path) -> None:
+    """Half of the picture is flat. Whatever is averaged over crops, its weighted mean is that of even draws."""
+    pixels = np.full((128, 256, 3), 90, np.uint8)
+    pixels[:, 128:] = np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8)
+    (tmp_path / "in").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "in/one.png")
+    store = open_store([tmp_path / "in"], scale=2, cache=tmp_path / "cache")
+
+    def draw(importance: float) -> tuple[np.ndarray, np.ndarray]:
+        sampler = CropSampler(store, crop=9, seed=1, importance=importance)
+        crops = sampler.batch(0, range(2000))
+        return (crops.hr != 90).mean((1, 2, 3)), crops.weight
+
+    even, ones = draw(0.0)
+    detail, weights = draw(1.0)
+    assert (ones == 1).all()
+    assert even.mean() < 0.6
+    assert detail.mean() > 0.9
+    assert weights[detail == 0].min() > 10 * weights[detail == 1].max()
+    assert weights.mean() == pytest.approx(1, rel=0.2)
+    assert (weights * detail).mean() == pytest.approx(even.mean(), rel=0.1)
+
+
+@pytest.mark.parametrize(("height", "width"), [(24, 32), (25, 39), (5, 9)])
+def test_errors_are_those_of_bicubic_cell_by_cell(height: int, width: int) -> None:
+    hr = np.asarray(picture(1, 3 * width, 3 * height))
+    lr = shrink(hr, scale=3)
+    errors = bicubic_errors(hr, lr)
+    assert errors.shape == (-(-height // CELL), -(-width // CELL))
+    enlarged = np.asarray(Image.fromarray(lr).resize((3 * width, 3 * height), Image.Resampling.BICUBIC))
+    squares = (enlarged.astype(float) - hr) ** 2
+    for (row, column), error in np.ndenumerate(errors):
+        top, left = 3 * CELL * row, 3 * CELL * column
+        assert error == pytest.approx(squares[top : top + 3 * CELL, left : left + 3 * CELL].mean())
