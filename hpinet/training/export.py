@@ -10,7 +10,7 @@ from hpinet.errors import OptionError
 from hpinet.evaluation import Evaluation, evaluate, record
 from hpinet.model import HPINet, load_weights
 from hpinet.training.plots import plot
-from hpinet.training.state import Run, load_state
+from hpinet.training.state import Run, averaged_weights, load_state
 from hpinet.upscaler import Upscaler
 from hpinet.weights import CARD, Provenance, checkpoint_name, write_atomically, write_checkpoint
 
@@ -50,9 +50,7 @@ def export(
     if state is None:
         raise OptionError(f"{run_folder} has not been saved yet.")
     model = HPINet(run.recipe.config())
-    prefix = "module."  # of torch's AveragedModel
-    averaged = {name[len(prefix) :]: value for name, value in state["average"].items() if name.startswith(prefix)}
-    load_weights(model, averaged)
+    load_weights(model, averaged_weights(state))
 
     source = (
         f"Trained by this project for {state['step']:,} steps, {state['hours']:.1f} {state['unit']} hours. {history}"

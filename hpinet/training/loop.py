@@ -194,7 +194,7 @@ class Trainer:
         """Adds the gradients of a micro-batch to the parameters' and returns its loss."""
         torch.manual_seed(micro.seed)
         device = self.accelerator.device
-        hr, lr = (_to_tensor(pixels, device) for pixels in (micro.crops.hr, micro.crops.lr))
+        hr, lr = (to_tensor(pixels, device) for pixels in (micro.crops.hr, micro.crops.lr))
         each = LOSSES[phase.loss](self.model(lr), hr, reduction="none").mean((1, 2, 3))
         loss = (torch.tensor(micro.crops.weight).to(device) * each).mean()
         share = phase.batch // phase.micro_batch // self.processes
@@ -417,11 +417,11 @@ def warm_start(model: HPINet, weights: dict[str, Tensor]) -> None:
 @torch.no_grad()
 def _score(network: HPINet, hr: np.ndarray, lr: np.ndarray, device: torch.device) -> float:
     network.eval()
-    output = network(_to_tensor(lr[None], device))[0].clamp(0, 1).mul(255).round().to(torch.uint8)
+    output = network(to_tensor(lr[None], device))[0].clamp(0, 1).mul(255).round().to(torch.uint8)
     return psnr_y(output.permute(1, 2, 0).cpu().numpy(), hr, scale=network.config.scale)
 
 
-def _to_tensor(pixels: np.ndarray, device: torch.device) -> Tensor:
+def to_tensor(pixels: np.ndarray, device: torch.device) -> Tensor:
     """(B, H, W, 3) uint8 -> (B, 3, H, W) in [0, 1], channels last in memory."""
     return torch.tensor(pixels).to(device).permute(0, 3, 1, 2).float().div_(255)
 

@@ -190,9 +190,9 @@ def cpu_recipe(variant: str, scale: int) -> Recipe:
     its area. The variant's own patch sizes come last, while the learning rate falls, in crops that few of the larger
     patches cover. SOAP takes no more time than AdamW here and learns more: 150 steps from the same weights on the same
     crops ended at 31.17 and 31.11 dB (T ×4). What limits is the noise of gradients from a few crops: drawing them by
-    importance, with a loss that passes over errors below rounding, halves its variance and lifted the running average
-    from 37.37 to 37.41 dB within 1,200 steps of the stable part (T ×2). Two micro-batches a step can be shared by two
-    processes.
+    importance, with a loss that passes over errors below rounding, takes a third of it away (`scripts.gradient_noise`)
+    and lifted the running average from 37.37 to 37.41 dB within 1,200 steps of the stable part (T ×2). Two
+    micro-batches a step can be shared by two processes.
     """
     stages = len(variant_config(variant, scale).patch_sizes)
     full = Phase(4_000, crop=44, batch=4, micro_batch=2, loss="smooth_l1", importance=1.0)

@@ -78,6 +78,12 @@ def load_state(folder: Path) -> dict[str, Any] | None:
         raise CheckpointError(f"{path} is damaged: {error}") from error
 
 
+def averaged_weights(state: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The averaged weights in a loaded state, by their names in the network."""
+    prefix = "module."  # of torch's AveragedModel
+    return {name[len(prefix) :]: value for name, value in state["average"].items() if name.startswith(prefix)}
+
+
 def branch_cooldown(source: Path, folder: Path, *, steps: int | None = None) -> Run:
     """Copies a run as it was last saved into a new folder, with its recipe going straight to the decay.
 
