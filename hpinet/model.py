@@ -96,7 +96,16 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Pixels ``x`` (N, p², C) attend to those of ``context`` (N, p², C), by default to themselves."""
         context = x if context is None else context
-        return attend(self.to_q(x), self.to_k(context), self.to_v(context))
+        return attend(self.to_q(x), self.to_k(self.seen_by_keys(context)), self.to_v(context))
+
+    def seen_by_keys(self, context: Tensor) -> Tensor:
+        """The pixels (N, p², C) that keys are made of: in training, what sets each apart from their mean.
+
+        A vector common to all keys of a patch adds to a query's scores a constant, which softmax takes away again. The
+        loss does not see it, so nothing holds it back: left in, it grew until scores stood at 60,000, where bfloat16
+        leaves of their differences, and of the gradients of all layers before, nothing but noise.
+        """
+        return context - context.mean(1, keepdim=True) if self.training else context
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from hpinet.checkpoints import load
 from hpinet.errors import CheckpointError
 from hpinet.metrics import psnr_y
-from hpinet.model import SCALES, VARIANTS, HPINet, HPINetConfig, load_weights, pad_to_minimum, variant_config
+from hpinet.model import SCALES, VARIANTS, Attention, HPINet, HPINetConfig, load_weights, pad_to_minimum, variant_config
 from hpinet.patches import patch_grid
 
 DATA = Path(__file__).parent / "data"
@@ -246,6 +246,25 @@ def test_the_loss_of_one_batch_falls() -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_training_in_bfloat16_survives_a_large_vector_common_to_all_keys() -> None:
+    # Nothing in the loss keeps it from growing.
+    torch.manual_seed(0)
+    attention = Attention(32, 16)
+    x = pictures(2, 64, 32)
+    x[..., 0] = 1
+    nn.init.constant_(attention.to_k.weight[:, 0], 1_000)
+    assert torch.allclose(attention.train()(x), attention.eval()(x), atol=1e-4)
+    precise, rounded = (_gradient_of_queries(attention.train(), x, bfloat16) for bfloat16 in (False, True))
+    assert (rounded - precise).norm() < 0.1 * precise.norm()
+
+
+def _gradient_of_queries(attention: Attention, x: Tensor, bfloat16: bool) -> Tensor:
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        loss = attention(x).float().square().mean()
+    (gradient,) = torch.autograd.grad(loss, attention.to_q.weight)
+    return gradient
 
 
 def test_training_draws_references_and_evaluation_does_not() -> None:
