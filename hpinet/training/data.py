@@ -103,6 +103,11 @@ def bicubic_errors(hr: np.ndarray, lr: np.ndarray) -> np.ndarray:
     return sums / (3 * down[:, None] * across)
 
 
+def _cells(lengths: np.ndarray) -> np.ndarray:
+    """How many squares of `CELL` cover each length, the last perhaps cut off."""
+    return -(-lengths // CELL)
+
+
 def _decode(path: Path) -> np.ndarray:
     """A file's picture as (H, W, 3) uint8 RGB, whatever its depth; without its alpha channel."""
     try:
@@ -126,7 +131,7 @@ class PictureStore:
         self._hr = np.memmap(folder / "hr.raw", dtype=np.uint8, mode="r").reshape(-1, 3)
         self._lr = np.memmap(folder / "lr.raw", dtype=np.uint8, mode="r").reshape(-1, 3)
         self._errors = np.load(folder / "errors.npy")  # one after the other, flat
-        self._error_ends = (-(-self.sizes // CELL)).prod(axis=1).cumsum()
+        self._error_ends = _cells(self.sizes).prod(axis=1).cumsum()
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -141,7 +146,7 @@ class PictureStore:
 
     def errors(self, number: int) -> np.ndarray:
         """`bicubic_errors` of picture ``number``."""
-        rows, columns = -(-self.sizes[number] // CELL)
+        rows, columns = _cells(self.sizes[number])
         end = self._error_ends[number]
         return self._errors[end - rows * columns : end].reshape(rows, columns)
 
@@ -171,8 +176,9 @@ class CropSampler:
             raise OptionError(f"No picture is large enough for crops of {crop * store.scale} pixels.")
         self._places = places[self._usable]
         # Places are drawn in two steps, the second one even: a cell, then one of the places in it.
-        self._columns = -(-self._places[:, 1] // CELL)
-        self._first = np.append(0, (-(-self._places // CELL)).prod(axis=1).cumsum())  # cell of each picture
+        cells = _cells(self._places)
+        self._columns = cells[:, 1]
+        self._first = np.append(0, cells.prod(axis=1).cumsum())  # cell of each picture
         areas, strengths = [], []
         for number, (down, across) in zip(self._usable.tolist(), self._places, strict=True):
             rows, columns = (np.diff(np.arange(0, size, CELL), append=size) for size in (down, across))
