@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from hpinet.training.recipes import OptimizerName, Phase, Recipe, Schedule
+from hpinet.training.recipes import Loss, OptimizerName, Phase, Recipe, Schedule
 from hpinet.training.state import Run
 
 
@@ -19,11 +19,17 @@ def picture(seed: int, width: int, height: int) -> Image.Image:
 
 
 def tiny_recipe(
-    *, steps: int = 6, batch: int = 4, micro_batch: int = 2, peak: float = 1e-3, optimizer: OptimizerName = "adamw"
+    *,
+    steps: int = 6,
+    batch: int = 4,
+    micro_batch: int = 2,
+    loss: Loss = "l1",
+    peak: float = 1e-3,
+    optimizer: OptimizerName = "adamw",
 ) -> Recipe:
     """Two phases, so that every run crosses from one to the next."""
-    first = Phase(steps - 2, 9, batch, micro_batch, patch_sizes=(6,) * 4)
-    last = Phase(2, 10, batch, micro_batch, patch_sizes=(5, 6, 7, 8))
+    first = Phase(steps - 2, 9, batch, micro_batch, patch_sizes=(6,) * 4, loss=loss)
+    last = Phase(2, 10, batch, micro_batch, patch_sizes=(5, 6, 7, 8), loss=loss)
     return Recipe("T", 2, (first, last), Schedule("wsd", peak, warmup=2, decay=3), optimizer=optimizer)
 
 
