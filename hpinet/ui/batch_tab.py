@@ -14,6 +14,7 @@ from hpinet.ui.archive import is_extra
 from hpinet.ui.batch import ACCEPTED_SUFFIXES, Batch, Item, Settings, gather, names_in_folder, run_batch
 from hpinet.ui.events import LIGHT, PRIVATE, RAW
 from hpinet.ui.fields import asked, checked_format, format_fields, model_field, run_buttons, size_fields, trouble_with
+from hpinet.ui.storage import received
 from hpinet.ui.work import StopFlag
 
 ICONS = {"waiting": "·", "running": "…", "done": "✓", "failed": "✗", "stopped": "–"}
@@ -91,9 +92,12 @@ def upscale_all(
 
 def _uploads(files: list[dict[str, Any]], tree: list[dict[str, Any]], paths: object) -> tuple[list[Path], list[str]]:
     """The files to work on and their names; those of a folder with their folders, less what is no one's picture."""
-    names = names_in_folder([file.get("orig_name") or Path(file["path"]).name for file in tree], paths)
-    named = [(Path(file["path"]), Path(file["path"]).name) for file in files]
-    named += [(Path(file["path"]), name) for file, name in zip(tree, names, strict=True) if not is_extra(name)]
+    in_tree = [received(file) for file in tree]
+    bare = [str(file.get("orig_name") or path.name) for file, path in zip(tree, in_tree, strict=True)]
+    named = [(path, path.name) for path in map(received, files)]
+    named += [
+        (path, name) for path, name in zip(in_tree, names_in_folder(bare, paths), strict=True) if not is_extra(name)
+    ]
     if not named:
         raise OptionError("Choose pictures first.")
     return [path for path, _ in named], [name for _, name in named]

@@ -22,7 +22,7 @@ from hpinet.ui.events import COMPUTE, LIGHT
 from hpinet.ui.looking import PATHS, WINDOWS, Question, look
 from hpinet.ui.measuring import measure as measure_file
 from hpinet.ui.models import choice_of, choices
-from hpinet.ui.storage import is_upload, new_folder
+from hpinet.ui.storage import new_folder, received
 from hpinet.ui.work import Job, StopFlag, enlarge
 
 Format = Literal["png", "jpeg", "webp"]
@@ -68,7 +68,7 @@ def upscale(  # noqa: PLR0917 (programs name the arguments)
     Returns:
         The larger picture, named after the one given. Transparency, 16-bit depth, grey and colour profile are kept.
     """
-    source = _file(image)
+    source = received(image)
     wanted = Settings(
         _text(model), _size(scale, longest_side, width), _format(format), _number("quality", quality, 1, 100)
     )
@@ -113,7 +113,7 @@ def upscale_batch(  # noqa: PLR0917 (programs name the arguments)
     wanted = Settings(
         _text(model), _size(scale, longest_side, width), _format(format), _number("quality", quality, 1, 100)
     )
-    *_, batch = run_batch(gather([_file(file) for file in files]), wanted, _stop(request))
+    *_, batch = run_batch(gather([received(file) for file in files]), wanted, _stop(request))
     report = [{"name": item.name, "status": item.status, "detail": item.detail} for item in batch.items]
     return _answer(batch.archive), report
 
@@ -136,7 +136,7 @@ def measure(
         raise OptionError("models must be a list of keys.")
     keys = [_text(key) for key in models or [next(iter(choices()))]]
     stop = _stop(request)
-    comparison, missing = measure_file(_file(image), _number("scale", scale, 2, 4), keys, stop)
+    comparison, missing = measure_file(received(image), _number("scale", scale, 2, 4), keys, stop)
     if missing:  # programs get all that they asked for, or an error
         raise missing[0]
     return {
@@ -176,7 +176,7 @@ def explain(  # noqa: PLR0917 (programs name the arguments)
     if window not in WINDOWS or isinstance(window, bool):
         raise OptionError(f"window must be one of {', '.join(map(str, WINDOWS))}, not {str(window)[:40]}.")
     question = Question(
-        _file(image),
+        received(image),
         _number("x", x, 0, 65535),
         _number("y", y, 0, 65535),
         _text(model),
@@ -224,14 +224,6 @@ def models() -> list[dict[str, Any]]:
 
 
 # ---------------------------------------------------------------------------------------------------- checking values
-
-
-def _file(value: Any) -> Path:
-    """The path of an upload. Gradio checks paths too, but only of files that call themselves such."""
-    path = value.get("path") if isinstance(value, dict) else None
-    if not isinstance(path, str) or not is_upload(Path(path)):
-        raise OptionError("Give an uploaded file.")
-    return Path(path)
 
 
 def _stop(request: gr.Request | None) -> StopFlag:

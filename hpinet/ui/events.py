@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from hpinet.ui.storage import received
+
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 """Everything the page does; programs use the functions in `hpinet.ui.endpoints`."""
 
@@ -16,6 +18,6 @@ RAW: dict[str, Any] = {"preprocess": False}
 """For handlers of pictures: Gradio would open the file with whatever Pillow can open, and fail in its own words."""
 
 
-def uploaded(value: dict[str, Any] | None) -> Path | None:
-    """The file behind a raw value of `gradio.Image`. Gradio has made sure that it was uploaded, or is an example."""
-    return Path(value["path"]) if value else None
+def uploaded(value: object) -> Path | None:
+    """The file behind a raw value of `gradio.Image`, None if there is none. Raises OptionError, see `received`."""
+    return received(value) if value else None

@@ -171,10 +171,10 @@ def _more_settings() -> tuple[gr.Radio, gr.Radio, gr.Slider]:
 
 def foresee(*, image: dict[str, Any] | None, model: str, path: str, scale: int, region: float) -> str:
     """How long an explanation would take."""
-    source = uploaded(image)
-    if source is None or path not in PATHS:
-        return ""
     try:
+        source = uploaded(image)
+        if source is None or path not in PATHS:
+            return ""
         seconds = expected_seconds(source, model=model, scale=scale, steps=PATHS[path].steps, region=_clamped(region))
         first = [] if is_installed(model, scale) else ["fetched on first use"]
     except HPINetError as error:
@@ -284,11 +284,11 @@ def _pick(spots: Sequence[Spot]) -> Callable[..., Any]:
 
 def _showable(image: dict[str, Any] | None) -> tuple[Any, ...]:
     """What to show of a new picture, what is wrong with it, and its middle for a spot; older results are hidden."""
-    path = uploaded(image)
-    if path is None:
-        return (gr.skip(),) * 5
     hidden = gr.update(visible=False)
     try:
+        path = uploaded(image)
+        if path is None:
+            return (gr.skip(),) * 5
         picture = open_picture(path)
     except HPINetError as error:
         return gr.skip(), fragments.trouble(trouble_with(error)), gr.skip(), gr.skip(), hidden

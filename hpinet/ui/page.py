@@ -33,6 +33,7 @@ def create_demo(examples: list[Example] | None = None) -> gr.Blocks:
     shown = load_examples() if examples is None else examples
     if shown:
         gr.set_static_paths([FOLDER, *{example.path.parent for example in shown}])
+    storage.show([*(example.path for example in shown), *(FOLDER / spot.file for spot in look_inside.SPOTS)])
     tabs: list[tuple[str, str, Callable[[], Any]]] = [
         ("Batch", "batch", batch_tab.build),
         ("Measure", "measure", partial(measure_tab.build, shown)),

@@ -3,11 +3,13 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from gradio.utils import get_upload_folder
+
+from hpinet.errors import OptionError
 
 KEEP_SECONDS = 3 * 3600
 """How long a file may lie: longer than anybody works on one picture."""
@@ -22,9 +24,37 @@ def results_root() -> Path:
     return folder
 
 
-def is_upload(path: Path) -> bool:
-    """Whether this is a file that a visitor has sent here, or was given here; never one of the server's own."""
-    return path.resolve().is_relative_to(Path(get_upload_folder()).resolve()) and path.is_file()
+_shown: dict[Path, Path] = {}  # the pictures of the galleries, as they are named and where they really lie
+
+
+def show(pictures: Iterable[Path]) -> None:
+    """Lets visitors name these pictures, the only files of the server's own, besides what they sent themselves."""
+    _shown.update((name, path.resolve()) for path in pictures for name in (path, path.resolve()))
+
+
+def received(value: object) -> Path:
+    """The file that a description from outside, ``{"path": ...}``, means. Every file from outside comes through here.
+
+    Gradio checks only descriptions that call themselves such, and handlers with ``preprocess=False`` get the others
+    as they were sent. Raises OptionError unless it is a file sent here or one of the shown pictures, without links on
+    the way; the message does not tell whether anything else exists.
+    """
+    told = value.get("path") if isinstance(value, dict) else None
+    if isinstance(told, str) and (shown := _shown.get(Path(told))):
+        return shown
+    if isinstance(told, str) and (sent := _sent(Path(told))):
+        return sent
+    raise OptionError("That file was not uploaded here, or is gone by now: choose it again.")
+
+
+def _sent(path: Path) -> Path | None:
+    """The real path of a file in the upload folder; None for anything else."""
+    folder = Path(get_upload_folder())
+    try:
+        inside = folder.resolve() / path.relative_to(folder)
+        return inside if inside.resolve(strict=True) == inside and inside.is_file() else None
+    except (OSError, ValueError, RuntimeError):  # nothing there, not in the folder, no name at all, links in a circle
+        return None
 
 
 def new_folder() -> Path:

@@ -53,13 +53,13 @@ def open_source(image: dict[str, Any] | None, known: Source | None) -> tuple[Any
     """
     gone = gr.update(visible=False), None
     nowhere = gr.skip(), gr.skip()
-    path = uploaded(image)
-    if path is None:
-        return None, gr.skip(), gr.skip(), *gone, *nowhere
-    if known is not None and known.shown == path:
-        middle = known.width // 2, known.height // 2
-        return known, *[gr.skip()] * 4, *middle
     try:
+        path = uploaded(image)
+        if path is None:
+            return None, gr.skip(), gr.skip(), *gone, *nowhere
+        if known is not None and known.shown == path:
+            middle = known.width // 2, known.height // 2
+            return known, *[gr.skip()] * 4, *middle
         source = read_source(path)
     except HPINetError as error:
         return None, gr.skip(), fragments.trouble(trouble_with(error)), *gone, *nowhere

@@ -111,7 +111,12 @@ def test_what_is_not_a_picture(client: Client, tmp_path: Path) -> None:
 def test_only_uploads_are_opened(server: str, client: Client) -> None:
     """Neither addresses nor files of the server: whatever the caller claims."""
     assert "fetches nothing" in refused(client, handle_file("https://example.org/cat.png"))
-    for path in (str(EXAMPLES.parent / "pyproject.toml"), str(EXAMPLES / "cat.png"), "/etc/passwd", "../../etc/passwd"):
+    for path in (
+        str(EXAMPLES.parent / "pyproject.toml"),
+        str(EXAMPLES / "README.md"),
+        "/etc/passwd",
+        "../../etc/passwd",
+    ):
         for image in ({"path": path, "meta": {"_type": "gradio.FileData"}}, {"path": path}, path):
             event = httpx.post(f"{server}/gradio_api/call/v2/upscale", json={"image": image}).json()["event_id"]
             answer = httpx.get(f"{server}/gradio_api/call/v2/upscale/{event}").text

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hpinet.errors import OptionError
 from hpinet.ui import storage
 
 
@@ -53,13 +54,28 @@ def test_a_sweep_leaves_work_in_progress(root: Path) -> None:
     assert (folder / "result.png").exists()
 
 
-def test_what_counts_as_an_upload(root: Path) -> None:
+@pytest.mark.parametrize("value", [None, [], "cat.png", {}, {"path": None}, {"path": 4}, {"path": ""}, {"path": "\0"}])
+def test_what_names_no_file_is_refused(root: Path, value: object) -> None:
+    with pytest.raises(OptionError, match="choose it again"):
+        storage.received(value)
+
+
+def test_only_what_was_sent_or_shown_is_received(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    own = tmp_path_factory.mktemp("server") / "secret.png"
+    own.write_text("x")
     inside = storage.new_folder() / "a.png"
     inside.write_text("x")
-    assert storage.is_upload(inside)
-    assert not storage.is_upload(inside.parent)
-    assert not storage.is_upload(Path("/etc/passwd"))
-    assert not storage.is_upload(inside.parent / ".." / ".." / ".." / "x")
+    assert storage.received({"path": str(inside)}) == inside
     link = inside.parent / "link.png"
-    link.symlink_to("/etc/passwd")
-    assert not storage.is_upload(link)
+    link.symlink_to(own)
+    beside = inside.parent / "beside.png"
+    beside.symlink_to(inside)
+    around = f"{inside.parent}/../../../{own.relative_to(own.parents[1])}"
+    messages = set()
+    for path in (own, own.with_name("missing.png"), inside.parent, link, beside, around, inside.with_name("none.png")):
+        with pytest.raises(OptionError) as error:
+            storage.received({"path": str(path)})
+        messages.add(str(error.value))
+    assert len(messages) == 1  # nothing is told about what exists
+    storage.show([own])
+    assert storage.received({"path": str(own)}) == own
