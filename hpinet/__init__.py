@@ -3,13 +3,13 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from hpinet.version import __version__
+
 if TYPE_CHECKING:
     from hpinet.images import Picture as Picture
     from hpinet.images import open_picture as open_picture
     from hpinet.images import save_picture as save_picture
     from hpinet.upscaler import Upscaler as Upscaler
-
-__version__ = "0.1.0"
 
 _HOME = {
     "Upscaler": "hpinet.upscaler",

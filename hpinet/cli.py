@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from hpinet import __version__
 from hpinet.attribution.cli import attribution_app
 from hpinet.benchmark.cli import benchmark_app
 from hpinet.errors import HPINetError, OptionError
 from hpinet.progress import Progress
 from hpinet.training.cli import train_app
+from hpinet.version import __version__
 
 if TYPE_CHECKING:
-    from hpinet.batch import Failure, Job, Skipped
-    from hpinet.checkpoints import CheckpointInfo
+    from hpinet.checkpoints.registry import CheckpointInfo
     from hpinet.evaluation import Evaluation
-    from hpinet.plan import Request
+    from hpinet.files import Failure, Job, Skipped
+    from hpinet.plan import TargetSize
     from hpinet.upscaler import Upscaler
 
 FAILED = 2  # exit code where something asked for could not be done
@@ -127,9 +127,9 @@ def upscale(
 
     A picture that fails does not stop the others, but makes the exit code 2.
     """
-    from hpinet.batch import assign, gather, is_file_name
+    from hpinet.files import assign, gather, is_file_name
     from hpinet.images import format_of
-    from hpinet.plan import Request
+    from hpinet.plan import TargetSize
 
     into_file = output is not None and is_file_name(output)
     format = format_of(format or (output if output and into_file else "png"))
@@ -142,7 +142,7 @@ def upscale(
             load = _loader(engine, device, self_ensemble=self_ensemble, progress=bar("fetching weights"))
             request = None
             if (scale, longest_side, width) != (None, None, None):
-                request = Request(scale=scale, longest_side=longest_side, width=width)
+                request = TargetSize(scale=scale, longest_side=longest_side, width=width)
             shelf = _shelf(_source(model, weights), load, request)
             jobs, refused = assign(found, output=output, label=shelf.label, format=format)
             failures += refused
@@ -155,7 +155,7 @@ def upscale(
 
 def _source(model: str | None, weights: Path | None) -> str | Path:
     """What --model and --weights mean together. Raises OptionError where they contradict each other."""
-    from hpinet.checkpoints import find
+    from hpinet.checkpoints.registry import find
 
     if weights is None:
         return model or "T"
@@ -187,7 +187,7 @@ def _loader(engine: EngineName | None, device: str | None, *, self_ensemble: boo
 class _Shelf:
     """The upscalers of one model, and what they are asked for."""
 
-    request: "Request"
+    request: "TargetSize"
     natives: frozenset[int]
     upscaler: Callable[[int], "Upscaler"]  # of a native scale
     variant: str
@@ -200,17 +200,17 @@ class _Shelf:
         return f"{how}_hpinet-{self.variant.lower()}"
 
 
-def _shelf(source: str | Path, load: Loader, request: "Request | None") -> _Shelf:
+def _shelf(source: str | Path, load: Loader, request: "TargetSize | None") -> _Shelf:
     """The upscalers of a model, each loaded the first time a picture needs it; all of a scale's at once."""
-    from hpinet.checkpoints import DEFAULT_SCALE, catalogue
-    from hpinet.plan import Request, make_plan
+    from hpinet.checkpoints.registry import DEFAULT_SCALE, catalogue
+    from hpinet.plan import TargetSize, make_plan
 
     natives = frozenset(info.scale for info in catalogue() if info.variant == str(source).upper())
     if not natives:  # not a variant, but one checkpoint
         only = load(source, None)
-        request = request or Request(scale=only.scale)
+        request = request or TargetSize(scale=only.scale)
         return _Shelf(request, frozenset([only.scale]), {only.scale: only}.__getitem__, only.info.variant)
-    request = request or Request(scale=DEFAULT_SCALE)
+    request = request or TargetSize(scale=DEFAULT_SCALE)
     upscaler = cache(partial(load, source))
     if request.scale:  # the same for every picture: what is wrong with the model is said once, not once for each
         for native in make_plan((1, 1), request, natives=natives).passes:
@@ -220,7 +220,7 @@ def _shelf(source: str | Path, load: Loader, request: "Request | None") -> _Shel
 
 def _enlarge(job: "Job", shelf: _Shelf, *, format: str, quality: int, progress: Progress) -> "Failure | None":
     """One picture from file to file; what went wrong, if anything did."""
-    from hpinet.batch import Failure
+    from hpinet.files import Failure
     from hpinet.images import open_picture, save_picture
     from hpinet.plan import make_plan, run_plan
 
@@ -258,7 +258,7 @@ def _summarise(done: int, skipped: Sequence["Skipped"], failures: Sequence["Fail
 @app.command()
 def models(*, as_json: JsonOption = False) -> None:
     """List the models there are."""
-    from hpinet.checkpoints import catalogue
+    from hpinet.checkpoints.registry import catalogue
 
     known = catalogue()
     if as_json:
@@ -291,17 +291,17 @@ def fetch(
 
     They are verified and kept, so that they work offline from then on.
     """
-    from hpinet import checkpoints
+    from hpinet.checkpoints import registry
 
     if everything == (source is not None):
         raise OptionError("Name a model to fetch, or give --all.")
-    wanted = list(checkpoints.PUBLISHED) if everything else [(source or "", scale)]
+    wanted = list(registry.PUBLISHED) if everything else [(source or "", scale)]
     failed = False
     with _bars() as bar:
         for variant, its_scale in wanted:
             try:
-                info = checkpoints.fetch(variant, its_scale, progress=bar(variant))
-            except checkpoints.CheckpointError as error:
+                info = registry.fetch(variant, its_scale, progress=bar(variant))
+            except registry.CheckpointError as error:
                 failed = True
                 _complain(str(error))
             else:
@@ -317,11 +317,11 @@ def convert(
     output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint folder to make.")],
 ) -> None:
     """Turn a weights file into a checkpoint folder."""
-    from hpinet import checkpoints
+    from hpinet.checkpoints import registry
 
-    info = checkpoints.convert(source, output)
+    info = registry.convert(source, output)
     typer.echo(f"{info.name}  {info.path}")
-    typer.echo(f"SHA-256 of {source.name}: {checkpoints.file_sha256(source)}")
+    typer.echo(f"SHA-256 of {source.name}: {registry.file_sha256(source)}")
     typer.echo(f"SHA-256 of the converted weights: {info.sha256}")
 
 

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from hpinet.batch import find_pictures
-from hpinet.checkpoints import catalogue
+from hpinet.checkpoints.files import Score, record_score, write_atomically
+from hpinet.checkpoints.registry import catalogue
 from hpinet.errors import ImageError, OptionError
+from hpinet.files import find_pictures
 from hpinet.images import Picture, open_picture, resize_bicubic
 from hpinet.metrics import SSIM_WINDOW, psnr_y, ssim_y
 from hpinet.progress import Progress, ignore
 from hpinet.upscaler import Upscaler
-from hpinet.weights import Score, record_score, write_atomically
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,13 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import combinations_with_replacement, permutations
-from pathlib import Path
 from typing import Protocol
 
-from hpinet import checkpoints
 from hpinet.errors import OptionError
 from hpinet.images import Picture, resize_bicubic
 from hpinet.progress import Progress, ignore
 from hpinet.settings import settings
+from hpinet.wording import size as words
 
 MAX_SCALE = 16
 """Largest enlargement offered: beyond it nothing of the picture is left to go by."""
@@ -24,7 +23,7 @@ Size = tuple[int, int]  # width, height in pixels
 
 
 @dataclass(frozen=True)
-class Request:
+class TargetSize:
     """How large the result shall be: exactly one of the fields, in their own units. Raises OptionError otherwise."""
 
     scale: int | None = None  # times along each side, 2..16
@@ -77,16 +76,7 @@ class Plan:
         return self.reached != self.target
 
 
-def native_scales(source: str | Path) -> tuple[int, ...]:
-    """The scales that a model exists for: those of a variant ("T"), or the one of a particular checkpoint.
-
-    Raises what `hpinet.checkpoints.find` raises.
-    """
-    scales = {info.scale for info in checkpoints.catalogue() if info.variant == str(source).upper()}
-    return tuple(sorted(scales)) or (checkpoints.find(source).scale,)
-
-
-def make_plan(source: Size, request: Request, *, natives: Iterable[int]) -> Plan:
+def make_plan(source: Size, request: TargetSize, *, natives: Iterable[int]) -> Plan:
     """The cheapest way from ``source`` to the requested size with the ``natives`` scales a model exists for.
 
     Of all cascades that reach the size, the one with the least to throw away is taken, then the one with the fewest
@@ -96,9 +86,9 @@ def make_plan(source: Size, request: Request, *, natives: Iterable[int]) -> Plan
     target = request.size(*source)
     factor = max(target[0] / source[0], target[1] / source[1])
     if factor <= 1:
-        raise OptionError(f"{_size(target)} is not larger than the picture, which is {_size(source)}.")
+        raise OptionError(f"{words(target)} is not larger than the picture, which is {words(source)}.")
     if factor > MAX_SCALE:
-        raise OptionError(f"{_size(target)} is more than {MAX_SCALE} times the picture, which is {_size(source)}.")
+        raise OptionError(f"{words(target)} is more than {MAX_SCALE} times the picture, which is {words(source)}.")
     reaching = [passes for passes in _cascades(tuple(sorted(set(natives)))) if math.prod(passes) >= factor]
     if not reaching:
         raise OptionError("This model does not exist for that enlargement.")
@@ -108,7 +98,7 @@ def make_plan(source: Size, request: Request, *, natives: Iterable[int]) -> Plan
     limit = settings().max_megapixels
     if largest > limit:
         raise OptionError(
-            f"{_size(target)} is too large: a pass would start from {largest:.0f} megapixels, the limit is {limit:g}."
+            f"{words(target)} is too large: a pass would start from {largest:.0f} megapixels, the limit is {limit:g}."
         )
     return plan
 
@@ -122,10 +112,6 @@ def _cascades(natives: tuple[int, ...]) -> set[tuple[int, ...]]:
         for chosen in combinations_with_replacement(natives, length)
         for order in permutations(chosen)
     }
-
-
-def _size(size: Size) -> str:
-    return f"{size[0]}×{size[1]}"
 
 
 class Enlarges(Protocol):

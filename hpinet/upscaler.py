@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from hpinet import checkpoints
-from hpinet.checkpoints import CheckpointInfo
+from hpinet.checkpoints import registry
+from hpinet.checkpoints.registry import CheckpointInfo
 from hpinet.engines import Engine, create_engine
 from hpinet.errors import ImageError
 from hpinet.images import Picture
@@ -65,7 +65,7 @@ class Upscaler:
             CheckpointError: the weights are missing or not those of an HPINet.
             OptionError: there is no such model, engine or device.
         """
-        model, info = checkpoints.load(source, scale=scale, fetch=fetch, progress=progress)
+        model, info = registry.load(source, scale=scale, fetch=fetch, progress=progress)
         made = create_engine(model, name=engine, device=device, memory_mb=memory_mb)
         return cls(info, made, self_ensemble=self_ensemble)
 

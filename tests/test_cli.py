@@ -18,12 +18,12 @@ from file_server import file_server, good, stalling
 from PIL import Image
 
 from hpinet import cli
-from hpinet.checkpoints import PUBLISHED, find
+from hpinet.checkpoints.files import Provenance, read_scores, write_checkpoint
+from hpinet.checkpoints.registry import PUBLISHED, find
 from hpinet.images import open_picture
 from hpinet.model import HPINet, HPINetConfig, variant_config
 from hpinet.settings import settings
 from hpinet.upscaler import Upscaler
-from hpinet.weights import Provenance, read_scores, write_checkpoint
 
 REPOSITORY = Path(__file__).parents[1]
 

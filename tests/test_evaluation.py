@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from PIL import Image
 
 from hpinet import evaluation
-from hpinet.checkpoints import find
+from hpinet.checkpoints.files import Provenance, Score, read_scores, write_checkpoint
+from hpinet.checkpoints.registry import find
 from hpinet.errors import Cancelled, ImageError, OptionError
 from hpinet.evaluation import (
     Evaluation,
@@ -31,7 +32,6 @@ from hpinet.metrics import psnr_y, ssim_y
 from hpinet.model import HPINet, HPINetConfig
 from hpinet.settings import settings
 from hpinet.upscaler import Upscaler
-from hpinet.weights import Provenance, Score, read_scores, write_checkpoint
 
 
 @pytest.fixture(autouse=True)

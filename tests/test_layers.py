@@ -14,26 +14,31 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = (
+    "version",
     "errors",
+    "wording",
     "progress",
     "settings",
+    "terminal",
     "patches",
     "model",
     "images",
     "metrics",
-    "download",
-    "weights",
-    "hub",
+    "plan",
     "checkpoints",
     "engines",
     "attribution",
     "upscaler",
-    "plan",
     "comparison",
-    "batch",
+    "files",
     "evaluation",
     "benchmark",
     "training",
+    "ui.server",
+    "ui.jobs",
+    "ui.parts",
+    "ui.endpoints",
+    "ui.tabs",
     "ui",
     "cli",
     "__main__",
@@ -49,8 +54,24 @@ AT_HOME = {
 }
 """Libraries that only these layers may know."""
 
-WITHOUT_TENSORS = {"errors", "progress", "settings", "images", "metrics", "download", "plan", "batch", "ui", "cli"}
+WITHOUT_TENSORS = {
+    "version",
+    "errors",
+    "wording",
+    "progress",
+    "settings",
+    "terminal",
+    "images",
+    "metrics",
+    "plan",
+    "files",
+    "ui",
+    "cli",
+}
 """Layers that know nothing of PyTorch: it is slow to import, and pixels are not its business."""
+
+LIGHT = {"version", "errors", "wording", "progress", "settings", "terminal", "images", "metrics", "plan"}
+"""Layers that reach nothing of PyTorch either, through whatever they import: sizes are foretold without it."""
 
 
 def sources() -> dict[str, Path]:
@@ -82,7 +103,19 @@ def own_imports(module: str) -> set[str]:
 
 
 def layer(module: str) -> str:
-    return module.removeprefix("hpinet.").partition(".")[0]
+    room, _, inner = module.removeprefix("hpinet.").partition(".")
+    return nested if (nested := f"{room}.{inner.partition('.')[0]}") in LAYERS else room
+
+
+def reached(module: str) -> set[str]:
+    """Whatever of ours gets imported by importing ``module`` (lazily or not), itself included."""
+    seen, rest = set[str](), [module]
+    while rest:
+        name = rest.pop()
+        if name not in seen:
+            seen.add(name)
+            rest.extend(own_imports(name))
+    return seen
 
 
 LAYERED = sorted(MODULES.keys() - {"hpinet"})
@@ -108,7 +141,7 @@ def test_there_are_no_cycles() -> None:
 @pytest.mark.parametrize("library", AT_HOME)
 def test_libraries_stay_at_home(library: str) -> None:
     users = {module for module in LAYERED if library in {name.partition(".")[0] for name in imports(module)}}
-    assert {layer(module) for module in users} - {"app"} <= AT_HOME[library], users
+    assert {layer(module).partition(".")[0] for module in users} - {"app"} <= AT_HOME[library], users
     assert users, "nobody imports it any more: remove it here"
 
 
@@ -119,5 +152,11 @@ def test_command_lines_have_modules_of_their_own() -> None:
 
 def test_tensors_stay_below() -> None:
     users = {module for module in LAYERED if "torch" in {name.partition(".")[0] for name in imports(module)}}
-    assert not {module for module in users if layer(module) in WITHOUT_TENSORS}
+    assert not {module for module in users if layer(module).partition(".")[0] in WITHOUT_TENSORS}
     assert "hpinet.model" in users
+
+
+@pytest.mark.parametrize("module", [module for module in LAYERED if layer(module) in LIGHT])
+def test_light_modules_reach_no_tensors(module: str) -> None:
+    heavy = {name for name in reached(module) if "torch" in {used.partition(".")[0] for used in imports(name)}}
+    assert not heavy, f"{module} drags in PyTorch through {', '.join(sorted(heavy))}"

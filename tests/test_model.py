@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from hpinet.checkpoints import load
+from hpinet.checkpoints.registry import load
 from hpinet.errors import CheckpointError
 from hpinet.metrics import psnr_y
 from hpinet.model import SCALES, VARIANTS, Attention, HPINet, HPINetConfig, load_weights, pad_to_minimum, variant_config

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hpinet.checkpoints.registry import native_scales
 from hpinet.errors import OptionError
 from hpinet.images import Picture, resize_bicubic, resize_nearest
-from hpinet.plan import MAX_SCALE, Plan, Request, make_plan, native_scales, run_plan
+from hpinet.plan import MAX_SCALE, Plan, TargetSize, make_plan, run_plan
 from hpinet.progress import Progress, ignore
 
 ALL = (2, 3, 4)
@@ -32,7 +33,7 @@ ALL = (2, 3, 4)
     ],
 )
 def test_cheapest_cascade(scale: int, natives: tuple[int, ...], passes: tuple[int, ...]) -> None:
-    plan = make_plan((10, 7), Request(scale=scale), natives=natives)
+    plan = make_plan((10, 7), TargetSize(scale=scale), natives=natives)
     assert plan.passes == passes
     assert plan.target == (10 * scale, 7 * scale)
     assert plan.is_reduced == (math.prod(passes) != scale)
@@ -48,7 +49,7 @@ def test_cheapest_cascade(scale: int, natives: tuple[int, ...], passes: tuple[in
 def test_sizes_in_pixels(width: int, height: int, factor: float, natives: set[int], by_width: bool) -> None:
     side = width if by_width else max(width, height)
     wanted = max(side + 1, int(side * factor))
-    request = Request(width=wanted) if by_width else Request(longest_side=wanted)
+    request = TargetSize(width=wanted) if by_width else TargetSize(longest_side=wanted)
     sizes = request.size(width, height)
     if max(sizes[0] / width, sizes[1] / height) > MAX_SCALE:  # rounding a side of a few pixels up
         return
@@ -64,31 +65,31 @@ def test_sizes_in_pixels(width: int, height: int, factor: float, natives: set[in
 @pytest.mark.parametrize("fields", [{}, {"scale": 1}, {"scale": 17}, {"scale": 4, "width": 9}, {"width": 0}])
 def test_senseless_requests(fields: dict[str, int]) -> None:
     with pytest.raises(OptionError):
-        Request(**fields)
+        TargetSize(**fields)
 
 
 @pytest.mark.parametrize(
     ("request_", "words"),
     [
-        (Request(longest_side=100), "not larger"),
-        (Request(width=99), "not larger"),
-        (Request(longest_side=1601), "16 times"),
+        (TargetSize(longest_side=100), "not larger"),
+        (TargetSize(width=99), "not larger"),
+        (TargetSize(longest_side=1601), "16 times"),
     ],
 )
-def test_sizes_out_of_reach(request_: Request, words: str) -> None:
+def test_sizes_out_of_reach(request_: TargetSize, words: str) -> None:
     with pytest.raises(OptionError, match=words):
         make_plan((100, 50), request_, natives=ALL)
 
 
 def test_a_model_without_scales() -> None:
     with pytest.raises(OptionError, match="does not exist"):
-        make_plan((100, 50), Request(scale=2), natives=())
+        make_plan((100, 50), TargetSize(scale=2), natives=())
 
 
 def test_every_pass_keeps_to_the_limit_of_inputs() -> None:
-    make_plan((5000, 4000), Request(scale=4), natives=ALL)
+    make_plan((5000, 4000), TargetSize(scale=4), natives=ALL)
     with pytest.raises(OptionError, match="too large"):
-        make_plan((5000, 4000), Request(scale=8), natives=ALL)
+        make_plan((5000, 4000), TargetSize(scale=8), natives=ALL)
 
 
 def test_scales_that_a_model_exists_for() -> None:
@@ -115,7 +116,7 @@ class Nearest:
 def test_running_a_cascade_and_its_progress() -> None:
     picture = Picture.from_array(np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint8))
     told: list[tuple[int, int]] = []
-    plan = make_plan((6, 5), Request(scale=8), natives=(2, 4))
+    plan = make_plan((6, 5), TargetSize(scale=8), natives=(2, 4))
     result = run_plan(picture, plan, Nearest, progress=lambda done, total: told.append((done, total)))
     assert np.array_equal(result.colour, picture.colour.repeat(8, 0).repeat(8, 1))
     assert told[0][0] == 0
@@ -125,7 +126,7 @@ def test_running_a_cascade_and_its_progress() -> None:
 
 def test_reduction_after_the_passes() -> None:
     picture = Picture.from_array(np.random.default_rng(0).integers(0, 256, (5, 6), np.uint8))
-    plan = make_plan((6, 5), Request(longest_side=20), natives=(4,))
+    plan = make_plan((6, 5), TargetSize(longest_side=20), natives=(4,))
     result = run_plan(picture, plan, Nearest)
     assert (result.width, result.height) == plan.target == (20, 17)
     enlarged = resize_nearest(picture, 24, 20)

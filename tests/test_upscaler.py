@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 import hpinet
-from hpinet.checkpoints import CheckpointInfo
+from hpinet.checkpoints.files import Provenance, write_checkpoint
+from hpinet.checkpoints.registry import CheckpointInfo
 from hpinet.engines import create_engine
 from hpinet.errors import Cancelled, CheckpointError, ImageError, OptionError
 from hpinet.images import Picture, open_picture, save_picture
 from hpinet.model import HPINet, HPINetConfig
 from hpinet.settings import settings as hpinet_settings
 from hpinet.upscaler import Upscaler, fill_transparent
-from hpinet.weights import Provenance, write_checkpoint
 
 SCALE = 2
 

@@ -43,7 +43,7 @@ def explain(
     from hpinet.attribution.explain import in_words
     from hpinet.attribution.lam import BlurPath
     from hpinet.attribution.regions import rgb_pixels
-    from hpinet.checkpoints import load
+    from hpinet.checkpoints.registry import load
     from hpinet.images import open_picture
 
     outputs = figures.check_formats(output or [source.with_name(f"{source.stem}_explained.png")])
@@ -84,7 +84,7 @@ def explain_reach(
     from hpinet.attribution import figures
     from hpinet.attribution.reach import field_in_words, field_of_centre, tiling_cost
     from hpinet.attribution.regions import rgb_pixels
-    from hpinet.checkpoints import load
+    from hpinet.checkpoints.registry import load
     from hpinet.engines import create_engine
     from hpinet.images import open_picture
 
@@ -116,7 +116,7 @@ def explain_gpa(
     from hpinet.attribution.ablation import access_effects, to_markdown
     from hpinet.attribution.lam import BlurPath
     from hpinet.attribution.regions import rgb_pixels
-    from hpinet.checkpoints import load
+    from hpinet.checkpoints.registry import load
     from hpinet.images import open_picture
 
     files = [file for source in sources for file in (sorted(source.iterdir()) if source.is_dir() else [source])]

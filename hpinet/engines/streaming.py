@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hpinet.engines.base import arithmetic, stage_arithmetic
+from hpinet.engines.progress import WorkMeter
 from hpinet.engines.workers import Workers
 from hpinet.model import NOT_ITSELF, HPINet, HPINetConfig, pad_to_minimum, shuffle_larger
 from hpinet.patches import PatchGrid, patch_grid
@@ -81,7 +82,7 @@ class StreamingEngine(ABC):
         lr = self._to_tensor(pixels)
         height, width = lr.shape[:2]
         lr = pad_to_minimum(lr.permute(2, 0, 1)[None], self.config.minimum_size)[0].permute(1, 2, 0).contiguous()
-        work = _Work(progress, self._units(*lr.shape[:2]))
+        work = WorkMeter(progress, self._units(*lr.shape[:2]))
 
         features = self._first(lr)
         merged = torch.empty_like(features)
@@ -154,7 +155,7 @@ class StreamingEngine(ABC):
                 features[rows] = self._convolve(self.model.first_conv, lr, rows)
         return features
 
-    def _integrate(self, stage: int, features: Tensor, merged: Tensor, work: "_Work") -> None:
+    def _integrate(self, stage: int, features: Tensor, merged: Tensor, work: WorkMeter) -> None:
         """One stage (`HPINet.integrate`) on a feature map (H, W, C), in place; ``merged`` is scratch of its shape."""
         height, width, dim = features.shape
         grid = patch_grid(height, width, self.config.patch_sizes[stage])
@@ -203,7 +204,7 @@ class StreamingEngine(ABC):
             torch.argmax(similarity, 1, out=best[start : start + block])
         return best
 
-    def _reconstruct(self, features: Tensor, lr: Tensor, result: np.ndarray, work: "_Work") -> None:
+    def _reconstruct(self, features: Tensor, lr: Tensor, result: np.ndarray, work: WorkMeter) -> None:
         """Upsamples tile by tile into ``result``, which is smaller than the map where the picture was padded."""
         height, width = result.shape[0] // self.scale, result.shape[1] // self.scale
         operations = arithmetic(self.config, *lr.shape[:2]).upsampler / (height * width)
@@ -285,25 +286,6 @@ class StreamingEngine(ABC):
         if self.torch_device.type == "cpu":
             fitting = min(fitting, CPU_CACHE_BYTES)
         return max(1, fitting // item_bytes)
-
-
-class _Work:
-    """Adds up work done and tells the progress callback; keeps the time."""
-
-    STEPS = 10_000  # progress is reported in ten-thousandths
-
-    def __init__(self, progress: Progress, total: float) -> None:
-        self._progress, self._total, self._done = progress, total, 0.0
-        self._start = time.perf_counter()
-        progress(0, self.STEPS)
-
-    def add(self, units: float) -> None:
-        self._done += units
-        self._progress(min(self.STEPS - 1, int(self.STEPS * self._done / self._total)), self.STEPS)
-
-    def finish(self) -> None:
-        self._progress(self.STEPS, self.STEPS)
-        self.seconds_per_unit = (time.perf_counter() - self._start) / self._total
 
 
 def _slices(length: int, count: int) -> Iterator[slice]:

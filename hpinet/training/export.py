@@ -6,13 +6,13 @@ from pathlib import Path
 
 from huggingface_hub import ModelCard
 
+from hpinet.checkpoints.files import CARD, Provenance, checkpoint_name, write_atomically, write_checkpoint
 from hpinet.errors import OptionError
 from hpinet.evaluation import Evaluation, evaluate, record
 from hpinet.model import HPINet, load_weights
 from hpinet.training.plots import plot
 from hpinet.training.state import Run, averaged_weights, load_state
 from hpinet.upscaler import Upscaler
-from hpinet.weights import CARD, Provenance, checkpoint_name, write_atomically, write_checkpoint
 
 CURVE, RECIPE = "curve.png", "recipe.json"
 

@@ -26,7 +26,7 @@ from pytorch_optimizer import SOAP
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from hpinet.checkpoints import load
+from hpinet.checkpoints.registry import load
 from hpinet.errors import CheckpointError, HPINetError, OptionError
 from hpinet.metrics import psnr_y
 from hpinet.model import HPINet
@@ -361,8 +361,8 @@ class Means:
 def new_model(recipe: Recipe, started_from: str | None) -> HPINet:
     """A network for a recipe: initialised from its seed, then given what it shares with a checkpoint, if any.
 
-    ``started_from`` is anything that `hpinet.checkpoints.find` understands. Raises CheckpointError if there is no such
-    checkpoint, or it is of another variant.
+    ``started_from`` is anything that `hpinet.checkpoints.registry.find` understands. Raises CheckpointError if there
+    is no such checkpoint, or it is of another variant.
     """
     torch.manual_seed(recipe.seed)
     model = HPINet(recipe.config())

@@ -28,7 +28,7 @@ class Run:
     recipe: Recipe
     data: tuple[str, ...]  # folders of training pictures
     validation: str | None  # folder of validation pairs
-    started_from: str | None  # checkpoint it was warm-started from, as for `hpinet.checkpoints.find`
+    started_from: str | None  # checkpoint it was warm-started from, as for `hpinet.checkpoints.registry.find`
     mixed_precision: str = "no"  # or "fp16", "bf16": the arithmetic of forward and backward passes
 
     def save(self, folder: Path) -> None:

@@ -15,15 +15,16 @@ from gradio.events import api
 from hpinet.attribution.explain import in_words
 from hpinet.errors import HPINetError, OptionError
 from hpinet.images import open_picture
-from hpinet.plan import MAX_SCALE, Request, make_plan
-from hpinet.ui import pictures
-from hpinet.ui.batch import Settings, gather, run_batch
-from hpinet.ui.events import COMPUTE, LIGHT
-from hpinet.ui.looking import PATHS, WINDOWS, Question, look
-from hpinet.ui.measuring import measure as measure_file
-from hpinet.ui.models import choice_of, choices
-from hpinet.ui.storage import new_folder, received
-from hpinet.ui.work import Job, StopFlag, enlarge
+from hpinet.plan import MAX_SCALE, TargetSize, make_plan
+from hpinet.ui.jobs import previews
+from hpinet.ui.jobs.batch import Wanted, gather, run_batch
+from hpinet.ui.jobs.enlarge import Job, enlarge
+from hpinet.ui.jobs.explain import PATHS, WINDOWS, Question, look
+from hpinet.ui.jobs.measure import measure as measure_file
+from hpinet.ui.jobs.models import choice_of, choices
+from hpinet.ui.jobs.running import StopFlag
+from hpinet.ui.parts.events import COMPUTE, LIGHT
+from hpinet.ui.server.storage import new_folder, received
 
 Format = Literal["png", "jpeg", "webp"]
 P = ParamSpec("P")
@@ -69,18 +70,18 @@ def upscale(  # noqa: PLR0917 (programs name the arguments)
         The larger picture, named after the one given. Transparency, 16-bit depth, grey and colour profile are kept.
     """
     source = received(image)
-    wanted = Settings(
+    wanted = Wanted(
         _text(model), _size(scale, longest_side, width), _format(format), _number("quality", quality, 1, 100)
     )
     picture = open_picture(source)
     natives = choice_of(wanted.model).natives
     plan = make_plan((picture.width, picture.height), wanted.request, natives=natives)
-    pictures.check_result_size(plan)
+    previews.check_result_size(plan)
     folder = new_folder()
     job = Job(source, wanted.model, plan, folder / "result.png", _stop(request))
     outcome = enlarge(job)
-    name = pictures.result_name(source.name, plan, outcome.checkpoint, wanted.format)
-    return _answer(pictures.save_as(outcome.picture, folder / name, wanted.format, wanted.quality))
+    name = previews.result_name(source.name, plan, outcome.checkpoint, wanted.format)
+    return _answer(previews.save_as(outcome.picture, folder / name, wanted.format, wanted.quality))
 
 
 @_told
@@ -110,7 +111,7 @@ def upscale_batch(  # noqa: PLR0917 (programs name the arguments)
     """
     if not isinstance(files, list):
         raise OptionError("files must be a list of uploaded files.")
-    wanted = Settings(
+    wanted = Wanted(
         _text(model), _size(scale, longest_side, width), _format(format), _number("quality", quality, 1, 100)
     )
     *_, batch = run_batch(gather([received(file) for file in files]), wanted, _stop(request))
@@ -233,10 +234,10 @@ def _stop(request: gr.Request | None) -> StopFlag:
     return flag
 
 
-def _size(scale: Any, longest_side: Any, width: Any) -> Request:
+def _size(scale: Any, longest_side: Any, width: Any) -> TargetSize:
     if longest_side is None and width is None:
-        return Request(scale=_number("scale", scale, 2, MAX_SCALE))
-    return Request(
+        return TargetSize(scale=_number("scale", scale, 2, MAX_SCALE))
+    return TargetSize(
         longest_side=None if longest_side is None else _number("longest_side", longest_side, 1, 65535),
         width=None if width is None else _number("width", width, 1, 65535),
     )
@@ -260,7 +261,7 @@ def _text(value: Any) -> str:
 
 
 def _format(value: Any) -> str:
-    known = {**{name.lower(): name for name in pictures.FORMATS}, "jpg": "JPEG"}
+    known = {**{name.lower(): name for name in previews.FORMATS}, "jpg": "JPEG"}
     if not isinstance(value, str) or value.lower() not in known:
         raise OptionError(f"format must be one of {', '.join(known)}, not {str(value)[:40]}.")
     return known[value.lower()]

@@ -2,11 +2,11 @@
 
 import gradio as gr
 
-from hpinet.ui.events import LIGHT, PRIVATE
-from hpinet.ui.fields import SCALES
-from hpinet.ui.models import choices
-from hpinet.ui.pictures import FORMATS
-from hpinet.ui.upscale_tab import UpscaleTab
+from hpinet.ui.jobs.models import choices
+from hpinet.ui.jobs.previews import FORMATS
+from hpinet.ui.parts.controls import SCALES
+from hpinet.ui.parts.events import LIGHT, PRIVATE
+from hpinet.ui.tabs.upscale import UpscaleTab
 
 _FOLLOW = """(model, scale, format) => {
   const url = new URL(window.location);

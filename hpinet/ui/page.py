@@ -8,12 +8,14 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from hpinet.settings import settings
-from hpinet.ui import api_tab, batch_tab, endpoints, links, look_inside, measure_tab, storage, upscale_tab
-from hpinet.ui.examples import FOLDER, Example, load_examples
-from hpinet.ui.guard import UploadsOnly
-from hpinet.ui.models import SHELF
-from hpinet.ui.theme import CSS, HEAD, SCRIPT, theme
-from hpinet.ui.work import StopFlag
+from hpinet.ui import endpoints, links
+from hpinet.ui.jobs.examples import FOLDER, Example, load_examples
+from hpinet.ui.jobs.models import SHELF
+from hpinet.ui.jobs.running import StopFlag
+from hpinet.ui.parts.theme import CSS, HEAD, SCRIPT, theme
+from hpinet.ui.server import storage
+from hpinet.ui.server.guard import UploadsOnly
+from hpinet.ui.tabs import api, batch, look_inside, measure, upscale
 
 QUEUE_SIZE = 32
 TITLE = "HPINet — super-resolution"
@@ -35,17 +37,17 @@ def create_demo(examples: list[Example] | None = None) -> gr.Blocks:
         gr.set_static_paths([FOLDER, *{example.path.parent for example in shown}])
     storage.show([*(example.path for example in shown), *(FOLDER / spot.file for spot in look_inside.SPOTS)])
     tabs: list[tuple[str, str, Callable[[], Any]]] = [
-        ("Batch", "batch", batch_tab.build),
-        ("Measure", "measure", partial(measure_tab.build, shown)),
+        ("Batch", "batch", batch.build),
+        ("Measure", "measure", partial(measure.build, shown)),
         ("Look inside", "look", look_inside.build),
-        ("API", "api", api_tab.build),
+        ("API", "api", api.build),
     ]
     with gr.Blocks(title=TITLE, delete_cache=(storage.SWEEP_EVERY_SECONDS, storage.KEEP_SECONDS)) as demo:
         endpoints.register()  # first, so that no handler of the page takes their names
         gr.HTML(MASTHEAD, padding=False)
         with gr.Tabs(overflow_behavior="wrap"):
             with gr.Tab("Upscale", id="upscale"):
-                controls = upscale_tab.build(shown)
+                controls = upscale.build(shown)
             for title, key, build in tabs:
                 with gr.Tab(title, id=key):
                     build()

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from hpinet import checkpoints
+from hpinet.checkpoints import registry
 from hpinet.model import HPINet, HPINetConfig
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -58,7 +58,7 @@ def untrained() -> HPINet:
 @pytest.fixture(scope="session")
 def bundled() -> HPINet:
     """The trained T×4 that comes with the project."""
-    return checkpoints.load("T", scale=SCALE)[0]
+    return registry.load("T", scale=SCALE)[0]
 
 
 @pytest.fixture(scope="session")

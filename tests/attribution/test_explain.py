@@ -194,9 +194,9 @@ def test_table_has_a_row_a_spot_and_the_mean() -> None:
 
 @pytest.mark.slow
 def test_removing_global_access_lowers_the_diffusion_index_of_the_published_network(shared: Path) -> None:
-    from hpinet import checkpoints
+    from hpinet.checkpoints import registry
 
-    model, _ = checkpoints.load(shared / "authors" / "HPINet-M-x4.pth", scale=SCALE)
+    model, _ = registry.load(shared / "authors" / "HPINet-M-x4.pth", scale=SCALE)
     picture = np.array(Image.open(shared / "data/set5/LR_bicubic/X4/butterflyx4.png").convert("RGB"))
     (effect,) = access_effects(model, {"butterfly": picture}, path=BlurPath(steps=8), region=48)
     assert effect.without_access < 0.9 * effect.with_access

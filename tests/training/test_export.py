@@ -8,7 +8,7 @@ from PIL import Image
 from tiny import tiny_run
 from typer.testing import CliRunner
 
-from hpinet.checkpoints import load
+from hpinet.checkpoints.registry import load
 from hpinet.errors import OptionError
 from hpinet.settings import settings
 from hpinet.training.cli import train_app

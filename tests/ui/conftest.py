@@ -40,19 +40,25 @@ def missing(what: str) -> None:
     pytest.skip(f"needs {what}")
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the page, with a cache of its own and no way to the authors' weights."""
+@pytest.fixture(scope="session", autouse=True)
+def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of their own for all tests of the page, no way to the authors' weights, and one engine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HPINET_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("HPINET_AUTHORS_URL", NOBODY)
         patch.setenv("HPINET_ENGINE", "torch")  # ready at once; the page does not care which engine it is
         settings.cache_clear()
-        demo = create_demo()
-        _, address, _ = demo.launch(**launch_options(), server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
-        yield address.rstrip("/")
-        demo.close(verbose=False)
+        yield
     settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def server(surroundings: None) -> Iterator[str]:
+    """Address of the page."""
+    demo = create_demo()
+    _, address, _ = demo.launch(**launch_options(), server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+    yield address.rstrip("/")
+    demo.close(verbose=False)
 
 
 @pytest.fixture(scope="session")

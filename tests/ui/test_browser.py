@@ -13,7 +13,7 @@ from hpinet import Upscaler, open_picture
 from hpinet.comparison import compare
 from hpinet.images import encode_picture, resize_bicubic, save_picture
 from hpinet.settings import settings
-from hpinet.ui.measure_tab import CROP_SIDE, CROPS
+from hpinet.ui.tabs.measure import CROP_SIDE, CROPS
 
 from .conftest import EXAMPLES, OpenPage
 

@@ -14,11 +14,12 @@ from gradio_client import Client, handle_file
 from PIL import Image
 
 from hpinet import Upscaler, open_picture
+from hpinet.checkpoints.registry import native_scales
 from hpinet.comparison import compare
 from hpinet.images import encode_picture
-from hpinet.plan import Request, make_plan, native_scales, run_plan
+from hpinet.plan import TargetSize, make_plan, run_plan
 from hpinet.settings import settings
-from hpinet.ui.api_tab import CLIENTS
+from hpinet.ui.tabs.api import CLIENTS
 
 from .conftest import EXAMPLES, missing
 
@@ -27,7 +28,7 @@ def upscaler_of(scale: int) -> Upscaler:
     return Upscaler.load("T", scale=scale)
 
 
-def made_by_the_library(path: Path, request: Request, format: str = "PNG", quality: int = 90) -> bytes:
+def made_by_the_library(path: Path, request: TargetSize, format: str = "PNG", quality: int = 90) -> bytes:
     picture = open_picture(path)
     plan = make_plan((picture.width, picture.height), request, natives=native_scales("T"))
     return encode_picture(run_plan(picture, plan, upscaler_of), format, quality=quality)
@@ -63,22 +64,22 @@ def test_only_the_documented_endpoints_are_public(client: Client) -> None:
 def test_upscale_gives_the_file_the_library_makes(client: Client, picture: Path) -> None:
     result = Path(client.predict(handle_file(picture), api_name="/upscale"))
     assert result.name == "my-cat_x4_hpinet-t.png"
-    assert result.read_bytes() == made_by_the_library(picture, Request(scale=4))
+    assert result.read_bytes() == made_by_the_library(picture, TargetSize(scale=4))
 
 
 def test_sizes_in_pixels_and_other_formats(client: Client, picture: Path) -> None:
     result = client.predict(handle_file(picture), longest_side=90, format="jpeg", quality=80, api_name="/upscale")
     assert Path(result).name == "my-cat_90x64_hpinet-t.jpg"
-    assert Path(result).read_bytes() == made_by_the_library(picture, Request(longest_side=90), "JPEG", 80)
+    assert Path(result).read_bytes() == made_by_the_library(picture, TargetSize(longest_side=90), "JPEG", 80)
     result = client.predict(handle_file(picture), scale=6, format="webp", quality=100, api_name="/upscale")
-    assert Path(result).read_bytes() == made_by_the_library(picture, Request(scale=6), "WEBP", 100)
+    assert Path(result).read_bytes() == made_by_the_library(picture, TargetSize(scale=6), "WEBP", 100)
 
 
 def test_depth_grey_and_alpha_survive(client: Client, deep_picture: Path) -> None:
     result = client.predict(handle_file(deep_picture), api_name="/upscale")
     enlarged = open_picture(result)
     assert (enlarged.depth, enlarged.is_grey, enlarged.width) == (16, True, 104)
-    assert Path(result).read_bytes() == made_by_the_library(deep_picture, Request(scale=4))
+    assert Path(result).read_bytes() == made_by_the_library(deep_picture, TargetSize(scale=4))
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_batch_keeps_names_and_tree_and_reports_what_fails(client: Client, pictu
     ]
     assert "not a picture" in report[1]["detail"]
     assert "outside of itself" in report[6]["detail"]
-    expected = made_by_the_library(picture, Request(scale=4))
+    expected = made_by_the_library(picture, TargetSize(scale=4))
     with zipfile.ZipFile(result) as file:
         assert file.namelist() == ["my cat.png", "a/one.png", "a/b/one.png", "a/one-2.png"]
         assert all(file.read(name) == expected for name in file.namelist())
@@ -179,7 +180,7 @@ def test_measure_enlarges_as_upscale_does(client: Client, scale: int) -> None:
     truth = EXAMPLES / "cat.png"
     scores = client.predict(handle_file(truth), models=["T"], scale=scale, api_name="/measure")
     small = open_picture(truth).width // scale, open_picture(truth).height // scale
-    plan = make_plan(small, Request(scale=scale), natives=native_scales("T"))
+    plan = make_plan(small, TargetSize(scale=scale), natives=native_scales("T"))
     restore = partial(run_plan, plan=plan, upscaler=upscaler_of)
     expected = compare(open_picture(truth), scale, {"T": restore}).restored[1]
     assert scores["results"][1]["psnr_y"] == pytest.approx(expected.psnr_y)
@@ -248,7 +249,7 @@ def run(command: list[str], folder: Path) -> str:
 
 def test_python_example(server: str, picture: Path, tmp_path: Path) -> None:
     result = run([sys.executable, str(CLIENTS / "upscale.py"), server, str(picture)], tmp_path)
-    assert Path(result).read_bytes() == made_by_the_library(picture, Request(scale=4))
+    assert Path(result).read_bytes() == made_by_the_library(picture, TargetSize(scale=4))
 
 
 def test_javascript_example(server: str, picture: Path, tmp_path: Path, node_modules: Path) -> None:
@@ -258,11 +259,11 @@ def test_javascript_example(server: str, picture: Path, tmp_path: Path, node_mod
     (tmp_path / "node_modules").symlink_to(node_modules)
     script = shutil.copy(CLIENTS / "upscale.mjs", tmp_path)  # modules are looked for beside the script
     result = run([str(node), str(script), server, str(picture)], tmp_path)
-    assert (tmp_path / result).read_bytes() == made_by_the_library(picture, Request(scale=4))
+    assert (tmp_path / result).read_bytes() == made_by_the_library(picture, TargetSize(scale=4))
 
 
 def test_curl_example(server: str, picture: Path, tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         missing("curl")
     result = run(["sh", str(CLIENTS / "upscale.sh"), server, str(picture)], tmp_path)
-    assert (tmp_path / result).read_bytes() == made_by_the_library(picture, Request(scale=4))
+    assert (tmp_path / result).read_bytes() == made_by_the_library(picture, TargetSize(scale=4))

@@ -1,0 +1,1 @@
+"""Which weights exist, and finding, fetching, verifying, converting and loading them."""

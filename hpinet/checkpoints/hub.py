@@ -1,0 +1,116 @@
+"""Checkpoints in repositories of the Hugging Face Hub. They are kept in the Hub's own cache (`HF_HOME`)."""
+
+import io
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RemoteEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.utils import validate_repo_id
+from tqdm import tqdm
+
+from hpinet.checkpoints.download import Digest
+from hpinet.checkpoints.files import CARD, CONFIG, WEIGHTS
+from hpinet.errors import CheckpointError
+from hpinet.progress import Progress, ignore
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def is_repository_id(text: str) -> bool:
+    """Whether this can be the name of a repository."""
+    try:
+        validate_repo_id(text)
+    except HFValidationError:
+        return False
+    return True
+
+
+def cached_repository(repository: str, revision: str | None = None) -> Path | None:
+    """The folder of a repository's checkpoint as last fetched at this revision; None if it never was."""
+    config, weights = (try_to_load_from_cache(repository, name, revision=revision) for name in (CONFIG, WEIGHTS))
+    return Path(weights).parent if isinstance(config, str) and isinstance(weights, str) else None
+
+
+def fetch_repository(repository: str, revision: str | None = None, *, progress: Progress = ignore) -> Path:
+    """Fetches the checkpoint in a repository, unless it is here, and verifies it; returns its folder.
+
+    Args:
+        repository: "owner/name".
+        revision: A full commit, which is looked up once and never changes; or a branch or tag, by default the main one.
+        progress: Called with bytes done and all bytes of the weights.
+
+    Raises:
+        CheckpointError: offline, no such repository, revision or file, refused, or damaged.
+    """
+    pinned = revision is not None and _COMMIT.fullmatch(revision)
+    if pinned and (folder := cached_repository(repository, revision)):
+        return folder
+    where = f"{repository}@{revision}" if revision else repository
+    try:
+        return _fetch(repository, revision, progress)
+    except RepositoryNotFoundError as error:
+        raise CheckpointError(f"The Hub has no repository {repository} that you may read.") from error
+    except RevisionNotFoundError as error:
+        raise CheckpointError(f"{repository} has no revision {revision}.") from error
+    except (OfflineModeIsEnabled, LocalEntryNotFoundError, HfHubHTTPError, httpx2.TransportError) as error:
+        refusal = error if isinstance(error, HfHubHTTPError) else error.__cause__  # the client wraps some of them
+        if isinstance(refusal, EntryNotFoundError):
+            raise CheckpointError(f"{where} is not a checkpoint of HPINet: it needs {CONFIG} and {WEIGHTS}.") from error
+        if isinstance(refusal, HfHubHTTPError):
+            raise CheckpointError(f"The Hub does not give {where}: {refusal.response.status_code}.") from error
+        raise CheckpointError(f"Cannot reach the Hub for {where}: go online, or use a bundled model.") from error
+    except OSError as error:
+        raise CheckpointError(f"{where} cannot be fetched: {error}.") from error
+
+
+def _fetch(repository: str, revision: str | None, progress: Progress) -> Path:
+    config = Path(hf_hub_download(repository, CONFIG, revision=revision))
+    commit = config.parent.name  # the other files are of the same one, whatever happens to the branch meanwhile
+    published = get_hf_file_metadata(hf_hub_url(repository, WEIGHTS, revision=commit))
+    size = published.size or 0
+    progress(0, size)
+    with suppress(RemoteEntryNotFoundError):  # a card is optional
+        hf_hub_download(repository, CARD, revision=commit)
+    weights = Path(hf_hub_download(repository, WEIGHTS, revision=commit, tqdm_class=_reporting(progress)))
+    if published.etag and not _verified(weights, published.etag):
+        weights.resolve().unlink()
+        weights.unlink(missing_ok=True)
+        raise CheckpointError(f"{WEIGHTS} of {repository} arrived damaged: fetch it again.")
+    progress(size, size)
+    return config.parent
+
+
+def _verified(weights: Path, etag: str) -> bool:
+    """Whether a file is what the Hub says: it names large files by SHA-256 and others by their git blob."""
+    if re.fullmatch(r"[0-9a-f]{64}", etag):
+        return Digest("sha256", etag).matches(weights)
+    return Digest("git-blob", etag).matches(weights)
+
+
+def _reporting(progress: Progress) -> type[tqdm]:
+    """A progress bar that draws nothing and calls ``progress``."""
+
+    class Reporting(tqdm):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **{**options, "file": io.StringIO()})
+
+        def update(self, n: float | None = 1) -> bool | None:
+            displayed = super().update(n)
+            if self.total:
+                progress(int(min(self.n, self.total)), int(self.total))
+            return displayed
+
+    return Reporting

@@ -1,0 +1,1 @@
+"""Work without controls, shared by tabs and endpoints."""

@@ -1,0 +1,155 @@
+"""Many pictures, one after the other: a bad one is reported and the rest goes on. Everything passes through files."""
+
+import time
+import zipfile
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from hpinet import wording
+from hpinet.errors import Cancelled, HPINetError, OptionError
+from hpinet.images import ACCEPTED_FORMATS, open_picture
+from hpinet.plan import TargetSize, make_plan
+from hpinet.settings import settings
+from hpinet.ui.jobs import previews
+from hpinet.ui.jobs.enlarge import Job, enlarge
+from hpinet.ui.jobs.models import choice_of
+from hpinet.ui.jobs.running import Reporter, StopFlag
+from hpinet.ui.server.archive import leads_outside, unpack
+from hpinet.ui.server.storage import new_folder
+
+MAX_PICTURES = 500
+
+
+@dataclass
+class Item:
+    """One file of a batch and what has become of it."""
+
+    name: str  # with its folders, as it was given
+    path: Path | None  # None if there is nothing to open
+    status: str = "waiting"  # waiting, running, done, failed or stopped
+    detail: str = ""  # sizes and seconds, or what is wrong
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is wanted of every picture of a batch."""
+
+    model: str
+    request: TargetSize
+    format: str  # key of `previews.FORMATS`
+    quality: int
+
+
+@dataclass
+class Batch:
+    """A batch under way."""
+
+    items: list[Item]
+    archive: Path  # the ZIP being written
+    finished: bool = False
+
+    @property
+    def done(self) -> int:
+        """Pictures enlarged so far."""
+        return sum(item.status == "done" for item in self.items)
+
+
+def gather(files: Sequence[Path], names: Sequence[str] | None = None) -> list[Item]:
+    """The pictures in uploads: each file, and each file of each ZIP among them. A bad ZIP becomes a failed item.
+
+    ``names`` are those of the files, with their folders where these are known.
+    """
+    items: list[Item] = []
+    for file, name in zip(files, names or [file.name for file in files], strict=True):
+        if file.suffix.lower() != ".zip":
+            items.append(Item(name, file))
+            continue
+        try:
+            inside = unpack(file, new_folder(), max_file_bytes=settings().max_upload_mb * 1_000_000)
+            items += [Item(inner, path) for inner, path in inside]
+            if not inside:
+                items.append(Item(name, None, "failed", "There are no pictures in this."))
+        except HPINetError as error:
+            items.append(Item(name, None, "failed", str(error)))
+    if not items:
+        raise OptionError("There are no pictures in this.")
+    if len(items) > MAX_PICTURES:
+        raise OptionError(f"A batch has at most {MAX_PICTURES} pictures; this one has {len(items)}.")
+    return items
+
+
+def names_in_folder(names: Sequence[str], told: object) -> list[str]:
+    """Names with their folders for the files of an uploaded folder: Gradio hands over bare ``names``.
+
+    ``told`` are the files' paths as the browser tells them, in its order. Each name takes the next path that ends in
+    it and leads nowhere else; one for which there is none stays bare.
+    """
+    paths: defaultdict[str, deque[str]] = defaultdict(deque)
+    for path in told if isinstance(told, list) else []:
+        if isinstance(path, str) and not leads_outside(path):
+            paths[PurePosixPath(path).name].append(path)
+    return [paths[name].popleft() if paths[name] else name for name in names]
+
+
+def run_batch(items: list[Item], wanted: Wanted, stop: StopFlag) -> Iterator[Batch]:
+    """Enlarges every item, yielding the state before and after each; the ZIP is complete when ``finished``."""
+    choice_of(wanted.model)  # a wrong one is the batch's fault, not each picture's
+    folder = new_folder()
+    batch = Batch(items, folder / "hpinet.zip")
+    waiting = [item for item in items if item.path is not None]
+    began = time.monotonic()
+    with zipfile.ZipFile(batch.archive, "w", zipfile.ZIP_STORED) as archive:  # pictures are compressed already
+        for number, item in enumerate(waiting):
+            item.status = "running"
+            yield batch
+            label = f"Picture {number + 1} of {len(waiting)}"
+            reporter = Reporter(label, stop, start=number / len(waiting), share=1 / len(waiting), began=began)
+            try:
+                file, item.detail = _enlarged(item, wanted, reporter, folder)
+                inner = _free_name(item.name, file.suffix, set(archive.namelist()))
+                archive.write(file, inner)
+                item.status = "done"
+                if PurePosixPath(inner).stem != PurePosixPath(item.name).stem:
+                    item.detail += f", as {inner}"
+            except Cancelled:
+                for rest in waiting[number:]:
+                    rest.status = "stopped"
+                break
+            except HPINetError as error:
+                item.status, item.detail = "failed", str(error)
+            finally:
+                for leftover in folder.glob("result.*"):
+                    leftover.unlink()
+    batch.finished = True
+    yield batch
+
+
+def _enlarged(item: Item, wanted: Wanted, reporter: Reporter, folder: Path) -> tuple[Path, str]:
+    """The file of one result, and what to tell of it."""
+    picture = open_picture(item.path or item.name)
+    natives = choice_of(wanted.model).natives
+    plan = make_plan((picture.width, picture.height), wanted.request, natives=natives)
+    del picture  # not held while its enlargement is made
+    job = Job(
+        item.path or Path(), wanted.model, previews.check_result_size(plan), folder / "result.lossless", reporter.stop
+    )
+    outcome = enlarge(job, reporter)
+    path = folder / f"result{previews.FORMATS[wanted.format]}"
+    previews.save_as(outcome.picture, path, wanted.format, wanted.quality)
+    return path, f"{wording.size(plan.source)} → {wording.size(plan.target)}, {outcome.seconds:.1f} s"
+
+
+def _free_name(name: str, suffix: str, used: set[str]) -> str:
+    """The original name and folders with the new suffix, numbered where two inputs would share it."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    candidate, number = path.with_suffix(suffix), 2
+    while str(candidate) in used:
+        candidate = path.with_name(f"{path.stem}-{number}{suffix}")
+        number += 1
+    return str(candidate)
+
+
+ACCEPTED_SUFFIXES = [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".zip"]
+assert len(ACCEPTED_FORMATS) == 6, "ACCEPTED_SUFFIXES names the suffixes of these formats"

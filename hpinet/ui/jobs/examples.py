@@ -1,0 +1,81 @@
+"""The example gallery. Its results are kept on disk, so that the second visitor who clicks one waits for nothing."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from hpinet.plan import Plan
+from hpinet.settings import settings
+from hpinet.ui.jobs.enlarge import Outcome
+from hpinet.ui.jobs.models import choice_of
+from hpinet.version import __version__
+
+FOLDER = Path(__file__).parents[3] / "examples"
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture in the gallery."""
+
+    path: Path
+    caption: str
+    licence: str
+
+
+def load_examples(folder: Path = FOLDER) -> list[Example]:
+    """The pictures that the folder's README lists, in its order; none where the folder is absent."""
+    readme = folder / "README.md"
+    if not readme.is_file():
+        return []
+    rows = re.findall(
+        r"^\| `([^`]+)` \| [^|]+ \| ([^|]+) \| [^|]+ \| ([^|]+) \|$", readme.read_text("utf-8"), re.MULTILINE
+    )
+    return [Example(folder / name, caption, licence) for name, caption, licence in rows]
+
+
+def cached(source: Path, plan: Plan, model: str, folder: Path) -> Outcome | None:
+    """The result of an example run before, copied into ``folder``; None for anything else."""
+    place = _place(source, plan, model)
+    if place is None or not (place / "outcome.json").is_file():
+        return None
+    picture = Path(shutil.copy(place / "result.png", folder / "result.png"))
+    told = json.loads((place / "outcome.json").read_text("utf-8"))
+    return Outcome(**{**told, "plan": plan, "picture": picture})
+
+
+def remember(source: Path, model: str, outcome: Outcome) -> None:
+    """Keeps the result if ``source`` is an example."""
+    place = _place(source, outcome.plan, model)
+    if place is None or place.exists():
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = place.with_name(f"{place.name}.{os.getpid()}.part")
+    part.mkdir()
+    shutil.copy(outcome.picture, part / "result.png")
+    told = asdict(replace(outcome, picture=Path()))
+    del told["plan"], told["picture"]
+    (part / "outcome.json").write_text(json.dumps(told), "utf-8")
+    try:
+        part.rename(place)
+    except OSError:  # somebody else was quicker
+        shutil.rmtree(part)
+
+
+def _place(source: Path, plan: Plan, model: str) -> Path | None:
+    """Where the result of an example is kept; None if ``source`` is none. New weights or code make a new place."""
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    if digest not in _digests():
+        return None
+    weights = [choice_of(model).natives[scale].sha256 for scale in plan.passes]
+    key = json.dumps([digest, plan.target, plan.passes, weights, settings().engine, __version__])
+    return settings().cache / "examples" / hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+@lru_cache(maxsize=1)
+def _digests() -> frozenset[str]:
+    return frozenset(hashlib.sha256(example.path.read_bytes()).hexdigest() for example in load_examples())

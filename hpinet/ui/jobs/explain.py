@@ -1,0 +1,136 @@
+"""Explaining a spot of a picture, as the page and the endpoint do it."""
+
+import re
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from hpinet.attribution.explain import SURROUNDINGS, Explanation, explain
+from hpinet.attribution.lam import FULL, QUICK, BlurPath
+from hpinet.attribution.regions import rgb_pixels
+from hpinet.errors import HPINetError, OptionError
+from hpinet.images import open_picture
+from hpinet.plan import Plan, TargetSize, make_plan
+from hpinet.ui.jobs.models import SHELF, Choice, choice_of, pass_seconds
+from hpinet.ui.jobs.running import Reporter, StopFlag, heavy
+
+PATHS = {"Quick": QUICK, "Full": FULL}
+MIN_REGION, MAX_REGION = 48, 128
+"""Sides of the part of the picture that visitors can have attributed. Beyond them the wait is out of proportion."""
+
+MAX_STEPS = FULL.steps
+WINDOWS = (8, 16, 32)
+
+_PASSES = 2.8
+"""A step of the attribution in enlargements of its region: there and back. Measured on two cores: 2.5 (T), 3.1 (M)."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which spot of which picture, and how to look at it."""
+
+    source: Path
+    x: int
+    y: int
+    model: str  # key of a choice
+    scale: int
+    stop: StopFlag
+    path: BlurPath = QUICK
+    window: int = 16
+    region: int = 64
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of it."""
+
+    explanation: Explanation
+    checkpoint: str  # such as hpinet-t-x4
+    source: str  # name of the picture's file
+    seconds: float
+
+    @property
+    def title(self) -> str:
+        """Of the figure."""
+        return f"{self.checkpoint} at ({self.explanation.x}, {self.explanation.y}) of {self.source}"
+
+    def draw(self, folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+        """Writes the figure in each of the formats and returns where."""
+        from hpinet.attribution.figures import explanation_figure, save_figure  # noqa: PLC0415 (slow to come)
+
+        figure = explanation_figure(self.explanation, title=self.title)
+        stem = re.sub(r"[^\w.-]+", "-", Path(self.source).stem).strip("-.")[:80] or "picture"
+        name = f"{stem}_{self.explanation.x}-{self.explanation.y}_{self.checkpoint}"
+        paths = [folder / f"{name}{suffix}" for suffix in suffixes]
+        for path in paths:
+            save_figure(figure, path)
+        return paths
+
+
+def look(question: Question) -> Answer:
+    """Explains the spot, fetching the model if it is missing. Raises HPINetError."""
+    choice, plan = _planned(question.model, question.scale)
+    if not choice.is_installed(plan):
+        SHELF.fetch(choice, plan, progress=Reporter(f"Fetching {choice.key}", question.stop))
+    answer = _look(question)
+    if isinstance(answer, HPINetError):
+        raise answer
+    return answer
+
+
+def expected_seconds(source: Path, *, model: str, scale: int, steps: int, region: int) -> float:
+    """Seconds that an explanation should take here, fetching left out. Raises HPINetError."""
+    choice, _ = _planned(model, scale)
+    size = _size(source)
+
+    def seconds(side: int) -> float:
+        return pass_seconds(choice, scale, min(side, size[0]), min(side, size[1]))
+
+    return steps * _PASSES * seconds(region) + seconds(max(region, SURROUNDINGS))
+
+
+def is_installed(model: str, scale: int) -> bool:
+    """Whether nothing has to be fetched first. Raises OptionError if the model does not exist at this scale."""
+    choice, plan = _planned(model, scale)
+    return choice.is_installed(plan)
+
+
+def _planned(model: str, scale: int) -> tuple[Choice, Plan]:
+    choice = choice_of(model)
+    if scale not in choice.natives:
+        raise OptionError(f"{choice.key} cannot enlarge ×{scale} in one pass: choose another model or scale.")
+    return choice, make_plan((1, 1), TargetSize(scale=scale), natives=[scale])
+
+
+@lru_cache(maxsize=64)
+def _size(source: Path) -> tuple[int, int]:
+    picture = open_picture(source)
+    return picture.width, picture.height
+
+
+def _declared_seconds(question: Question) -> int:
+    """What to ask of ZeroGPU: overhead, then three passes a step (one forward, two back)."""
+    parameters = choice_of(question.model).natives[question.scale].parameters / 1e6
+    return min(120, round(10 + 3 * question.path.steps * parameters * question.region**2 / 1e6 / 0.4))
+
+
+@heavy(duration=_declared_seconds)
+def _look(question: Question) -> Answer | HPINetError:
+    """Errors are returned, since a worker's exceptions lose their message on the way back."""
+    try:
+        began = time.perf_counter()
+        upscaler = SHELF.upscaler(question.model, question.scale)
+        explanation = explain(
+            upscaler.engine.model,
+            rgb_pixels(open_picture(question.source)),
+            x=question.x,
+            y=question.y,
+            window=question.window,
+            path=question.path,
+            region=question.region,
+            progress=Reporter("Looking", question.stop),
+        )
+        return Answer(explanation, upscaler.info.name, question.source.name, time.perf_counter() - began)
+    except HPINetError as error:
+        return error

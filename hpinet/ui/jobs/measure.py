@@ -1,0 +1,67 @@
+"""Measuring one picture by several models, as the page and the endpoint do it."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from hpinet.comparison import Comparison, compare
+from hpinet.errors import CheckpointError, HPINetError, OptionError
+from hpinet.images import open_picture
+from hpinet.plan import Plan, TargetSize, make_plan, run_plan
+from hpinet.ui.jobs.models import SHELF, Choice, choice_of
+from hpinet.ui.jobs.running import Reporter, StopFlag, gpu_seconds, heavy
+
+
+def measure(
+    source: Path, scale: int, models: Sequence[str], stop: StopFlag
+) -> tuple[Comparison, list[CheckpointError]]:
+    """Compares the chosen models on a picture, fetching those that are missing.
+
+    Returns what is wrong with those that could not be fetched too. Raises HPINetError, also if none could be.
+    """
+    if not models:
+        raise OptionError("Choose at least one model.")
+    chosen = [choice_of(key) for key in dict.fromkeys(models)]
+    picture = open_picture(source)
+    small = max(1, picture.width // scale), max(1, picture.height // scale)
+    work = [(choice, make_plan(small, TargetSize(scale=scale), natives=choice.natives)) for choice in chosen]
+    ready, missing = [], []
+    for choice, plan in work:
+        try:
+            if not choice.is_installed(plan):
+                SHELF.fetch(choice, plan, progress=Reporter(f"Fetching {choice.key}", stop))
+            ready.append((choice, plan))
+        except CheckpointError as error:
+            missing.append(error)
+    if not ready:
+        raise missing[0]
+    result = _compare(source, scale, ready, stop)
+    if isinstance(result, HPINetError):
+        raise result
+    return result, missing
+
+
+def _declared_seconds(
+    source: Path,  # noqa: ARG001 (called like the function it is for)
+    scale: int,  # noqa: ARG001
+    work: Sequence[tuple[Choice, Plan]],
+    stop: StopFlag,  # noqa: ARG001
+) -> int:
+    return gpu_seconds(work)
+
+
+@heavy(duration=_declared_seconds)
+def _compare(source: Path, scale: int, work: Sequence[tuple[Choice, Plan]], stop: StopFlag) -> Comparison | HPINetError:
+    try:
+        upscalers = {
+            name_of(choice, plan): partial(run_plan, plan=plan, upscaler=SHELF.of(choice.key)) for choice, plan in work
+        }
+        return compare(open_picture(source), scale, upscalers, progress=Reporter("Restoring", stop))
+    except HPINetError as error:
+        return error
+
+
+def name_of(choice: Choice, plan: Plan) -> str:
+    """What a plan's result is called: the checkpoint, and how it gets to a scale that is not its own."""
+    names = " + ".join(choice.natives[scale].name for scale in plan.passes)
+    return f"{names}, reduced" if plan.is_reduced else names

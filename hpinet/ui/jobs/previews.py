@@ -1,0 +1,128 @@
+"""Pictures for the page: previews a browser can show, crops, file names, and what a file will weigh."""
+
+import re
+from pathlib import Path
+
+from hpinet.errors import OptionError
+from hpinet.images import (
+    Limits,
+    Picture,
+    encode_picture,
+    open_picture,
+    resize_bicubic,
+    resize_nearest,
+    save_picture,
+)
+from hpinet.plan import Plan
+from hpinet.ui.server.storage import new_folder
+
+PREVIEW_SIDE = 3000
+"""Results larger than this are shown reduced; the download is complete."""
+
+MAX_RESULT_MEGAPIXELS = 150
+"""The largest result made for a visitor: about what browsers can open. The command line makes larger ones."""
+
+SHOWN_BY_BROWSERS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+FORMATS = {"PNG": ".png", "JPEG": ".jpg", "WebP": ".webp"}
+ENLARGERS = {"Bicubic": resize_bicubic, "Nearest": resize_nearest}
+
+_SAMPLE_SIDE = 96
+
+
+def shown_instead(path: Path, picture: Picture) -> Path:
+    """The file itself if browsers show its kind, else a stand-in of the same size, upright and with 8 bits."""
+    if picture.format in SHOWN_BY_BROWSERS:
+        return path
+    stand_in = new_folder() / f"{path.stem}.jpg"
+    save_picture(picture.to_8_bit(), stand_in, format="JPEG", quality=90)
+    return stand_in
+
+
+def check_result_size(plan: Plan) -> Plan:
+    """The plan, if a visitor may have its result. Raises OptionError otherwise."""
+    megapixels = plan.reached[0] * plan.reached[1] / 1e6
+    if megapixels > MAX_RESULT_MEGAPIXELS:
+        raise OptionError(
+            f"That would take {megapixels:.0f} megapixels; this page goes up to {MAX_RESULT_MEGAPIXELS}. "
+            "Choose a smaller size, or use the command line."
+        )
+    return plan
+
+
+def fitting(picture: Picture, side: int) -> Picture:
+    """The picture reduced, if need be, so that no side is longer."""
+    longest = max(picture.width, picture.height)
+    if longest <= side:
+        return picture
+    width, height = (max(1, round(length * side / longest)) for length in (picture.width, picture.height))
+    return resize_bicubic(picture, width, height)
+
+
+def before_and_after(source: Path, result: Path, kind: str, folder: Path) -> tuple[str, str]:
+    """Two pictures of equal size for the slider: ``source`` enlarged by ``kind``, and ``result``."""
+    after = open_result(result)
+    shown = fitting(after, PREVIEW_SIDE)
+    if shown is not after:
+        result = folder / "preview.png"
+        if not result.exists():
+            save_picture(shown.to_8_bit(), result)
+    before = folder / f"before-{kind.lower()}.png"
+    if not before.exists():
+        save_picture(ENLARGERS[kind](open_picture(source), shown.width, shown.height), before)
+    return str(before), str(result)
+
+
+def open_result(path: Path) -> Picture:
+    """A picture of our own making: the limits on uploads do not apply."""
+    return open_picture(path, limits=Limits(megapixels=MAX_RESULT_MEGAPIXELS, megabytes=4000))
+
+
+def around(picture: Picture, x: int, y: int, side: int) -> Picture:
+    """The ``side`` sized square around a point, moved inside the picture where it would stick out."""
+    width, height = min(side, picture.width), min(side, picture.height)
+    left = min(max(0, x - width // 2), picture.width - width)
+    top = min(max(0, y - height // 2), picture.height - height)
+    return cropped(picture, left, top, width, height)
+
+
+def cropped(picture: Picture, left: int, top: int, width: int, height: int) -> Picture:
+    """A part of the picture."""
+    rows, columns = slice(top, top + height), slice(left, left + width)
+    alpha = None if picture.alpha is None else picture.alpha[rows, columns]
+    return Picture(picture.colour[rows, columns], alpha, picture.icc_profile, picture.format)
+
+
+def sample_of(picture: Picture) -> Picture:
+    """A small piece from the middle, to guess file sizes by."""
+    return around(picture, picture.width // 2, picture.height // 2, _SAMPLE_SIDE)
+
+
+def expected_bytes(sample: Picture, plan: Plan, format: str, quality: int) -> float:
+    """About how large the result's file will be: a sample enlarged by bicubic and encoded, then scaled by area.
+
+    Results are sharper than bicubic, so files come out somewhat larger.
+    """
+    factor = plan.target[0] / plan.source[0]
+    width, height = (max(1, round(length * factor)) for length in (sample.width, sample.height))
+    encoded = len(encode_picture(resize_bicubic(sample, width, height), format, quality=quality))
+    return encoded * (plan.target[0] * plan.target[1]) / (width * height)
+
+
+def result_name(upload: str, plan: Plan, checkpoint: str, format: str) -> str:
+    """Name of a download: ``<upload>_x4_hpinet-t.png``, or ``<upload>_1920x1280_hpinet-t.png`` for a size in pixels."""
+    factors = plan.target[0] / plan.source[0], plan.target[1] / plan.source[1]
+    is_scale = factors[0] == factors[1] == int(factors[0])
+    how = f"x{factors[0]:.0f}" if is_scale else f"{plan.target[0]}x{plan.target[1]}"
+    stem = re.sub(r"[^\w.-]+", "-", Path(upload).stem).strip("-.")[:80] or "picture"
+    return f"{stem}_{how}_{re.sub(r'-x[0-9]+$', '', checkpoint)}{FORMATS[format]}"
+
+
+def save_as(result: Path, path: Path, format: str, quality: int) -> Path:
+    """The lossless ``result`` as a file of another format, or linked under another name."""
+    if path.exists():
+        return path
+    if format == "PNG":
+        path.hardlink_to(result)
+    else:
+        save_picture(open_result(result), path, format=format, quality=quality)
+    return path

@@ -1,0 +1,147 @@
+"""What heavy work has in common: a GPU if there is one, progress, Stop, and an end that cuts nothing off.
+
+Everything crosses this border as paths and small records: on ZeroGPU the work runs in a forked process.
+"""
+
+import atexit
+import functools
+import hashlib
+import secrets
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import gradio as gr
+import spaces
+
+from hpinet.errors import Cancelled
+from hpinet.plan import Plan
+from hpinet.ui.jobs.models import Choice
+from hpinet.ui.server.storage import results_root
+from hpinet.wording import time_left
+
+REPORT_EVERY_SECONDS = 0.1
+CLOSING_SECONDS = 5.0
+"""How long a server that ends waits for its work to notice."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Crew:
+    """The calls of heavy work that are under way, so that the server can end without cutting one off inside C++.
+
+    Gradio's threads are daemons. Python ends a daemon where it comes back from native code, which aborts the process.
+    """
+
+    def __init__(self) -> None:
+        self.closing = False
+        self._busy = 0
+        self._changed = threading.Condition()
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._busy += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._busy -= 1
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Asks all work to stop, and waits until it has."""
+        self.closing = True
+        with self._changed:
+            self._changed.wait_for(lambda: not self._busy, CLOSING_SECONDS)
+
+
+CREW = _Crew()
+atexit.register(CREW.close)
+
+
+def heavy(duration: Callable[P, int] | int) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Decorates work for a GPU, if there is one: `spaces.GPU`, with the server waiting for the work when it ends."""
+
+    def decorate(work: Callable[P, T]) -> Callable[P, T]:
+        on_gpu = spaces.GPU(duration=duration)(work)
+
+        @functools.wraps(work)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            with CREW:
+                return on_gpu(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+@dataclass(frozen=True)
+class StopFlag:
+    """A visitor's Stop button, as a file: the one thing that reaches a forked worker."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, request: gr.Request | None, work: str) -> "StopFlag":
+        """The flag for one kind of work of the session behind a request; of nobody's when there is none."""
+        session = (request and request.session_hash) or secrets.token_hex()
+        name = hashlib.sha256(f"{work} {session}".encode()).hexdigest()  # the client chooses its session's name
+        return cls(results_root() / f"{name}.stop")
+
+    def raise_it(self) -> None:
+        """Asks the work to stop."""
+        self.path.touch()
+
+    def lower(self) -> None:
+        """Takes that back, for new work."""
+        self.path.unlink(missing_ok=True)
+
+    @property
+    def is_raised(self) -> bool:
+        """Whether the work should stop."""
+        return self.path.exists()
+
+
+class Reporter:
+    """The package's progress callback on a Gradio page: a bar, the time left, and Stop."""
+
+    def __init__(
+        self, label: str, stop: StopFlag, *, start: float = 0.0, share: float = 1.0, began: float | None = None
+    ) -> None:
+        self.label, self.stop = label, stop
+        self.start, self.share = start, share  # of the whole bar, when there is more than one picture
+        self.told = time.monotonic()
+        self.began = self.told if began is None else began  # of the whole, by the same clock
+        self.bar = gr.Progress()
+
+    def __call__(self, done: int, total: int) -> None:
+        """See `hpinet.progress`. Raises Cancelled once Stop has been pressed or the server ends."""
+        now = time.monotonic()
+        if now - self.told < REPORT_EVERY_SECONDS and 0 < done < total:
+            return
+        self.told = now
+        if CREW.closing or self.stop.is_raised:
+            raise Cancelled
+        fraction = self.start + self.share * (done / total if total else 0.0)
+        self.bar(fraction, desc=self._words(fraction, now - self.began))
+
+    def _words(self, fraction: float, elapsed: float) -> str:
+        if fraction < 0.02 or elapsed < 0.5:
+            return self.label
+        return f"{self.label}: {time_left(elapsed * (1 - fraction) / fraction)} left"
+
+
+def gpu_seconds(work: Sequence[tuple[Choice, Plan]]) -> int:
+    """What to ask of ZeroGPU: little, since the quota is checked against it. Overhead, then time by work.
+
+    A datacentre GPU gets through about 0.4 M parameters times megapixels in a second, at a cautious guess.
+    """
+    load = sum(
+        choice.natives[scale].parameters / 1e6 * (width * height / 1e6)
+        for choice, plan in work
+        for scale, (width, height) in zip(plan.passes, plan.inputs, strict=True)
+    )
+    return min(120, round(8 + load / 0.4))

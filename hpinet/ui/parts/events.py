@@ -1,0 +1,23 @@
+"""How handlers are hooked up, in one place."""
+
+from pathlib import Path
+from typing import Any
+
+from hpinet.ui.server.storage import received
+
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+"""Everything the page does; programs use the functions in `hpinet.ui.endpoints`."""
+
+LIGHT: dict[str, Any] = {**PRIVATE, "show_progress": "hidden", "concurrency_limit": 8, "concurrency_id": "light"}
+"""Quick answers: many at a time."""
+
+COMPUTE: dict[str, Any] = {**PRIVATE, "concurrency_limit": 1, "concurrency_id": "compute"}
+"""Whatever runs a network: one at a time on this machine, the rest waits in the queue."""
+
+RAW: dict[str, Any] = {"preprocess": False}
+"""For handlers of pictures: Gradio would open the file with whatever Pillow can open, and fail in its own words."""
+
+
+def uploaded(value: object) -> Path | None:
+    """The file behind a raw value of `gradio.Image`, None if there is none. Raises OptionError, see `received`."""
+    return received(value) if value else None

@@ -1,0 +1,43 @@
+"""A spot of a picture: clicked or given in pixels, and marked on the picture."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from hpinet.ui.parts.events import LIGHT, PRIVATE
+
+_MARK = "() => { setTimeout(window.markSpots, 50); return []; }"
+
+
+@dataclass(frozen=True)
+class SpotFields:
+    """The place of a spot, in pixels of the picture."""
+
+    x: gr.Number
+    y: gr.Number
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """For handlers that take ``x`` and ``y``."""
+        return {"x": self.x, "y": self.y}
+
+    def follow(self, image: gr.Image) -> Any:
+        """Fills the fields when the picture is clicked. Returns the event."""
+        return image.select(_clicked, None, [self.x, self.y], **LIGHT)
+
+
+def spot_fields(image: str) -> SpotFields:
+    """Two fields for a spot on the picture with the element id ``image``.
+
+    The page's script marks the spot on pictures of the class "spotted", and finds the fields by these ids.
+    """
+    x = gr.Number(None, label="From the left", precision=0, elem_id=f"{image}-x")
+    y = gr.Number(None, label="From the top", precision=0, elem_id=f"{image}-y")
+    gr.on([x.change, y.change], None, None, None, js=_MARK, queue=False, **PRIVATE)
+    return SpotFields(x, y)
+
+
+def _clicked(event: gr.SelectData) -> tuple[int, int]:
+    x, y = event.index
+    return int(x), int(y)

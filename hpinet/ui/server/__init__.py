@@ -1,0 +1,1 @@
+"""What stands before Gradio: what it is sent, and where files lie."""

@@ -1,0 +1,1 @@
+"""The tabs of the page: layout and handlers of each."""

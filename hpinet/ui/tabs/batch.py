@@ -1,0 +1,138 @@
+"""The second tab: many pictures at once."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from hpinet import wording
+from hpinet.errors import HPINetError, OptionError
+from hpinet.settings import settings
+from hpinet.ui.jobs.batch import ACCEPTED_SUFFIXES, Batch, Item, Wanted, gather, names_in_folder, run_batch
+from hpinet.ui.jobs.running import StopFlag
+from hpinet.ui.parts import html
+from hpinet.ui.parts.controls import (
+    asked,
+    checked_format,
+    format_fields,
+    model_field,
+    run_buttons,
+    size_fields,
+    trouble_with,
+)
+from hpinet.ui.parts.events import LIGHT, PRIVATE, RAW
+from hpinet.ui.server.archive import is_extra
+from hpinet.ui.server.storage import received
+
+ICONS = {"waiting": "·", "running": "…", "done": "✓", "failed": "✗", "stopped": "–"}
+_PATHS = "() => [window.folderPaths ?? []]"  # the page's script has noted them
+_EMPTY = "Choose pictures, a ZIP of pictures or a folder. One bad file does not stop the others."
+
+
+def build() -> None:
+    """Lays out the tab and wires it."""
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=5, min_width=320):
+            files = gr.File(
+                file_count="multiple",
+                file_types=ACCEPTED_SUFFIXES,
+                label=f"Pictures, or ZIP files of pictures (up to {settings().max_upload_mb} MB each)",
+                height=200,
+                elem_id="batch-files",
+            )
+            with gr.Accordion("A whole folder", open=False):
+                tree = gr.File(file_count="directory", label="Folder", height=140, elem_id="batch-folder")
+                paths = gr.JSON(visible=False)
+            size = size_fields("batch-")
+            buttons = run_buttons("Upscale all", "batch", "batch-")
+            model = model_field("batch-")
+            file = format_fields("batch-")
+        with gr.Column(scale=7, min_width=320):
+            status = gr.HTML(html.quiet(_EMPTY), elem_id="batch-status", elem_classes="status", container=True)
+            table = gr.HTML(elem_id="batch-table")
+            download = gr.DownloadButton("Download ZIP", variant="primary", visible=False, elem_id="batch-download")
+
+    tree.upload(None, None, paths, js=_PATHS, **PRIVATE)
+    gr.on([files.change, tree.change], _count, [files, tree], status, **LIGHT, **RAW)
+    buttons.start(
+        buttons.run.click,
+        upscale_all,
+        inputs={"files": files, "tree": tree, "paths": paths, "model": model, **size.inputs, **file.inputs},
+        outputs=[status, table, download],
+        status=status,
+    )
+    buttons.stop.click(_halt, None, None, **LIGHT)  # no `cancels`: what is done so far is still handed over
+
+
+def _count(files: list[dict[str, Any]] | None, tree: list[dict[str, Any]] | None) -> str:
+    count = len(files or []) + len(tree or [])
+    if not count:
+        return html.quiet(_EMPTY)
+    return html.quiet(f"{count} {'file' if count == 1 else 'files'} to upscale.")
+
+
+def upscale_all(
+    request: gr.Request,
+    progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
+    *,
+    files: list[dict[str, Any]] | None,
+    tree: list[dict[str, Any]] | None,
+    paths: object,
+    model: str,
+    scale: str,
+    side: str,
+    pixels: float,
+    format: str,
+    quality: float,
+) -> Iterator[tuple[Any, ...]]:
+    """The button: status, table and download, anew after every picture."""
+    try:
+        size = asked(scale=scale, side=side, pixels=pixels)
+        items = gather(*_uploads(files or [], tree or [], paths))
+        for batch in run_batch(
+            items, Wanted(model, size, *checked_format(format, quality)), StopFlag.of(request, "batch")
+        ):
+            yield _summary(batch), _table(batch.items), _offer(batch)
+    except HPINetError as error:
+        yield html.trouble(trouble_with(error)), gr.skip(), gr.skip()
+
+
+def _uploads(files: list[dict[str, Any]], tree: list[dict[str, Any]], paths: object) -> tuple[list[Path], list[str]]:
+    """The files to work on and their names; those of a folder with their folders, less what is no one's picture."""
+    in_tree = [received(file) for file in tree]
+    bare = [str(file.get("orig_name") or path.name) for file, path in zip(tree, in_tree, strict=True)]
+    named = [(path, path.name) for path in map(received, files)]
+    named += [
+        (path, name) for path, name in zip(in_tree, names_in_folder(bare, paths), strict=True) if not is_extra(name)
+    ]
+    if not named:
+        raise OptionError("Choose pictures first.")
+    return [path for path, _ in named], [name for _, name in named]
+
+
+def _summary(batch: Batch) -> str:
+    counts = Counter(item.status for item in batch.items)
+    words = [
+        f"<b>{counts[status]}</b> {status}"
+        for status in ("done", "running", "waiting", "failed", "stopped")
+        if counts[status]
+    ]
+    return html.facts([f"{len(batch.items)} files", *words])
+
+
+def _table(items: list[Item]) -> str:
+    rows = [(item.name, f"{ICONS[item.status]} {item.status}", item.detail) for item in items]
+    return html.table(("File", "Status", "Details"), rows, caption="Files of the batch")
+
+
+def _offer(batch: Batch) -> Any:
+    if not batch.finished or not batch.done:
+        return gr.skip()
+    size = wording.megabytes(batch.archive.stat().st_size)
+    return gr.update(value=str(batch.archive), label=f"Download ZIP · {batch.done} pictures · {size}", visible=True)
+
+
+def _halt(request: gr.Request) -> None:
+    StopFlag.of(request, "batch").raise_it()

@@ -1,0 +1,61 @@
+"""The lens: one spot, enlarged by every model that is here, to choose one without running the whole picture."""
+
+import gradio as gr
+
+from hpinet import wording
+from hpinet.errors import HPINetError
+from hpinet.images import Picture, open_picture, resize_bicubic
+from hpinet.ui.jobs import previews
+from hpinet.ui.jobs.models import SHELF, choices
+from hpinet.ui.jobs.running import heavy
+from hpinet.ui.parts import html
+from hpinet.ui.tabs.upscale_events import Source
+
+EXPLANATION = """Click a spot on your picture, or give its place in pixels, to see it enlarged by every model that is
+on this machine, pixel for pixel. Here the models see only the surroundings of the spot: a full run may differ."""
+
+SCALE = 4
+SIDE = 56  # pixels of the picture that are shown
+CONTEXT = 112  # pixels of it that the models see
+
+
+def magnify(
+    source: Source | None,
+    x: float | None,
+    y: float | None,
+    progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
+) -> str:
+    """The spot, or the middle, as bicubic and every installed model enlarge it, side by side."""
+    if source is None:
+        return html.quiet("Choose a picture first, then click on it.")
+    try:
+        picture = open_picture(source.path)
+    except HPINetError as error:
+        return html.trouble(str(error))
+    left, top = (picture.width // 2 if x is None else int(x)), (picture.height // 2 if y is None else int(y))
+    if not (0 <= left < picture.width and 0 <= top < picture.height):
+        size = wording.size((picture.width, picture.height))
+        return html.trouble(f"The spot {left}, {top} lies outside the picture of {size} pixels.")
+    views = _enlarged(previews.around(picture, left, top, CONTEXT))
+    # The spot within its surroundings, which were moved inside the picture near its borders.
+    spot = _within(left, picture.width), _within(top, picture.height)
+    return html.figures((_view(view, *spot), name) for name, view in views)
+
+
+@heavy(duration=15)
+def _enlarged(surroundings: Picture) -> list[tuple[str, Picture]]:
+    views = [("bicubic", resize_bicubic(surroundings, surroundings.width * SCALE, surroundings.height * SCALE))]
+    for choice in choices().values():
+        info = choice.natives.get(SCALE)
+        if info is not None and info.installed:
+            gr.Progress()(None, desc=info.name)
+            views.append((info.name, SHELF.upscaler(choice.key, SCALE)(surroundings)))
+    return views
+
+
+def _within(at: int, length: int) -> int:
+    return at - min(max(0, at - CONTEXT // 2), max(0, length - CONTEXT))
+
+
+def _view(picture: Picture, x: int, y: int) -> Picture:
+    return previews.around(picture, x * SCALE, y * SCALE, SIDE * SCALE)

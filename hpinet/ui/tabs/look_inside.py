@@ -1,0 +1,299 @@
+"""The "Look inside" tab: what the network looked at for one spot of a picture."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from hpinet import wording
+from hpinet.attribution.explain import in_words
+from hpinet.errors import Cancelled, HPINetError, OptionError
+from hpinet.images import open_picture
+from hpinet.model import SCALES
+from hpinet.ui.jobs import previews
+from hpinet.ui.jobs.examples import FOLDER
+from hpinet.ui.jobs.explain import (
+    MAX_REGION,
+    MIN_REGION,
+    PATHS,
+    WINDOWS,
+    Answer,
+    Question,
+    expected_seconds,
+    is_installed,
+    look,
+)
+from hpinet.ui.jobs.running import StopFlag
+from hpinet.ui.parts import explanation_svg, html
+from hpinet.ui.parts.controls import example_gallery, model_field, picture_field, run_buttons, trouble_with
+from hpinet.ui.parts.events import COMPUTE, LIGHT, PRIVATE, RAW, uploaded
+from hpinet.ui.parts.spots import spot_fields
+from hpinet.ui.server.storage import new_folder
+
+
+@dataclass(frozen=True)
+class Spot:
+    """An example: somewhere worth looking."""
+
+    file: str  # in the folder of examples
+    x: int
+    y: int
+    caption: str
+
+
+SPOTS = (
+    Spot("facade.png", 57, 62, "Repeated windows"),
+    Spot("spots/fabric.png", 124, 70, "Striped fabric"),
+    Spot("text.png", 77, 61, "Text"),
+)
+
+FIGURES = (".png", ".svg", ".pdf")
+REMEMBERED = 6  # answers that stay on the page to be compared
+
+EMPTY = "Choose a picture and click a spot on it, or click an example."
+
+EXPLANATION = """**The heat map** (*local attribution map*) answers: had the network been shown a blurred picture, which
+pixels would it have missed most at this spot? The picture is sharpened step by step, and every pixel is credited with
+the detail that it brings. The scale is logarithmic: the darkest pixels shown count for a thousandth of the brightest.
+
+**The diffusion index** says how evenly the credit is spread: 100 if all pixels count alike, near 0 if a few decide.
+
+**The matched patches** are special to this network: at every stage it cuts the picture into squares and lets each look
+at the most similar other square anywhere in the picture. Dotted is the square around your spot, solid the one it
+referred to. *Similarity* has no unit; *next best* tells how clear the choice was.
+
+**Adds up within** tells how exact the map is: all credits together should make the whole detail gained. Quick mode
+takes 12 steps in place of 50, and this number shows what that costs."""
+
+
+def build() -> None:
+    """Lays out the tab and wires it."""
+    spots = [spot for spot in SPOTS if (FOLDER / spot.file).is_file()]  # not in an installed package
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=5, min_width=320):
+            image = picture_field(
+                "Your picture: click a spot",
+                "then click the spot to explain",
+                "look-picture",
+                height=280,
+                classes="spotted",
+            )
+            with gr.Row():
+                spot = spot_fields("look-picture")
+            buttons = run_buttons("Explain this spot", "look", "look-")
+            forecast = gr.HTML(elem_id="look-forecast", elem_classes="forecast")
+            model = model_field("look-")
+            path = gr.Radio(
+                [("Quick: 12 steps", "Quick"), ("Full: 50 steps, as published", "Full")],
+                value="Quick",
+                label="How exactly",
+                elem_id="look-path",
+            )
+            scale, window, region = _more_settings()
+        with gr.Column(scale=7, min_width=320):
+            status = gr.HTML(html.quiet(EMPTY), elem_id="look-status", elem_classes="status", container=True)
+            with gr.Column(visible=False) as results:
+                with gr.Row():
+                    opacity = gr.Slider(0, 100, 100, step=5, label="Opacity of the heat map", elem_id="look-opacity")
+                    layer = gr.Radio(
+                        [("Pixels", "pixels"), ("Contribution area", "area")],
+                        value="pixels",
+                        label="Show",
+                        elem_id="look-layer",
+                    )
+                with gr.Row(equal_height=False):
+                    with gr.Column(min_width=280):
+                        gr.Markdown("#### What it looked at")
+                        heat = gr.HTML(elem_id="look-heat")
+                        words = gr.Markdown(elem_id="look-words")
+                    with gr.Column(min_width=280):
+                        gr.Markdown("#### Where it found something similar")
+                        chain = gr.HTML(elem_id="look-chain")
+                        gr.Markdown("#### How far patches reach, over the whole picture")
+                        distances = gr.HTML(elem_id="look-distances")
+                with gr.Row():
+                    downloads = [
+                        gr.DownloadButton(_label(suffix), interactive=False, elem_id=f"look-{suffix[1:]}")
+                        for suffix in FIGURES
+                    ]
+                gr.Markdown("#### To compare: your latest spots and models")
+                cards = gr.HTML(elem_id="look-cards")
+            tiles = [(FOLDER / spot.file, spot.caption) for spot in spots]
+            gallery = example_gallery("Examples: one click explains", tiles, "look-examples")
+            with gr.Accordion("How to read this", open=False):
+                gr.Markdown(EXPLANATION)
+
+    answer, kept = gr.State(None), gr.State([])
+    image.upload(_showable, image, [image, status, spot.x, spot.y, results], **LIGHT, **RAW)
+    cost = {"image": image, "model": model, "path": path, "scale": scale, "region": region}
+    gr.on(
+        [field.change for field in cost.values()],
+        foresee,
+        inputs_kwargs=cost,
+        outputs=forecast,
+        trigger_mode="always_last",
+        **LIGHT,
+        **RAW,
+    )
+    run: dict[str, Any] = {
+        "handler": explain_spot,
+        "inputs": {**cost, **spot.inputs, "window": window, "kept": kept},
+        "outputs": [status, results, heat, words, chain, distances, cards, answer, kept, *downloads],
+        "status": status,
+    }
+    clicked = spot.follow(image)
+    picked = gallery.select(_pick(spots), None, [image, spot.x, spot.y, results], **LIGHT)
+    events = [buttons.start(trigger, **run) for trigger in (buttons.run.click, clicked.then, picked.then)]
+    for event in events:
+        event.then(draw, answer, downloads, show_progress_on=downloads, **COMPUTE)
+    buttons.stop_on_click(events, status, html.quiet("Stopped."))
+    opacity.input(None, opacity, None, js=explanation_svg.SET_OPACITY, queue=False, **PRIVATE)
+    layer.input(None, layer, None, js=explanation_svg.SET_LAYER, queue=False, **PRIVATE)
+
+
+def _more_settings() -> tuple[gr.Radio, gr.Radio, gr.Slider]:
+    """Scale, window and region, folded away."""
+    with gr.Accordion("More settings", open=False):
+        scale = gr.Radio([(f"×{number}", number) for number in SCALES], value=4, label="Enlarged by")
+        window = gr.Radio(
+            [(f"{side}×{side}", side) for side in WINDOWS], value=16, label="Pixels of the result to explain"
+        )
+        region = gr.Slider(
+            MIN_REGION,
+            MAX_REGION,
+            64,
+            step=16,
+            label="Pixels shown to the network, each way",
+            info="Twice the side takes four times as long. Patches are matched in up to 256×256 pixels.",
+        )
+    return scale, window, region
+
+
+def foresee(*, image: dict[str, Any] | None, model: str, path: str, scale: int, region: float) -> str:
+    """How long an explanation would take."""
+    try:
+        source = uploaded(image)
+        if source is None or path not in PATHS:
+            return ""
+        seconds = expected_seconds(source, model=model, scale=scale, steps=PATHS[path].steps, region=_clamped(region))
+        first = [] if is_installed(model, scale) else ["fetched on first use"]
+    except HPINetError as error:
+        return html.trouble(str(error))
+    return html.facts([f"{model} ×{scale}", wording.duration(seconds), *first])
+
+
+def explain_spot(
+    request: gr.Request,
+    progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
+    *,
+    image: dict[str, Any] | None,
+    x: float | None,
+    y: float | None,
+    model: str,
+    path: str,
+    scale: int,
+    window: int,
+    region: float,
+    kept: list[str],
+) -> tuple[Any, ...]:
+    """The button: status, results group, heat map, words, patches, distances, cards, answer, kept cards, downloads."""
+    try:
+        source = uploaded(image)
+        if source is None:
+            raise OptionError("Choose a picture first, then click on it.")
+        if path not in PATHS or scale not in SCALES or window not in WINDOWS:
+            raise OptionError("Choose how exactly to look, a scale and a window.")
+        if not (isinstance(x, (int, float)) and isinstance(y, (int, float)) and isinstance(region, (int, float))):
+            raise OptionError("Give the spot in pixels, or click it.")
+        question = Question(
+            source,
+            int(x),
+            int(y),
+            model,
+            scale,
+            StopFlag.of(request, "look"),
+            path=PATHS[path],
+            window=window,
+            region=_clamped(region),
+        )
+        answer = look(question)
+    except Cancelled:
+        return html.quiet("Stopped."), *[gr.skip()] * 6, None, *[gr.skip()] * (1 + len(FIGURES))
+    except HPINetError as error:
+        return html.trouble(trouble_with(error)), *[gr.skip()] * 6, None, *[gr.skip()] * (1 + len(FIGURES))
+    explanation = answer.explanation
+    cards = [explanation_svg.card(explanation, answer.checkpoint), *kept][:REMEMBERED]
+    return (
+        _facts(answer),
+        gr.update(visible=True),
+        explanation_svg.STYLE + explanation_svg.heat_view(explanation),
+        "\n".join(f"- {sentence}" for sentence in in_words(explanation)),
+        explanation_svg.chain_view(explanation),
+        explanation_svg.distances_view(explanation),
+        f'<div class="cards">{"".join(cards)}</div>',
+        answer,
+        cards,
+        # Until `draw` has made those of this answer.
+        *(gr.update(label=f"Drawing {suffix[1:].upper()}…", interactive=False) for suffix in FIGURES),
+    )
+
+
+def draw(answer: Answer | None) -> list[Any]:
+    """The figure in all its formats, to be downloaded; left as it is after a run that came to nothing."""
+    if answer is None:
+        return [gr.skip()] * len(FIGURES)
+    paths = answer.draw(new_folder(), FIGURES)
+    return [gr.update(value=str(path), label=_label(path.suffix), interactive=True) for path in paths]
+
+
+def _label(suffix: str) -> str:
+    return f"Figure: {suffix[1:].upper()}"
+
+
+def _clamped(region: float) -> int:
+    return int(min(max(MIN_REGION, region), MAX_REGION))
+
+
+def _facts(answer: Answer) -> str:
+    attribution = answer.explanation.attribution
+    left, top, right, bottom = answer.explanation.region
+    return html.facts(
+        [
+            f"<b>{answer.checkpoint}</b> at {answer.explanation.x}, {answer.explanation.y}",
+            html.tip(
+                f"diffusion index {attribution.diffusion_index:.1f}",
+                "100 if all pixels count alike, near 0 if a few decide. Compare it between spots and models.",
+            ),
+            html.tip(
+                f"adds up within {attribution.completeness_error:.1%}",
+                f"All credits together should make the detail gained. {attribution.path.steps} steps were taken.",
+            ),
+            f"{wording.size((right - left, bottom - top))} pixels looked at",
+            f"{answer.seconds:.1f} s",
+        ]
+    )
+
+
+def _pick(spots: Sequence[Spot]) -> Callable[..., Any]:
+    def pick(event: gr.SelectData) -> tuple[Any, ...]:
+        spot = spots[event.index]
+        return str(FOLDER / spot.file), spot.x, spot.y, gr.update(visible=False)
+
+    return pick
+
+
+def _showable(image: dict[str, Any] | None) -> tuple[Any, ...]:
+    """What to show of a new picture, what is wrong with it, and its middle for a spot; older results are hidden."""
+    hidden = gr.update(visible=False)
+    try:
+        path = uploaded(image)
+        if path is None:
+            return (gr.skip(),) * 5
+        picture = open_picture(path)
+    except HPINetError as error:
+        return gr.skip(), html.trouble(trouble_with(error)), gr.skip(), gr.skip(), hidden
+    ready = html.quiet("Now click the spot to explain.")
+    middle = picture.width // 2, picture.height // 2
+    shown = previews.shown_instead(path, picture)
+    return gr.skip() if shown == path else str(shown), ready, *middle, hidden

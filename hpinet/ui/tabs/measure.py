@@ -1,0 +1,193 @@
+"""The third tab: honest numbers on the visitor's own picture."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from hpinet import wording
+from hpinet.comparison import Comparison, to_csv, to_markdown
+from hpinet.errors import Cancelled, HPINetError, OptionError
+from hpinet.images import Picture, save_picture
+from hpinet.model import SCALES
+from hpinet.plan import TargetSize, make_plan
+from hpinet.ui.jobs import previews
+from hpinet.ui.jobs.examples import Example
+from hpinet.ui.jobs.measure import measure
+from hpinet.ui.jobs.models import caption, choices
+from hpinet.ui.jobs.running import StopFlag
+from hpinet.ui.parts import html
+from hpinet.ui.parts.controls import example_gallery, picture_field, run_buttons, trouble_with
+from hpinet.ui.parts.events import LIGHT, uploaded
+from hpinet.ui.server.storage import new_folder
+
+CROP_SIDE, CROPS, CROP_ZOOM = 64, 3, 2
+EXAMPLES = 4
+WORST_ERROR = 32  # grey levels, the bright end of the error maps: one scale for all pictures ever measured
+
+CAVEATS = """**What the numbers mean.** Your picture was reduced by bicubic, each model restored it from that, and the
+scores tell how near it came to what you gave: PSNR in decibels by mean error, SSIM by local structure, both of the
+luminance, both higher for nearer.
+
+**What they don't mean.** They reward caution: a blurred guess can outscore a sharp one that looks better. And photos in
+the wild were not made small by bicubic, so real ones gain less than this."""
+
+_EMPTY = "Choose a good picture: it is taken for the truth, made small, and restored."
+
+
+def build(examples: list[Example]) -> None:
+    """Lays out the tab and wires it."""
+    known = choices()
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=5, min_width=320):
+            image = picture_field(
+                "A good picture, taken for the truth", "the better, the more it tells", "measure-picture"
+            )
+            scale = gr.Radio(
+                [(f"×{number}", number) for number in SCALES], value=4, label="Reduced by", elem_id="measure-scale"
+            )
+            models = gr.CheckboxGroup(
+                _for_scale(4),
+                value=[next(iter(known))],
+                label="Models",
+                elem_classes="lines",
+                elem_id="measure-models",
+            )
+            buttons = run_buttons("Measure", "measure", "measure-")
+        with gr.Column(scale=7, min_width=320):
+            status = gr.HTML(html.quiet(_EMPTY), elem_id="measure-status", elem_classes="status", container=True)
+            with gr.Column(visible=False) as results:
+                table = gr.HTML(elem_id="measure-table")
+                gr.Markdown(CAVEATS)
+                gr.Markdown("#### Where the models differ most")
+                crops = gr.HTML(elem_id="measure-crops")
+                gr.Markdown(
+                    f"#### Errors\nOne scale for all: black is exact, yellow is off by {WORST_ERROR} grey levels."
+                )
+                maps = gr.Gallery(
+                    label="Error maps",
+                    show_label=False,
+                    columns=2,
+                    object_fit="contain",
+                    height="auto",
+                    interactive=False,
+                    buttons=["fullscreen"],
+                    elem_id="measure-maps",
+                    elem_classes="plain-gallery",
+                )
+                with gr.Accordion("Copy the table", open=False):
+                    markdown = gr.Textbox(label="Markdown", buttons=["copy"], lines=4, elem_id="measure-markdown")
+                    csv = gr.Textbox(label="CSV", buttons=["copy"], lines=4, elem_id="measure-csv")
+
+            tiles = [(example.path, example.caption) for example in examples[:EXAMPLES]]
+            gallery = example_gallery("Examples: one click measures", tiles, "measure-examples")
+
+    scale.change(lambda number: gr.update(choices=_for_scale(number)), scale, models, **LIGHT)
+    run: dict[str, Any] = {
+        "handler": measure_picture,
+        "inputs": {"image": image, "scale": scale, "models": models},
+        "outputs": [status, results, table, crops, maps, markdown, csv],
+        "status": status,
+    }
+    picked = gallery.select(_pick(examples), None, image, **LIGHT)
+    events = [buttons.start(trigger, **run) for trigger in (buttons.run.click, picked.then)]
+    buttons.stop_on_click(events, status, html.quiet("Stopped."))
+
+
+def _pick(examples: list[Example]) -> Callable[..., str]:
+    def pick(event: gr.SelectData) -> str:
+        return str(examples[event.index].path)
+
+    return pick
+
+
+def _for_scale(scale: int) -> list[tuple[str, str]]:
+    """Each model with what is known of the weights that this scale takes."""
+    lines = []
+    for key, choice in choices().items():
+        plan = make_plan((1, 1), TargetSize(scale=scale), natives=choice.natives)
+        lines.append((f"{caption(choice, plan, timed=False)}{', reduced' if plan.is_reduced else ''}", key))
+    return lines
+
+
+def measure_picture(
+    request: gr.Request,
+    progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
+    *,
+    image: dict[str, Any] | None,
+    scale: int,
+    models: list[str],
+) -> tuple[Any, ...]:
+    """The button: status, results group, table, crops, error maps, and the table as text twice."""
+    try:
+        path = uploaded(image)
+        if path is None:
+            raise OptionError("Choose a picture first.")
+        if scale not in SCALES or not isinstance(models, list):
+            raise OptionError("Choose a scale and models.")
+        comparison, missing = measure(path, scale, models, StopFlag.of(request, "measure"))
+    except Cancelled:
+        return html.quiet("Stopped."), *[gr.skip()] * 6
+    except HPINetError as error:
+        return html.trouble(trouble_with(error)), *[gr.skip()] * 6
+    height, width = comparison.truth.shape[:2]
+    small = comparison.small.shape
+    words = f"{wording.size((width, height))} reduced to {wording.size((small[1], small[0]))} and restored."
+    return (
+        html.quiet(words) + "".join(html.trouble(str(error)) for error in missing),
+        gr.update(visible=True),
+        score_table(comparison),
+        telling_crops(comparison),
+        error_gallery(comparison),
+        to_markdown(comparison),
+        to_csv(comparison),
+    )
+
+
+def score_table(comparison: Comparison) -> str:
+    """The scores, with what each model gains over bicubic."""
+    bicubic = comparison.restored[0]
+    rows = [
+        (
+            one.name,
+            f"{one.psnr_y:.2f} dB",
+            "" if one is bicubic else f"{one.psnr_y - bicubic.psnr_y:+.2f} dB",
+            f"{one.ssim_y:.4f}",
+            "" if one.seconds is None else f"{one.seconds:.1f} s",
+        )
+        for one in comparison.restored
+    ]
+    header = ("Restored by", "PSNR-Y", "against bicubic", "SSIM-Y", "time")
+    return html.table(header, rows, numbers=4, caption="Scores")
+
+
+def telling_crops(comparison: Comparison) -> str:
+    """The same few spots as restored by everyone, beside the truth."""
+    rows = []
+    for x, y in comparison.telling_spots(count=CROPS, side=CROP_SIDE):
+        side = min(CROP_SIDE, *comparison.truth.shape[:2])
+        views = [("Truth", comparison.truth), *((one.name, one.pixels) for one in comparison.restored)]
+        rows.append(
+            html.figures(
+                (
+                    (previews.cropped(Picture.from_array(pixels), x, y, side, side), f"{name} at {x}, {y}")
+                    for name, pixels in views
+                ),
+                zoom=CROP_ZOOM,
+            )
+        )
+    return "".join(rows)
+
+
+def error_gallery(comparison: Comparison) -> list[tuple[str, str]]:
+    """A map of the errors of each attempt, all on one colour scale: (path, caption)."""
+    from matplotlib import colormaps  # noqa: PLC0415 (half a second to import)
+
+    folder, shown = new_folder(), []
+    for number, (one, errors) in enumerate(zip(comparison.restored, comparison.error_maps(), strict=True)):
+        colours = colormaps["inferno"](np.clip(errors / WORST_ERROR, 0, 1), bytes=True)[..., :3]
+        path = folder / f"errors-{number}.png"
+        save_picture(previews.fitting(Picture.from_array(np.ascontiguousarray(colours)), 1200), path)
+        shown.append((str(path), f"{one.name}: {errors.mean():.2f} grey levels off on average"))
+    return shown

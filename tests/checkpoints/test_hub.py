@@ -1,0 +1,213 @@
+"""Checkpoints of a Hub that is a server on loopback, with the real client in processes of their own.
+
+`HF_ENDPOINT` and `HF_HUB_OFFLINE` are read when the client is imported, hence the processes.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from file_server import serving
+
+from hpinet.checkpoints.files import CARD, CONFIG, WEIGHTS, Provenance, Score, write_checkpoint
+from hpinet.model import HPINet, HPINetConfig
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+LOAD = """
+import json, sys
+from hpinet.checkpoints.registry import find, load
+from hpinet.errors import HPINetError
+from hpinet.model import HPINet
+for source, fetch in json.loads(sys.argv[1]):
+    calls = []
+    try:
+        model, info = load(source, fetch=fetch, progress=lambda *call: calls.append(call))
+        assert find(source) == info
+        repository, _, revision = source.partition("@")
+        mixin = HPINet.from_pretrained(repository, revision=revision or None)
+        assert all(mixin.state_dict()[name].equal(tensor) for name, tensor in model.state_dict().items())
+        answer = {"origin": info.origin, "name": info.name, "psnr": info.psnr_set5, "sha256": info.sha256,
+                  "calls": calls}
+    except HPINetError as error:
+        answer = {"error": str(error)}
+    print(json.dumps(answer))
+"""
+
+
+class Hub(BaseHTTPRequestHandler):
+    """What the client asks for: HEAD and GET of /owner/name/resolve/revision/file."""
+
+    repositories: dict[str, dict[str, bytes]]
+    announced: dict[bytes, str]  # ETag of a content, where it is not its own hash
+
+    def do_HEAD(self) -> None:
+        self.answer(with_body=False)
+
+    def do_GET(self) -> None:
+        self.answer(with_body=True)
+
+    def answer(self, *, with_body: bool) -> None:
+        owner, name, _, revision, file = self.path.lstrip("/").split("/")
+        files = self.repositories.get(f"{owner}/{name}")
+        if files is None:
+            self.refuse(404, "RepoNotFound")
+        elif owner == "closed":
+            self.refuse(403, "")
+        elif revision not in ("main", COMMIT):
+            self.refuse(404, "RevisionNotFound")
+        elif file not in files:
+            self.refuse(404, "EntryNotFound")
+        else:
+            data = files[file]
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.send_header("ETag", f'"{self.announced.get(data) or etag(data, large=file == WEIGHTS)}"')
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.end_headers()
+            if with_body:
+                self.wfile.write(data)
+
+    def refuse(self, status: int, code: str) -> None:
+        self.send_response(status)
+        self.send_header("X-Error-Code", code)
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def etag(data: bytes, *, large: bool) -> str:
+    """As the Hub names contents: large files by SHA-256, others by their git blob."""
+    return hashlib.sha256(data).hexdigest() if large else hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+@dataclass
+class Answers:
+    """What each attempt of each process printed."""
+
+    online: list[dict[str, Any]]
+    offline: list[dict[str, Any]]
+    down: list[dict[str, Any]]
+    files: dict[str, bytes]
+
+
+ONLINE = [
+    ("team/good", False),
+    ("team/good", True),
+    ("team/good", False),
+    (f"team/without-card@{COMMIT}", True),
+    ("team/blob@main", True),
+    ("team/damaged", True),
+    ("team/pickle", True),
+    ("team/absent", True),
+    ("team/good@v9", True),
+    ("closed/shop", True),
+]
+OFFLINE = [("team/good", True), (f"team/good@{COMMIT}", True), ("team/pickle", True), ("team/damaged", False)]
+DOWN = [("team/good", True), ("team/pickle", True)]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    folder = tmp_path_factory.mktemp("hub")
+    torch.manual_seed(0)
+    model = HPINet(HPINetConfig(3, dim=8, qk_dim=4, ffn_dim=12, patch_sizes=(5, 8)))
+    provenance = Provenance(source="Made for a test", licence="apache-2.0", note="")
+    write_checkpoint(model, folder / "checkpoint", provenance, scores={"Set5": Score(30.0, 0.8)})
+    files = {name: (folder / "checkpoint" / name).read_bytes() for name in (CONFIG, WEIGHTS, CARD)}
+    damaged = bytes(reversed(files[WEIGHTS]))
+    blob = files[WEIGHTS] + b""
+    Hub.repositories = {
+        "team/good": files,
+        "team/without-card": {CONFIG: files[CONFIG], WEIGHTS: files[WEIGHTS]},
+        "team/blob": files,
+        "team/damaged": {CONFIG: files[CONFIG], WEIGHTS: damaged},
+        "team/pickle": {CONFIG: files[CONFIG], "pytorch_model.bin": b"pickle"},
+        "closed/shop": files,
+    }
+    Hub.announced = {damaged: etag(blob, large=True)}
+
+    def attempt(sources: list[tuple[str, bool]], **environment: str) -> list[dict[str, Any]]:
+        done = subprocess.run(
+            [sys.executable, "-c", LOAD, json.dumps(sources)],
+            env={**os.environ, "HF_HOME": str(folder / "cache"), "HF_HUB_DISABLE_XET": "1", **environment},
+            cwd=Path(__file__).parents[1],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    with serving(Hub) as url:
+        online = attempt(ONLINE, HF_ENDPOINT=url)
+    offline = attempt(OFFLINE, HF_HUB_OFFLINE="1")
+    down = attempt(DOWN, HF_ENDPOINT=url)  # nobody listens any more
+    return Answers(online, offline, down, files)
+
+
+def is_the_model(answer: dict[str, Any], answers: Answers) -> bool:
+    return answer.get("sha256") == hashlib.sha256(answers.files[WEIGHTS]).hexdigest()
+
+
+def test_nothing_is_fetched_unasked(answers: Answers) -> None:
+    assert "`python -m hpinet fetch team/good`" in answers.online[0]["error"]
+
+
+def test_fetching(answers: Answers) -> None:
+    answer = answers.online[1]
+    assert is_the_model(answer, answers)
+    assert (answer["origin"], answer["name"], answer["psnr"]) == ("hub", "hpinet-custom-x3", 30.0)
+    size = len(answers.files[WEIGHTS])
+    assert answer["calls"][0] == [0, size]
+    assert answer["calls"][-1] == [size, size]
+
+
+def test_what_was_fetched_stays(answers: Answers) -> None:
+    assert is_the_model(answers.online[2], answers)
+
+
+def test_a_pinned_commit_without_a_card(answers: Answers) -> None:
+    assert is_the_model(answers.online[3], answers)
+    assert answers.online[3]["psnr"] is None
+
+
+def test_a_named_branch(answers: Answers) -> None:
+    assert is_the_model(answers.online[4], answers)
+
+
+def test_damaged_weights_are_not_kept(answers: Answers) -> None:
+    assert "damaged" in answers.online[5]["error"]
+    assert "has been fetched" in answers.offline[3]["error"]
+
+
+def test_pickles_are_not_fetched(answers: Answers) -> None:
+    assert "needs config.json and model.safetensors" in answers.online[6]["error"]
+
+
+def test_what_the_hub_does_not_have(answers: Answers) -> None:
+    assert "no repository team/absent" in answers.online[7]["error"]
+    assert "no revision v9" in answers.online[8]["error"]
+    assert "does not give closed/shop: 403" in answers.online[9]["error"]
+
+
+def test_offline_what_was_fetched_still_works(answers: Answers) -> None:
+    assert is_the_model(answers.offline[0], answers)
+    assert is_the_model(answers.offline[1], answers)
+    assert "Cannot reach the Hub" in answers.offline[2]["error"]
+
+
+def test_a_hub_that_is_down(answers: Answers) -> None:
+    assert is_the_model(answers.down[0], answers)
+    assert "Cannot reach the Hub" in answers.down[1]["error"]

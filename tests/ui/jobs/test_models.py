@@ -1,0 +1,93 @@
+"""The list of models: what is said of each, and the upscalers kept for them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hpinet.checkpoints import registry
+from hpinet.checkpoints.registry import CheckpointInfo
+from hpinet.errors import OptionError
+from hpinet.plan import Plan
+from hpinet.ui.jobs import models
+from hpinet.ui.jobs.models import Choice, Shelf, caption, choice_of, choices, expected_seconds
+
+
+def info(variant: str, scale: int, origin: str, path: Path | None = None) -> CheckpointInfo:
+    return CheckpointInfo(variant, scale, origin, path, 1_900_000, None, 463_131, 32.47)
+
+
+def test_every_tier_is_offered_smallest_first() -> None:
+    found = choices()
+    assert list(found)[:4] == ["T", "S", "M", "L"]
+    assert found["T"].natives[4].origin == "bundled"
+    assert set(found["M"].natives) >= {2, 3, 4}
+
+
+def test_a_tier_of_two_origins_is_offered_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        registry,
+        "catalogue",
+        lambda: [info("S", 2, "bundled"), info("S", 4, "bundled"), info("S", 4, "authors"), info("M", 4, "authors")],
+    )
+    found = choices()
+    assert set(found) == {"S", "S-authors", "M"}
+    assert {scale: i.origin for scale, i in found["S"].natives.items()} == {2: "bundled", 4: "bundled"}
+    assert {scale: i.origin for scale, i in found["S-authors"].natives.items()} == {4: "authors"}
+
+
+@pytest.mark.parametrize("key", ["Z", "t", "", None, 4, "T-authors"])
+def test_unknown_models(key: object) -> None:
+    with pytest.raises(OptionError, match="There is no model"):
+        choice_of(key)
+
+
+def test_the_line_about_a_model_is_true() -> None:
+    bundled = choice_of("T")
+    line = caption(bundled)
+    checkpoint = bundled.natives[4]
+    assert "bundled" in line
+    assert f"{checkpoint.parameters / 1e6:.2f} million" in line
+    assert f"{checkpoint.psnr_set5:.2f} dB" in line
+    missing = Choice("S", {4: info("S", 4, "authors")})
+    seconds = Plan((400, 400), (1600, 1600), (4,))  # on any machine
+    line = caption(missing, seconds)
+    assert "authors'" in line
+    assert re.search(r"about \d+ s ↓$", line)  # to be fetched first
+    here = Choice("S", {4: info("S", 4, "authors", Path("here"))})
+    assert re.search(r"about \d+ s$", caption(here, seconds))
+
+
+def test_larger_pictures_and_models_are_expected_to_take_longer() -> None:
+    small, large = Plan((60, 60), (240, 240), (4,)), Plan((240, 240), (960, 960), (4,))
+    cascade = Plan((60, 60), (960, 960), (4, 4))
+    tiny, medium = choice_of("T"), choice_of("M")
+    assert 0 < expected_seconds(tiny, small) < expected_seconds(tiny, large) < expected_seconds(medium, large)
+    assert expected_seconds(tiny, cascade) == pytest.approx(
+        expected_seconds(tiny, small) + expected_seconds(tiny, large), rel=0.01
+    )
+
+
+def test_the_shelf_keeps_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[int] = []
+
+    class Loaded:
+        def __init__(self, scale: int) -> None:
+            self.engine = self
+            loaded.append(scale)
+
+        def estimate_seconds(self, height: int, width: int) -> float:
+            return 1.0
+
+    monkeypatch.setattr(models.Upscaler, "load", lambda _, *, scale: Loaded(scale))
+    monkeypatch.setattr(models, "choice_of", lambda key: Choice(key, {s: info(key, s, "bundled") for s in (2, 3, 4)}))
+    shelf = Shelf(capacity=2)
+    assert shelf.upscaler("M", 2) is shelf.upscaler("M", 2)
+    shelf.upscaler("M", 3)
+    shelf.upscaler("M", 2)  # used again, so 3 is the one to go
+    shelf.upscaler("M", 4)
+    assert loaded == [2, 3, 4]
+    assert shelf.peek("M", 3) is None
+    assert shelf.peek("M", 2) is not None
+    shelf.upscaler("M", 3)
+    assert loaded == [2, 3, 4, 3]

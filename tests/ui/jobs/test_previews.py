@@ -1,0 +1,98 @@
+"""Previews, crops, file names and sizes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpinet.errors import OptionError
+from hpinet.images import Picture, encode_picture, open_picture, resize_bicubic, resize_nearest, save_picture
+from hpinet.plan import Plan
+from hpinet.ui.jobs import previews
+
+
+def noise(height: int, width: int, channels: int = 3) -> Picture:
+    return Picture.from_array(np.random.default_rng(0).integers(0, 256, (height, width, channels), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("upload", "plan", "format", "name"),
+    [
+        ("cat.png", Plan((10, 8), (40, 32), (4,)), "PNG", "cat_x4_hpinet-t.png"),
+        ("/tmp/x/my cat (1).jpeg", Plan((10, 8), (80, 64), (2, 4)), "JPEG", "my-cat-1_x8_hpinet-t.jpg"),
+        ("кот.webp", Plan((10, 8), (35, 28), (4,)), "WebP", "кот_35x28_hpinet-t.webp"),
+        ("...", Plan((1, 1), (2, 2), (2,)), "PNG", "picture_x2_hpinet-t.png"),
+        ("a/../..\\<b>.png", Plan((1, 1), (2, 2), (2,)), "PNG", "b_x2_hpinet-t.png"),
+    ],
+)
+def test_names_of_results(upload: str, plan: Plan, format: str, name: str) -> None:
+    assert previews.result_name(upload, plan, "hpinet-t-x4", format) == name
+
+
+def test_names_are_not_endless() -> None:
+    assert len(previews.result_name("x" * 300, Plan((1, 1), (4, 4), (4,)), "hpinet-t-x4", "PNG")) < 120
+
+
+@pytest.mark.parametrize(("x", "y"), [(0, 0), (49, 29), (25, 15), (3, 28)])
+def test_crops_stay_inside_and_contain_the_spot(x: int, y: int) -> None:
+    picture = noise(30, 50, 4)
+    picture.colour[y, x] = 77
+    crop = previews.around(picture, x, y, 12)
+    assert (crop.width, crop.height) == (12, 12)
+    assert (crop.colour == 77).all(axis=2).any()
+    assert crop.alpha is not None
+    assert crop.alpha.shape == (12, 12)
+
+
+def test_crops_of_pictures_smaller_than_the_crop() -> None:
+    crop = previews.around(noise(5, 50), 40, 2, 12)
+    assert (crop.width, crop.height) == (12, 5)
+
+
+@pytest.mark.parametrize("kind", ["Bicubic", "Nearest"])
+def test_before_and_after_have_one_size(tmp_path: Path, kind: str) -> None:
+    small, large = noise(10, 12), noise(40, 48)
+    for name, picture in (("small.png", small), ("large.png", large)):
+        save_picture(picture, tmp_path / name)
+    before, after = previews.before_and_after(tmp_path / "small.png", tmp_path / "large.png", kind, tmp_path)
+    assert after == str(tmp_path / "large.png")
+    enlarge = {"Bicubic": resize_bicubic, "Nearest": resize_nearest}[kind]
+    assert np.array_equal(open_picture(before).colour, enlarge(small, 48, 40).colour)
+
+
+def test_huge_results_are_shown_reduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(previews, "PREVIEW_SIDE", 24)
+    save_picture(noise(10, 12), tmp_path / "small.png")
+    save_picture(noise(40, 48), tmp_path / "large.png")
+    sizes = set()
+    for path in previews.before_and_after(tmp_path / "small.png", tmp_path / "large.png", "Bicubic", tmp_path):
+        shown = open_picture(path)
+        sizes.add((shown.width, shown.height))
+    assert sizes == {(24, 20)}
+    assert open_picture(tmp_path / "large.png").width == 48
+
+
+@pytest.mark.parametrize("format", list(previews.FORMATS))
+def test_expected_size_is_of_the_right_order(format: str) -> None:
+    y, x = np.mgrid[:120, :160]
+    waves = np.dstack([np.rint(127 + 100 * np.sin(x / step) * np.cos(y / step)) for step in (5, 7, 9)]).astype(np.uint8)
+    picture = Picture.from_array(waves)
+    plan = Plan((160, 120), (640, 480), (4,))
+    real = len(encode_picture(resize_bicubic(picture, 640, 480), format, quality=80))
+    assert real / 2 < previews.expected_bytes(previews.sample_of(picture), plan, format, 80) < real * 2
+
+
+def test_results_too_large_for_a_visitor() -> None:
+    previews.check_result_size(Plan((1000, 1000), (4000, 4000), (4,)))
+    with pytest.raises(OptionError, match="goes up to 150"):
+        previews.check_result_size(Plan((4000, 4000), (16000, 16000), (4,)))
+
+
+def test_saving_as_another_format_keeps_the_result(tmp_path: Path) -> None:
+    save_picture(noise(8, 8), tmp_path / "result.png")
+    png = previews.save_as(tmp_path / "result.png", tmp_path / "named.png", "PNG", 90)
+    jpeg = previews.save_as(tmp_path / "result.png", tmp_path / "named.jpg", "JPEG", 90)
+    assert png.read_bytes() == (tmp_path / "result.png").read_bytes()
+    assert open_picture(jpeg).format == "JPEG"
+    before = jpeg.stat().st_mtime_ns
+    assert previews.save_as(tmp_path / "result.png", jpeg, "JPEG", 90).stat().st_mtime_ns == before

@@ -1,0 +1,186 @@
+"""Stop flags, progress in words, and what is asked of a GPU."""
+
+import pickle
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar, cast
+
+import gradio as gr
+import pytest
+
+from hpinet.attribution.lam import BlurPath
+from hpinet.comparison import Comparison
+from hpinet.errors import Cancelled, ImageError
+from hpinet.images import open_picture
+from hpinet.plan import Plan, TargetSize, make_plan
+from hpinet.settings import settings
+from hpinet.ui.jobs import running
+from hpinet.ui.jobs.enlarge import Job
+from hpinet.ui.jobs.explain import Answer, Question, _look
+from hpinet.ui.jobs.measure import _compare
+from hpinet.ui.jobs.models import choice_of
+from hpinet.ui.jobs.running import Reporter, StopFlag, gpu_seconds, heavy
+from hpinet.ui.server.storage import results_root
+from hpinet.ui.tabs.lens import _enlarged
+
+T = TypeVar("T")
+
+
+def visitor(session: str | None) -> gr.Request:
+    return cast(gr.Request, SimpleNamespace(session_hash=session))
+
+
+def test_flags_are_of_one_visitor_and_one_kind_of_work() -> None:
+    mine, yours = StopFlag.of(visitor("a"), "upscale"), StopFlag.of(visitor("b"), "upscale")
+    mine.raise_it()
+    assert StopFlag.of(visitor("a"), "upscale").is_raised
+    assert not yours.is_raised
+    assert not StopFlag.of(visitor("a"), "batch").is_raised
+    mine.lower()
+    mine.lower()
+    assert not StopFlag.of(visitor("a"), "upscale").is_raised
+
+
+def test_no_session_shares_no_flag() -> None:
+    assert StopFlag.of(visitor(None), "api") != StopFlag.of(visitor(None), "api")
+    assert StopFlag.of(None, "api") != StopFlag.of(None, "api")
+
+
+def test_session_names_are_not_paths() -> None:
+    flag = StopFlag.of(visitor("../../../etc/cron.d/x"), "upscale")
+    assert flag.path.parent == results_root()
+
+
+class Bar:
+    """Stands for `gradio.Progress`."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[float, str]] = []
+
+    def __call__(self, fraction: float, desc: str) -> None:
+        self.told.append((fraction, desc))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [100.0]
+    monkeypatch.setattr(running.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(running.gr, "Progress", Bar)
+    return now
+
+
+def reporter(**options: Any) -> tuple[Reporter, Bar]:
+    made = Reporter("Enlarging", StopFlag.of(visitor("clock"), "upscale"), **options)
+    return made, cast(Bar, made.bar)
+
+
+def test_time_left(clock: list[float]) -> None:
+    report, bar = reporter()
+    report(0, 100)
+    clock[0] += 10
+    report(20, 100)
+    clock[0] += 290
+    report(50, 100)
+    assert bar.told == [(0, "Enlarging"), (0.2, "Enlarging: 40 s left"), (0.5, "Enlarging: 5 min 0 s left")]
+
+
+def test_not_every_step_is_told_but_the_last_one(clock: list[float]) -> None:
+    report, bar = reporter()
+    for done in range(1001):
+        clock[0] += 0.001
+        report(done, 1000)
+    assert 5 < len(bar.told) < 15
+    assert bar.told[-1][0] == 1
+
+
+def test_a_share_of_the_bar(clock: list[float]) -> None:
+    report, bar = reporter(start=0.5, share=0.25, began=clock[0] - 9)
+    report(0, 2)
+    clock[0] += 1
+    report(1, 2)
+    assert bar.told == [(0.5, "Enlarging: 9 s left"), (0.625, "Enlarging: 6 s left")]  # of the whole bar
+
+
+def test_stop_raises(clock: list[float]) -> None:
+    report, _ = reporter()
+    report.stop.raise_it()
+    clock[0] += 1
+    with pytest.raises(Cancelled):
+        report(1, 2)
+    report.stop.lower()
+    report(1, 2)
+
+
+def test_everything_crosses_to_a_worker() -> None:
+    """ZeroGPU pickles arguments and results."""
+    flag = StopFlag.of(visitor("a"), "upscale")
+    job = Job(Path("in.png"), "T", Plan((1, 1), (4, 4), (4,)), Path("out.png"), flag)
+    assert pickle.loads(pickle.dumps(job)) == job
+    assert pickle.loads(pickle.dumps(Reporter("Enlarging", flag))).stop == flag
+    for error in (ImageError("What is wrong."), Cancelled()):
+        copy = pickle.loads(pickle.dumps(error))
+        assert (type(copy), str(copy)) == (type(error), str(error))
+
+
+def there_and_back(value: T) -> T:
+    return pickle.loads(pickle.dumps(value))
+
+
+@pytest.mark.usefixtures("own_engine")
+def test_so_does_what_the_other_tabs_ask_and_are_told(picture: Path) -> None:
+    """What runs on the GPU itself, called as a worker would call it."""
+    flag = StopFlag.of(visitor("a"), "measure")
+    plan = make_plan((14, 10), TargetSize(scale=2), natives=choice_of("T").natives)
+    comparison = there_and_back(_compare(*there_and_back((picture, 2, [(choice_of("T"), plan)], flag))))
+    assert isinstance(comparison, Comparison)
+
+    question = Question(picture, 14, 10, "T", 4, flag, path=BlurPath(steps=1), window=8)
+    answer = there_and_back(_look(there_and_back(question)))
+    assert isinstance(answer, Answer)
+
+    views = there_and_back(_enlarged(there_and_back(open_picture(picture))))
+    assert [name for name, _ in views] == ["bicubic", "hpinet-t-x4"]
+
+
+@pytest.fixture
+def own_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """One that is ready at once, with nothing but the bundled weights."""
+    monkeypatch.setenv("HPINET_ENGINE", "torch")
+    monkeypatch.setenv("HPINET_CACHE", str(tmp_path / "cache"))
+    settings.cache_clear()
+    yield
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+def test_little_is_asked_of_a_gpu() -> None:
+    small = Plan((256, 256), (1024, 1024), (4,))
+    large = Plan((4000, 3000), (16000, 12000), (4,))
+    assert gpu_seconds([(choice_of("T"), small)]) < 15
+    assert gpu_seconds([(choice_of("T"), small)]) < gpu_seconds([(choice_of("M"), large)]) <= 120
+
+
+def test_a_server_that_ends_waits_for_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "CREW", running._Crew())
+    monkeypatch.setattr(running, "REPORT_EVERY_SECONDS", 0)
+    under_way, ends = threading.Event(), list[str]()
+    reporter = Reporter("Enlarging", StopFlag.of(None, "upscale"))
+
+    @heavy(duration=15)
+    def toil(label: str) -> None:
+        try:
+            while True:
+                reporter(0, 1)
+                under_way.set()
+        except Cancelled:
+            ends.append(label)
+
+    worker = threading.Thread(target=toil, args=("here",), daemon=True)
+    worker.start()
+    assert under_way.wait(10)
+    running.CREW.close()
+    assert ends == ["here"]
+    worker.join(10)
+    running.CREW.close()  # nothing under way: returns at once

@@ -1,0 +1,81 @@
+"""Where files lie and how they disappear."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from hpinet.errors import OptionError
+from hpinet.ui.server import storage
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    return tmp_path
+
+
+def age(path: Path, hours: float) -> None:
+    then = time.time() - hours * 3600
+    os.utime(path, (then, then), follow_symlinks=False)
+
+
+def test_folders_cannot_be_guessed(root: Path) -> None:
+    folders = {storage.new_folder() for _ in range(20)}
+    assert len(folders) == 20
+    assert all(folder.is_relative_to(root) and len(folder.name) >= 20 for folder in folders)
+
+
+def test_sweeping_takes_old_files_and_empty_folders_only(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    outside = tmp_path_factory.mktemp("outside") / "kept.txt"
+    outside.write_text("kept")
+    old, new = storage.new_folder(), storage.new_folder()
+    for folder, hours in ((old, 5), (new, 0)):
+        (folder / "deep").mkdir()
+        (folder / "deep" / "file.png").write_text("x")
+        age(folder / "deep" / "file.png", hours)
+    (old / "link").symlink_to(outside)
+    age(old / "link", 5)
+    age(old / "deep", 5)
+    age(old, 5)
+    age(outside, 5)
+    assert storage.sweep() == 2
+    # Emptying a folder changes it, so it goes in a later round.
+    assert storage.sweep(older_than=-1) == 1
+    assert outside.read_text() == "kept"
+    assert not old.exists()
+
+
+def test_a_sweep_leaves_work_in_progress(root: Path) -> None:
+    folder = storage.new_folder()
+    (folder / "result.png").write_text("x")
+    assert storage.sweep() == 0
+    assert (folder / "result.png").exists()
+
+
+@pytest.mark.parametrize("value", [None, [], "cat.png", {}, {"path": None}, {"path": 4}, {"path": ""}, {"path": "\0"}])
+def test_what_names_no_file_is_refused(root: Path, value: object) -> None:
+    with pytest.raises(OptionError, match="choose it again"):
+        storage.received(value)
+
+
+def test_only_what_was_sent_or_shown_is_received(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    own = tmp_path_factory.mktemp("server") / "secret.png"
+    own.write_text("x")
+    inside = storage.new_folder() / "a.png"
+    inside.write_text("x")
+    assert storage.received({"path": str(inside)}) == inside
+    link = inside.parent / "link.png"
+    link.symlink_to(own)
+    beside = inside.parent / "beside.png"
+    beside.symlink_to(inside)
+    around = f"{inside.parent}/../../../{own.relative_to(own.parents[1])}"
+    messages = set()
+    for path in (own, own.with_name("missing.png"), inside.parent, link, beside, around, inside.with_name("none.png")):
+        with pytest.raises(OptionError) as error:
+            storage.received({"path": str(path)})
+        messages.add(str(error.value))
+    assert len(messages) == 1  # nothing is told about what exists
+    storage.show([own])
+    assert storage.received({"path": str(own)}) == own
