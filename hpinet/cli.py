@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
+from hpinet import wording
 from hpinet.attribution.cli import attribution_app
 from hpinet.benchmark.cli import benchmark_app
 from hpinet.errors import HPINetError, OptionError
@@ -29,7 +30,7 @@ from hpinet.version import __version__
 if TYPE_CHECKING:
     from hpinet.checkpoints.registry import CheckpointInfo
     from hpinet.evaluation import Evaluation
-    from hpinet.files import Failure, Job, Skipped
+    from hpinet.files import Existing, Failure, Job, Skipped
     from hpinet.plan import TargetSize
     from hpinet.upscaler import Upscaler
 
@@ -53,6 +54,14 @@ class EngineName(str, Enum):
     auto = "auto"
     torch = "torch"
     openvino = "openvino"
+
+
+class ExistingName(Enum):
+    """Choices of --existing."""
+
+    replace = "replace"
+    skip = "skip"
+    fail = "fail"
 
 
 ModelOption = Annotated[
@@ -115,6 +124,9 @@ def upscale(
     ] = None,
     format: Annotated[str | None, typer.Option(help="png, jpeg, webp or tiff. Default: that of --output, png.")] = None,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of jpeg and webp.")] = 90,
+    existing: Annotated[
+        ExistingName, typer.Option(help="What if a result is there already; skip: if it has the right size.")
+    ] = ExistingName.replace,
     engine: EngineOption = None,
     device: DeviceOption = None,
     self_ensemble: EnsembleOption = False,
@@ -127,7 +139,7 @@ def upscale(
 
     A picture that fails does not stop the others, but makes the exit code 2.
     """
-    from hpinet.files import assign, gather, is_file_name
+    from hpinet.files import Failure, Skipped, assign, gather, is_file_name
     from hpinet.images import format_of
     from hpinet.plan import TargetSize
 
@@ -144,12 +156,13 @@ def upscale(
             if (scale, longest_side, width) != (None, None, None):
                 request = TargetSize(scale=scale, longest_side=longest_side, width=width)
             shelf = _shelf(_source(model, weights), load, request)
-            jobs, refused = assign(found, output=output, label=shelf.label, format=format)
-            failures += refused
-            for job in _counted(jobs, bar("pictures")):
-                failure = _enlarge(job, shelf, format=format, quality=quality, progress=bar(job.source.name))
-                failures += [failure] if failure else []
-                done += failure is None
+            for job in _counted(assign(found, output=output, format=format), bar("pictures")):
+                undone = _enlarge(
+                    job, shelf, format=format, quality=quality, existing=existing.value, progress=bar(job.source.name)
+                )
+                failures += [undone] if isinstance(undone, Failure) else []
+                skipped += [undone] if isinstance(undone, Skipped) else []
+                done += undone is None
     _summarise(done, skipped, failures)
 
 
@@ -192,13 +205,6 @@ class _Shelf:
     upscaler: Callable[[int], "Upscaler"]  # of a native scale
     variant: str
 
-    @property
-    def label(self) -> str:
-        """Part of the names of results."""
-        size = self.request
-        how = f"x{size.scale}" if size.scale else f"{size.longest_side or size.width}px"
-        return f"{how}_hpinet-{self.variant.lower()}"
-
 
 def _shelf(source: str | Path, load: Loader, request: "TargetSize | None") -> _Shelf:
     """The upscalers of a model, each loaded the first time a picture needs it; all of a scale's at once."""
@@ -218,24 +224,30 @@ def _shelf(source: str | Path, load: Loader, request: "TargetSize | None") -> _S
     return _Shelf(request, natives, upscaler, str(source))
 
 
-def _enlarge(job: "Job", shelf: _Shelf, *, format: str, quality: int, progress: Progress) -> "Failure | None":
-    """One picture from file to file; what went wrong, if anything did."""
-    from hpinet.files import Failure
-    from hpinet.images import open_picture, save_picture
+def _enlarge(
+    job: "Job", shelf: _Shelf, *, format: str, quality: int, existing: "Existing", progress: Progress
+) -> "Failure | Skipped | None":
+    """One picture from file to file; what went wrong, if anything did, or that nothing was to be done."""
+    from hpinet.files import DONE, AlreadyDone, Failure, Skipped, enlarge_file
     from hpinet.plan import make_plan, run_plan
 
     began = time.perf_counter()
     try:
-        picture = open_picture(job.source)
-        plan = make_plan((picture.width, picture.height), shelf.request, natives=shelf.natives)
-        result = run_plan(picture, plan, shelf.upscaler, progress=progress)
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-        save_picture(result, job.target, format=format, quality=quality)
+        done = enlarge_file(
+            job.source,
+            plan=lambda size: make_plan(size, shelf.request, natives=shelf.natives),
+            run=lambda picture, plan: run_plan(picture, plan, shelf.upscaler, progress=progress),
+            target=lambda plan: job.target(plan, f"hpinet-{shelf.variant.lower()}", existing),
+            format=format,
+            quality=quality,
+        )
+    except AlreadyDone:
+        return Skipped(job.source, DONE)
     except (HPINetError, OSError, MemoryError) as error:
         return Failure(str(job.source), str(error) or type(error).__name__)
     finally:
         progress(1, 1)
-    typer.echo(f"{job.target}  {result.width}×{result.height}, {time.perf_counter() - began:.1f} s")
+    typer.echo(f"{done.target}  {wording.size(done.plan.target)}, {time.perf_counter() - began:.1f} s")
     return None
 
 

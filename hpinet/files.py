@@ -1,16 +1,23 @@
-"""Which files a command works on, and where their results go. Opens no picture."""
+"""Source file in, result file out: which files a command works on, where their results go, and the one path between.
+
+Every front end enlarges by `enlarge_file` and names results by `result_label`.
+"""
 
 import re
-from collections.abc import Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from glob import glob
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
 
 from hpinet.errors import OptionError
-from hpinet.images import ACCEPTED_FORMATS, format_of
+from hpinet.images import ACCEPTED_FORMATS, Picture, format_of, open_picture, save_picture
+from hpinet.plan import Plan, Size
 
 # Why files are skipped
 NOT_A_PICTURE = "not a picture"
@@ -18,6 +25,7 @@ HIDDEN = "hidden"
 EARLIER = "result of an earlier run"
 OUTPUT = "in the output folder"
 FOLDER = "folder"
+DONE = "done already"
 
 _RESULT = re.compile(r"_(x\d+|\d+px|\d+x\d+)_hpinet-[a-z]+")
 
@@ -38,12 +46,49 @@ class Skipped:
     reason: str
 
 
+Existing = Literal["replace", "skip", "fail"]
+"""What becomes of a picture whose result is there already; it is skipped if that has the size it would have."""
+
+
+class AlreadyDone(OptionError):
+    """The result is there, and is to be left as it is."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One picture and where its result goes."""
 
     source: Path
-    target: Path
+    folder: Path
+    stem: str
+    suffix: str
+    is_labelled: bool  # whether the name tells how the result was made
+    inputs: frozenset[Path]  # of the whole command, which no result may replace
+
+    def target(self, plan: Plan, checkpoint: str, existing: Existing = "replace") -> Path:
+        """The file of the result of ``plan`` with the model ``checkpoint``.
+
+        Raises OptionError if that would replace an input, or what is there already and shall not be replaced.
+        """
+        label = f"_{result_label(plan, checkpoint)}" if self.is_labelled else ""
+        path = self.folder / f"{self.stem}{label}{self.suffix}"
+        if path.resolve() in self.inputs:
+            raise OptionError(f"its result would replace {path}: choose another output.")
+        if existing != "replace" and path.exists():
+            if existing == "skip" and _size_of(path) == plan.target:
+                raise AlreadyDone(f"{path} is there already.")
+            if existing == "fail":
+                raise OptionError(f"{path} is there already: choose another output, or --existing replace.")
+        return path
+
+
+def _size_of(path: Path) -> Size | None:
+    """Width and height of one of our results, by its header; None if it is something else."""
+    try:
+        with Image.open(path, formats=list(_SUFFIXES)) as image:
+            return image.size
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return None
 
 
 @dataclass(frozen=True)
@@ -52,6 +97,62 @@ class Failure:
 
     path: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Enlarged:
+    """A picture that has been enlarged, and what came of it."""
+
+    source: Picture
+    result: Picture
+    plan: Plan
+    target: Path  # the file of the result
+    seconds: float  # that the network and the reduction took
+
+
+def enlarge_file(
+    source: Path,
+    *,
+    plan: Callable[[Size], Plan],
+    run: Callable[[Picture, Plan], Picture],
+    target: Callable[[Plan], Path],
+    format: str = "PNG",
+    quality: int = 90,
+) -> Enlarged:
+    """Enlarges the picture in a file: one decode, one plan, one run, one file.
+
+    Args:
+        source: Any file that `hpinet.images.open_picture` takes.
+        plan: What to do with a picture of that size.
+        run: Carries a plan out, as `hpinet.plan.run_plan` does.
+        target: Where the result of a plan goes, asked before the work; folders are made.
+        format: Of the result, a name that `hpinet.images.format_of` knows.
+        quality: 1 to 100, of lossy formats.
+
+    Raises:
+        HPINetError: the picture cannot be opened, enlarged so, or written; or the work was cancelled.
+        OSError: a folder cannot be made.
+    """
+    picture = open_picture(source)
+    way = plan((picture.width, picture.height))
+    path = target(way)
+    path.parent.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before the work
+    began = time.perf_counter()
+    result = run(picture, way)
+    seconds = time.perf_counter() - began
+    save_picture(result, path, format=format, quality=quality)
+    return Enlarged(picture, result, way, path, seconds)
+
+
+def result_label(plan: Plan, checkpoint: str) -> str:
+    """The part of a result's name that tells how it was made: "x4_hpinet-t", or "1920x1280_hpinet-t" for a size.
+
+    ``checkpoint`` is a name such as "hpinet-t-x4", with or without its scale.
+    """
+    factors = plan.target[0] / plan.source[0], plan.target[1] / plan.source[1]
+    is_scale = factors[0] == factors[1] == int(factors[0])
+    how = f"x{factors[0]:.0f}" if is_scale else f"{plan.target[0]}x{plan.target[1]}"
+    return f"{how}_{re.sub(r'-x[0-9]+$', '', checkpoint)}"
 
 
 def is_picture_name(path: Path) -> bool:
@@ -99,40 +200,48 @@ def gather(inputs: Sequence[str], *, output: Path | None = None) -> tuple[list[F
     return list(found.values()), skipped, failures
 
 
-def assign(
-    pictures: Sequence[Found], *, output: Path | None, label: str, format: str
-) -> tuple[list[Job], list[Failure]]:
-    """Where each result goes; a result that would replace an input, or another result, is a failure.
+def assign(pictures: Sequence[Found], *, output: Path | None, format: str) -> list[Job]:
+    """Where each result goes.
+
+    Pictures whose names differ in their suffix or in upper and lower case alone get results that cannot collide, on no
+    file system: ``a.jpg`` and ``a.png`` become ``a-jpg.png`` and ``a-png.png``.
 
     Args:
         pictures: From `gather`.
         output: A file for the only picture, or a folder that gets the folders of the inputs and the names of the
-            pictures; None puts each result beside its picture, with ``label`` in its name.
-        label: Such as "x4_hpinet-t".
+            pictures; None puts each result beside its picture, with a label in its name.
         format: A name that `hpinet.images.format_of` knows.
     """
     suffix = _SUFFIXES[format_of(format)]
-    inputs = {picture.path.resolve() for picture in pictures}
-    taken: dict[Path, Path] = {}
-    jobs: list[Job] = []
-    failures: list[Failure] = []
-    for picture in pictures:
-        source = picture.path
-        if output is None:
-            target = source.with_name(f"{source.stem}_{label}{suffix}")
-        elif is_file_name(output):
-            target = output
-        else:
-            target = output / picture.folder / f"{source.stem}{suffix}"
-        if target.resolve() in inputs:
-            failures.append(Failure(str(source), f"its result would replace {target}: choose another output."))
-        elif target.resolve() in taken:
-            other = taken[target.resolve()]
-            failures.append(Failure(str(source), f"its result would replace that of {other}, both being {target}."))
-        else:
-            taken[target.resolve()] = source
-            jobs.append(Job(source, target))
-    return jobs, failures
+    inputs = frozenset(picture.path.resolve() for picture in pictures)
+    if output is not None and is_file_name(output):
+        return [Job(picture.path, output.parent, output.stem, output.suffix, False, inputs) for picture in pictures]
+    folders = [picture.path.parent if output is None else output / picture.folder for picture in pictures]
+    return [
+        Job(picture.path, folder, stem, suffix, output is None, inputs)
+        for picture, folder, stem in zip(pictures, folders, _free_stems(pictures, folders), strict=True)
+    ]
+
+
+def _free_stems(pictures: Sequence[Found], folders: Sequence[Path]) -> list[str]:
+    """A stem for each result that no other one in its folder has, upper and lower case being the same."""
+
+    def key(folder: Path, stem: str) -> tuple[Path, str]:
+        return folder.resolve(), stem.casefold()
+
+    stems = [picture.path.stem for picture in pictures]
+    shared = Counter(map(key, folders, stems))
+    taken = {name for name, count in shared.items() if count == 1}
+    for number, (picture, folder) in enumerate(zip(pictures, folders, strict=True)):
+        if shared[key(folder, stems[number])] == 1:
+            continue
+        stem = free = f"{picture.path.stem}-{picture.path.suffix[1:].lower()}"
+        count = 2
+        while key(folder, free) in taken:
+            free, count = f"{stem}-{count}", count + 1
+        taken.add(key(folder, free))
+        stems[number] = free
+    return stems
 
 
 def is_file_name(output: Path) -> bool:

@@ -98,7 +98,7 @@ class Upscaler:
 
     def estimate_seconds(self, picture: Picture) -> float:
         """Seconds that enlarging ``picture`` would take on this machine."""
-        passes = (1 + _has_edges(picture.alpha)) * (8 if self.self_ensemble else 1)
+        passes = rounds_over(picture) * (8 if self.self_ensemble else 1)
         return passes * self.engine.estimate_seconds(picture.height, picture.width)
 
     def _enlarge(self, picture: Picture, progress: Progress) -> Picture:
@@ -154,6 +154,11 @@ class Upscaler:
             total += result[:, ::-1] if flipped else result
         total /= 8
         return total if rgb.dtype == np.float32 else np.rint(total * full).astype(rgb.dtype)
+
+
+def rounds_over(picture: Picture) -> int:
+    """How often the network goes over a picture: once for colour, and once more where alpha has edges."""
+    return 2 if _has_edges(picture.alpha) else 1
 
 
 def fill_transparent(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:

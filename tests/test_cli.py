@@ -164,7 +164,7 @@ def test_sizes_in_pixels(run: Run, tmp_path: Path, option: str, pixels: int, siz
     ended = run("upscale", tmp_path / "in", option, pixels)
     assert ended.code == 2
     assert "not larger than the picture" in ended.err
-    assert Image.open(tmp_path / f"in/a_{pixels}px_hpinet-t.png").size == size
+    assert Image.open(tmp_path / f"in/a_{size[0]}x{size[1]}_hpinet-t.png").size == size
     again = run("upscale", tmp_path / "in", option, pixels)
     assert "1 skipped (result of an earlier run" in again.err
 

@@ -3,9 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 
 from hpinet.errors import OptionError
-from hpinet.files import Found, Job, assign, find_pictures, gather, is_file_name, is_picture_name
+from hpinet.files import AlreadyDone, Found, assign, gather
+from hpinet.plan import Plan
 
 
 @pytest.fixture
@@ -89,55 +93,74 @@ def test_results_of_the_same_command_are_no_inputs(photos: Path) -> None:
     assert "photos/a.png" in names(found)
 
 
+PLAN = Plan((10, 8), (40, 32), (4,))
+
+
+def targets(pictures: list[Found], *, output: Path | None, format: str = "png") -> list[str]:
+    return [str(job.target(PLAN, "hpinet-t-x4")) for job in assign(pictures, output=output, format=format)]
+
+
 def test_results_beside_their_pictures() -> None:
-    jobs, failures = assign([Found(Path("in/a.b.jpg"))], output=None, label="x4_hpinet-t", format="png")
-    assert jobs == [Job(Path("in/a.b.jpg"), Path("in/a.b_x4_hpinet-t.png"))]
-    assert failures == []
+    [job] = assign([Found(Path("in/a.b.jpg"))], output=None, format="png")
+    assert job.source == Path("in/a.b.jpg")
+    assert job.target(PLAN, "hpinet-t-x4") == Path("in/a.b_x4_hpinet-t.png")
+    assert job.target(Plan((10, 8), (25, 20), (3,)), "hpinet-m") == Path("in/a.b_25x20_hpinet-m.png")
 
 
 @pytest.mark.parametrize(("format", "suffix"), [("png", ".png"), ("JPEG", ".jpg"), ("webp", ".webp"), ("tif", ".tif")])
 def test_an_output_folder_mirrors_the_tree(format: str, suffix: str) -> None:
     found = [Found(Path("in/a.gif")), Found(Path("in/sea/b.png"), Path("sea"))]
-    jobs, _ = assign(found, output=Path("out"), label="x4_hpinet-t", format=format)
-    assert [job.target for job in jobs] == [Path(f"out/a{suffix}"), Path(f"out/sea/b{suffix}")]
+    assert targets(found, output=Path("out"), format=format) == [f"out/a{suffix}", f"out/sea/b{suffix}"]
 
 
 def test_an_output_file() -> None:
-    jobs, _ = assign([Found(Path("in/a.png"))], output=Path("large.webp"), label="x4", format="webp")
-    assert jobs[0].target == Path("large.webp")
+    assert targets([Found(Path("in/a.png"))], output=Path("large.webp"), format="webp") == ["large.webp"]
 
 
 def test_inputs_are_never_overwritten(photos: Path) -> None:
     found, _, _ = gather(["photos"])
-    jobs, failures = assign(found, output=photos, label="x4", format="png")
-    assert [failure.path for failure in failures] == ["photos/a.png"]
-    assert len(jobs) == 3
-    jobs, failures = assign(found[:1], output=photos / "sea" / ".." / "a.png", label="x4", format="png")
-    assert (jobs, len(failures)) == ([], 1)
-    assert "would replace" in failures[0].reason
+    refused = 0
+    for job in assign(found, output=photos, format="png"):
+        try:
+            job.target(PLAN, "hpinet-t")
+        except OptionError:
+            refused += job.source == Path("photos/a.png")
+    assert refused == 1
+    [job] = assign(found[:1], output=photos / "sea" / ".." / "a.png", format="png")
+    with pytest.raises(OptionError, match="would replace"):
+        job.target(PLAN, "hpinet-t")
+    beside = [Found(Path("a.png")), Found(Path("a_x4_hpinet-t.png"))]  # the second is an input, named by somebody
+    with pytest.raises(OptionError, match="would replace"):
+        targets(beside, output=None)
 
 
-def test_results_never_overwrite_each_other() -> None:
-    found = [Found(Path("in/a.png")), Found(Path("in/a.jpg")), Found(Path("other/a.png"))]
-    jobs, failures = assign(found, output=Path("out"), label="x4", format="png")
-    assert [job.source for job in jobs] == [Path("in/a.png")]
-    assert [failure.path for failure in failures] == ["in/a.jpg", "other/a.png"]
-    assert "in/a.png" in failures[0].reason
+def test_pictures_of_one_name_get_results_that_cannot_collide() -> None:
+    found = [Found(Path("in/a.png")), Found(Path("in/a.JPG")), Found(Path("other/a.png")), Found(Path("in/b.png"))]
+    assert targets(found, output=Path("out")) == ["out/a-png.png", "out/a-jpg.png", "out/a-png-2.png", "out/b.png"]
+    assert targets(found[:2], output=None) == ["in/a-png_x4_hpinet-t.png", "in/a-jpg_x4_hpinet-t.png"]
+    case = [Found(Path("in/A.png")), Found(Path("in/a.png")), Found(Path("in/a-png.gif"))]
+    assert targets(case, output=Path("out")) == ["out/A-png-2.png", "out/a-png-3.png", "out/a-png.png"]
 
 
-def test_names(photos: Path) -> None:
-    assert is_picture_name(Path("a.JPEG"))
-    assert not is_picture_name(Path("a.pdf"))
-    assert is_file_name(Path("new.png"))
-    assert not is_file_name(Path("new"))
-    (photos / "odd.png").mkdir()
-    assert not is_file_name(photos / "odd.png")
+@given(st.lists(st.from_regex(r"[aAb]-?(png|2)?\.(png|jpg|gif)", fullmatch=True), unique=True, max_size=8))
+def test_no_two_results_collide(names: list[str]) -> None:
+    results = targets([Found(Path("in") / name) for name in names], output=Path("out"))
+    assert len({result.casefold() for result in results}) == len(names)
 
 
-def test_pictures_of_a_benchmark(photos: Path) -> None:
-    assert [path.name for path in find_pictures(photos)] == [".hidden.png", "a.png", "a_x4_hpinet-t.png", "b.JPG"]
-    with pytest.raises(OptionError, match="no folder"):
-        find_pictures(photos / "nowhere")
-    (photos / "empty").mkdir()
-    with pytest.raises(OptionError, match="no pictures"):
-        find_pictures(photos / "empty")
+def test_what_becomes_of_results_that_are_there(tmp_path: Path) -> None:
+    [job] = assign([Found(tmp_path / "a.jpg")], output=tmp_path / "out", format="png")
+    path = tmp_path / "out" / "a.png"
+    for existing in ("replace", "skip", "fail"):
+        assert job.target(PLAN, "hpinet-t", existing) == path
+    path.parent.mkdir()
+    Image.new("RGB", PLAN.target).save(path)
+    assert job.target(PLAN, "hpinet-t") == path
+    with pytest.raises(AlreadyDone):
+        job.target(PLAN, "hpinet-t", "skip")
+    with pytest.raises(OptionError, match="--existing replace"):
+        job.target(PLAN, "hpinet-t", "fail")
+    Image.new("RGB", (3, 3)).save(path)
+    assert job.target(PLAN, "hpinet-t", "skip") == path
+    path.write_text("no picture")
+    assert job.target(PLAN, "hpinet-t", "skip") == path

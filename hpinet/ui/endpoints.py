@@ -14,11 +14,10 @@ from gradio.events import api
 
 from hpinet.attribution.explain import in_words
 from hpinet.errors import HPINetError, OptionError
-from hpinet.images import open_picture
-from hpinet.plan import MAX_SCALE, TargetSize, make_plan
+from hpinet.plan import MAX_SCALE, Plan, TargetSize
 from hpinet.ui.jobs import previews
-from hpinet.ui.jobs.batch import Wanted, gather, run_batch
-from hpinet.ui.jobs.enlarge import Job, enlarge
+from hpinet.ui.jobs.batch import gather, run_batch
+from hpinet.ui.jobs.enlarge import Wanted, enlarge
 from hpinet.ui.jobs.explain import PATHS, WINDOWS, Question, look
 from hpinet.ui.jobs.measure import measure as measure_file
 from hpinet.ui.jobs.models import choice_of, choices
@@ -73,15 +72,13 @@ def upscale(  # noqa: PLR0917 (programs name the arguments)
     wanted = Wanted(
         _text(model), _size(scale, longest_side, width), _format(format), _number("quality", quality, 1, 100)
     )
-    picture = open_picture(source)
-    natives = choice_of(wanted.model).natives
-    plan = make_plan((picture.width, picture.height), wanted.request, natives=natives)
-    previews.check_result_size(plan)
-    folder = new_folder()
-    job = Job(source, wanted.model, plan, folder / "result.png", _stop(request))
-    outcome = enlarge(job)
-    name = previews.result_name(source.name, plan, outcome.checkpoint, wanted.format)
-    return _answer(previews.save_as(outcome.picture, folder / name, wanted.format, wanted.quality))
+    folder, stop = new_folder(), _stop(request)
+
+    def target(plan: Plan) -> Path:
+        info = choice_of(wanted.model).checkpoint(plan)
+        return folder / previews.result_name(source.name, plan, info.name, wanted.format)
+
+    return _answer(enlarge(source, wanted, target=target, stop=stop).picture)
 
 
 @_told

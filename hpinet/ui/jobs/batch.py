@@ -9,11 +9,10 @@ from pathlib import Path, PurePosixPath
 
 from hpinet import wording
 from hpinet.errors import Cancelled, HPINetError, OptionError
-from hpinet.images import ACCEPTED_FORMATS, open_picture
-from hpinet.plan import TargetSize, make_plan
+from hpinet.images import ACCEPTED_FORMATS
 from hpinet.settings import settings
 from hpinet.ui.jobs import previews
-from hpinet.ui.jobs.enlarge import Job, enlarge
+from hpinet.ui.jobs.enlarge import Wanted, enlarge
 from hpinet.ui.jobs.models import choice_of
 from hpinet.ui.jobs.running import Reporter, StopFlag
 from hpinet.ui.server.archive import leads_outside, unpack
@@ -30,16 +29,6 @@ class Item:
     path: Path | None  # None if there is nothing to open
     status: str = "waiting"  # waiting, running, done, failed or stopped
     detail: str = ""  # sizes and seconds, or what is wrong
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is wanted of every picture of a batch."""
-
-    model: str
-    request: TargetSize
-    format: str  # key of `previews.FORMATS`
-    quality: int
 
 
 @dataclass
@@ -98,23 +87,23 @@ def run_batch(items: list[Item], wanted: Wanted, stop: StopFlag) -> Iterator[Bat
     choice_of(wanted.model)  # a wrong one is the batch's fault, not each picture's
     folder = new_folder()
     batch = Batch(items, folder / "hpinet.zip")
-    waiting = [item for item in items if item.path is not None]
+    waiting = [(item, item.path) for item in items if item.path is not None]
     began = time.monotonic()
     with zipfile.ZipFile(batch.archive, "w", zipfile.ZIP_STORED) as archive:  # pictures are compressed already
-        for number, item in enumerate(waiting):
+        for number, (item, path) in enumerate(waiting):
             item.status = "running"
             yield batch
             label = f"Picture {number + 1} of {len(waiting)}"
             reporter = Reporter(label, stop, start=number / len(waiting), share=1 / len(waiting), began=began)
             try:
-                file, item.detail = _enlarged(item, wanted, reporter, folder)
+                file, item.detail = _enlarged(path, wanted, reporter, folder)
                 inner = _free_name(item.name, file.suffix, set(archive.namelist()))
                 archive.write(file, inner)
                 item.status = "done"
                 if PurePosixPath(inner).stem != PurePosixPath(item.name).stem:
                     item.detail += f", as {inner}"
             except Cancelled:
-                for rest in waiting[number:]:
+                for rest, _ in waiting[number:]:
                     rest.status = "stopped"
                 break
             except HPINetError as error:
@@ -126,19 +115,12 @@ def run_batch(items: list[Item], wanted: Wanted, stop: StopFlag) -> Iterator[Bat
     yield batch
 
 
-def _enlarged(item: Item, wanted: Wanted, reporter: Reporter, folder: Path) -> tuple[Path, str]:
+def _enlarged(path: Path, wanted: Wanted, reporter: Reporter, folder: Path) -> tuple[Path, str]:
     """The file of one result, and what to tell of it."""
-    picture = open_picture(item.path or item.name)
-    natives = choice_of(wanted.model).natives
-    plan = make_plan((picture.width, picture.height), wanted.request, natives=natives)
-    del picture  # not held while its enlargement is made
-    job = Job(
-        item.path or Path(), wanted.model, previews.check_result_size(plan), folder / "result.lossless", reporter.stop
-    )
-    outcome = enlarge(job, reporter)
-    path = folder / f"result{previews.FORMATS[wanted.format]}"
-    previews.save_as(outcome.picture, path, wanted.format, wanted.quality)
-    return path, f"{wording.size(plan.source)} → {wording.size(plan.target)}, {outcome.seconds:.1f} s"
+    file = folder / f"result{previews.FORMATS[wanted.format]}"
+    outcome = enlarge(path, wanted, target=lambda _plan: file, stop=reporter.stop, reporter=reporter)
+    sizes = f"{wording.size(outcome.plan.source)} → {wording.size(outcome.plan.target)}"
+    return file, f"{sizes}, {outcome.seconds:.1f} s"
 
 
 def _free_name(name: str, suffix: str, used: set[str]) -> str:

@@ -1,38 +1,42 @@
 """The one heavy thing the page does: to enlarge a picture in a file, with progress, Stop and a GPU if there is one."""
 
 import threading
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from hpinet.comparison import consistency
-from hpinet.errors import HPINetError
-from hpinet.images import open_picture, save_picture
-from hpinet.plan import Plan, run_plan
+from hpinet.files import enlarge_file
+from hpinet.images import Picture
+from hpinet.plan import Plan, Size, TargetSize, make_plan, run_plan
 from hpinet.progress import Progress
-from hpinet.ui.jobs.models import SHELF, Choice, choice_of
+from hpinet.ui.jobs import previews
+from hpinet.ui.jobs.models import SHELF, choice_of
 from hpinet.ui.jobs.running import Reporter, StopFlag, gpu_seconds, heavy
+from hpinet.upscaler import rounds_over
 
 
 @dataclass(frozen=True)
-class Job:
-    """One picture to enlarge."""
+class Wanted:
+    """What is wanted of a picture, or of every picture of a batch."""
 
-    source: Path
     model: str  # key of a choice
-    plan: Plan
-    result: Path  # where the lossless result goes, a PNG file
-    stop: StopFlag
-    label: str = "Enlarging"
+    size: TargetSize
+    format: str = "PNG"  # key of `previews.FORMATS`
+    quality: int = 90
+
+    def plan(self, source: Size) -> Plan:
+        """The plan for a picture of that size. Raises OptionError with what is wrong."""
+        return previews.check_result_size(make_plan(source, self.size, natives=choice_of(self.model).natives))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job, with everything that the page tells of it."""
+    """What became of a picture, with everything that the page tells of it."""
 
-    picture: Path  # PNG, depth and channels of the source
+    picture: Path  # the result's file, depth and channels of the source
     plan: Plan
     checkpoint: str  # such as hpinet-t-x4: that of the last pass
     origin: str
@@ -42,49 +46,66 @@ class Outcome:
     consistency_db: float  # see `hpinet.comparison.consistency`
 
 
-def _declared_seconds(job: Job, progress: Progress) -> int:  # noqa: ARG001 (called like the function it is for)
-    return gpu_seconds([(choice_of(job.model), job.plan)])
+def enlarge(
+    source: Path,
+    wanted: Wanted,
+    *,
+    target: Callable[[Plan], Path],
+    stop: StopFlag,
+    reporter: Reporter | None = None,
+    plan: Plan | None = None,
+) -> Outcome:
+    """Enlarges a picture, fetching the model first if need be: page, batch and endpoints come through here.
 
-
-@heavy(duration=_declared_seconds)
-def _enlarge(job: Job, progress: Progress) -> Outcome | HPINetError:
-    """Does the job. Errors are returned, since a worker's exceptions lose their message on the way back."""
-    try:
-        progress(0, 1)
-        picture = open_picture(job.source)
-        with _PeakMemory() as memory:
-            began = time.perf_counter()
-            result = run_plan(picture, job.plan, SHELF.of(job.model), progress=progress)
-            seconds = time.perf_counter() - began
-        save_picture(result, job.result, format="PNG")
-        last = SHELF.upscaler(job.model, job.plan.passes[-1])
-        return Outcome(
-            picture=job.result,
-            plan=job.plan,
-            checkpoint=last.info.name,
-            origin=choice_of(job.model).checkpoint(job.plan).origin,
-            engine=f"{last.engine.name} on {last.engine.device}",
-            seconds=seconds,
-            peak_memory_mb=memory.peak_mb,
-            consistency_db=consistency(result, picture),
-        )
-    except HPINetError as error:
-        return error
-
-
-def enlarge(job: Job, reporter: Reporter | None = None) -> Outcome:
-    """Enlarges a picture, fetching the model first if need be.
+    Args:
+        source: The picture's file.
+        wanted: Size, model and file format.
+        target: Where the result of a plan goes.
+        stop: Ends the work.
+        reporter: Tells the progress; one of its own by default.
+        plan: What ``wanted`` means for this picture, where the caller knows already.
 
     Raises HPINetError: the picture, the model or the fetching failed, or `Cancelled`.
     """
-    reporter = reporter or Reporter(job.label, job.stop)
-    choice: Choice = choice_of(job.model)
-    if not choice.is_installed(job.plan):
-        SHELF.fetch(choice, job.plan, progress=Reporter(f"Fetching {choice.key}", job.stop))
-    outcome = _enlarge(job, reporter)
-    if isinstance(outcome, HPINetError):
-        raise outcome
-    return outcome
+    told = reporter or Reporter("Enlarging", stop)
+    told(0, 1)
+
+    def run(picture: Picture, plan: Plan) -> Picture:
+        choice = choice_of(wanted.model)
+        if not choice.is_installed(plan):
+            SHELF.fetch(choice, plan, progress=Reporter(f"Fetching {choice.key}", stop))
+        return _run(wanted.model, picture, plan, told)
+
+    with _PeakMemory() as memory:
+        done = enlarge_file(
+            source,
+            plan=wanted.plan if plan is None else lambda _size: plan,
+            run=run,
+            target=target,
+            format=wanted.format,
+            quality=wanted.quality,
+        )
+    last = SHELF.upscaler(wanted.model, done.plan.passes[-1])
+    return Outcome(
+        picture=done.target,
+        plan=done.plan,
+        checkpoint=last.info.name,
+        origin=choice_of(wanted.model).checkpoint(done.plan).origin,
+        engine=f"{last.engine.name} on {last.engine.device}",
+        seconds=done.seconds,
+        peak_memory_mb=memory.peak_mb,
+        consistency_db=consistency(done.result, done.source),
+    )
+
+
+def _declared_seconds(model: str, picture: Picture, plan: Plan, progress: Progress) -> int:  # noqa: ARG001 (like `_run`)
+    return gpu_seconds([(choice_of(model), plan)], rounds=rounds_over(picture))
+
+
+@heavy(duration=_declared_seconds)
+def _run(model: str, picture: Picture, plan: Plan, progress: Progress) -> Picture:
+    """The network alone: files are read and written, and results judged, where no GPU waits meanwhile."""
+    return run_plan(picture, plan, SHELF.of(model), progress=progress)
 
 
 class _PeakMemory:

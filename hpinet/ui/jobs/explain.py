@@ -9,7 +9,7 @@ from pathlib import Path
 from hpinet.attribution.explain import SURROUNDINGS, Explanation, explain
 from hpinet.attribution.lam import FULL, QUICK, BlurPath
 from hpinet.attribution.regions import rgb_pixels
-from hpinet.errors import HPINetError, OptionError
+from hpinet.errors import OptionError
 from hpinet.images import open_picture
 from hpinet.plan import Plan, TargetSize, make_plan
 from hpinet.ui.jobs.models import SHELF, Choice, choice_of, pass_seconds
@@ -73,10 +73,7 @@ def look(question: Question) -> Answer:
     choice, plan = _planned(question.model, question.scale)
     if not choice.is_installed(plan):
         SHELF.fetch(choice, plan, progress=Reporter(f"Fetching {choice.key}", question.stop))
-    answer = _look(question)
-    if isinstance(answer, HPINetError):
-        raise answer
-    return answer
+    return _look(question)
 
 
 def expected_seconds(source: Path, *, model: str, scale: int, steps: int, region: int) -> float:
@@ -116,21 +113,17 @@ def _declared_seconds(question: Question) -> int:
 
 
 @heavy(duration=_declared_seconds)
-def _look(question: Question) -> Answer | HPINetError:
-    """Errors are returned, since a worker's exceptions lose their message on the way back."""
-    try:
-        began = time.perf_counter()
-        upscaler = SHELF.upscaler(question.model, question.scale)
-        explanation = explain(
-            upscaler.engine.model,
-            rgb_pixels(open_picture(question.source)),
-            x=question.x,
-            y=question.y,
-            window=question.window,
-            path=question.path,
-            region=question.region,
-            progress=Reporter("Looking", question.stop),
-        )
-        return Answer(explanation, upscaler.info.name, question.source.name, time.perf_counter() - began)
-    except HPINetError as error:
-        return error
+def _look(question: Question) -> Answer:
+    began = time.perf_counter()
+    upscaler = SHELF.upscaler(question.model, question.scale)
+    explanation = explain(
+        upscaler.engine.model,
+        rgb_pixels(open_picture(question.source)),
+        x=question.x,
+        y=question.y,
+        window=question.window,
+        path=question.path,
+        region=question.region,
+        progress=Reporter("Looking", question.stop),
+    )
+    return Answer(explanation, upscaler.info.name, question.source.name, time.perf_counter() - began)

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from hpinet.comparison import Comparison, compare
-from hpinet.errors import CheckpointError, HPINetError, OptionError
+from hpinet.errors import CheckpointError, OptionError
 from hpinet.images import open_picture
 from hpinet.plan import Plan, TargetSize, make_plan, run_plan
 from hpinet.ui.jobs.models import SHELF, Choice, choice_of
@@ -35,10 +35,7 @@ def measure(
             missing.append(error)
     if not ready:
         raise missing[0]
-    result = _compare(source, scale, ready, stop)
-    if isinstance(result, HPINetError):
-        raise result
-    return result, missing
+    return _compare(source, scale, ready, stop), missing
 
 
 def _declared_seconds(
@@ -51,14 +48,11 @@ def _declared_seconds(
 
 
 @heavy(duration=_declared_seconds)
-def _compare(source: Path, scale: int, work: Sequence[tuple[Choice, Plan]], stop: StopFlag) -> Comparison | HPINetError:
-    try:
-        upscalers = {
-            name_of(choice, plan): partial(run_plan, plan=plan, upscaler=SHELF.of(choice.key)) for choice, plan in work
-        }
-        return compare(open_picture(source), scale, upscalers, progress=Reporter("Restoring", stop))
-    except HPINetError as error:
-        return error
+def _compare(source: Path, scale: int, work: Sequence[tuple[Choice, Plan]], stop: StopFlag) -> Comparison:
+    upscalers = {
+        name_of(choice, plan): partial(run_plan, plan=plan, upscaler=SHELF.of(choice.key)) for choice, plan in work
+    }
+    return compare(open_picture(source), scale, upscalers, progress=Reporter("Restoring", stop))
 
 
 def name_of(choice: Choice, plan: Plan) -> str:

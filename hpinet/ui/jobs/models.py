@@ -62,8 +62,11 @@ def choice_of(key: object) -> Choice:
     return known[key]
 
 
-def caption(choice: Choice, plan: Plan | None = None, *, timed: bool = True) -> str:
-    """One honest line about a model, for ``plan`` if there is one: origin, size, score, and time on this machine."""
+def caption(choice: Choice, plan: Plan | None = None, *, timed: bool = True, rounds: int = 1) -> str:
+    """One honest line about a model, for ``plan`` if there is one: origin, size, score, and time on this machine.
+
+    ``rounds`` is how often the network goes over the picture, see `hpinet.upscaler.rounds_over`.
+    """
     info = choice.checkpoint(plan)
     parts = [
         f"{choice.key} · {CHARACTER.get(choice.variant, 'custom')}, {ORIGINS[info.origin]}",
@@ -72,7 +75,7 @@ def caption(choice: Choice, plan: Plan | None = None, *, timed: bool = True) -> 
     if info.psnr_set5 is not None:
         parts.append(f"{info.psnr_set5:.2f} dB" + (f" at ×{info.scale}" if info.scale != 4 else ""))
     if plan is not None and timed:
-        parts.append(duration(expected_seconds(choice, plan)))
+        parts.append(duration(expected_seconds(choice, plan, rounds=rounds)))
     is_here = info.installed if plan is None else choice.is_installed(plan)
     return " · ".join(parts) + ("" if is_here else " ↓")
 
@@ -82,9 +85,12 @@ def lines() -> list[tuple[str, str]]:
     return [(caption(choice), key) for key, choice in choices().items()]
 
 
-def expected_seconds(choice: Choice, plan: Plan) -> float:
-    """Seconds that ``plan`` should take here: by the engine's own estimate, or by the default model's and the work."""
-    return sum(
+def expected_seconds(choice: Choice, plan: Plan, *, rounds: int = 1) -> float:
+    """Seconds that ``plan`` should take here: by the engine's own estimate, or by the default model's and the work.
+
+    ``rounds`` is how often the network goes over the picture, see `hpinet.upscaler.rounds_over`.
+    """
+    return rounds * sum(
         pass_seconds(choice, scale, width, height)
         for scale, (width, height) in zip(plan.passes, plan.inputs, strict=True)
     )

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from hpinet.errors import OptionError
+from hpinet.files import result_label
 from hpinet.images import (
     Limits,
     Picture,
@@ -110,11 +111,8 @@ def expected_bytes(sample: Picture, plan: Plan, format: str, quality: int) -> fl
 
 def result_name(upload: str, plan: Plan, checkpoint: str, format: str) -> str:
     """Name of a download: ``<upload>_x4_hpinet-t.png``, or ``<upload>_1920x1280_hpinet-t.png`` for a size in pixels."""
-    factors = plan.target[0] / plan.source[0], plan.target[1] / plan.source[1]
-    is_scale = factors[0] == factors[1] == int(factors[0])
-    how = f"x{factors[0]:.0f}" if is_scale else f"{plan.target[0]}x{plan.target[1]}"
     stem = re.sub(r"[^\w.-]+", "-", Path(upload).stem).strip("-.")[:80] or "picture"
-    return f"{stem}_{how}_{re.sub(r'-x[0-9]+$', '', checkpoint)}{FORMATS[format]}"
+    return f"{stem}_{result_label(plan, checkpoint)}{FORMATS[format]}"
 
 
 def save_as(result: Path, path: Path, format: str, quality: int) -> Path:

@@ -17,7 +17,7 @@ from typing import ParamSpec, TypeVar
 import gradio as gr
 import spaces
 
-from hpinet.errors import Cancelled
+from hpinet.errors import Cancelled, HPINetError
 from hpinet.plan import Plan
 from hpinet.ui.jobs.models import Choice
 from hpinet.ui.server.storage import results_root
@@ -62,16 +62,36 @@ CREW = _Crew()
 atexit.register(CREW.close)
 
 
+@dataclass(frozen=True)
+class _Failed:
+    """An error on its way back from a worker: exceptions lose their kind and message there, values do not."""
+
+    error: HPINetError
+
+
 def heavy(duration: Callable[P, int] | int) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Decorates work for a GPU, if there is one: `spaces.GPU`, with the server waiting for the work when it ends."""
+    """Decorates work for a GPU, if there is one: `spaces.GPU`, with the server waiting for the work when it ends.
+
+    An HPINetError that the work raises reaches the caller as it was raised, from a worker process too.
+    """
 
     def decorate(work: Callable[P, T]) -> Callable[P, T]:
-        on_gpu = spaces.GPU(duration=duration)(work)
+        @functools.wraps(work)
+        def returning(*args: P.args, **kwargs: P.kwargs) -> T | _Failed:
+            try:
+                return work(*args, **kwargs)
+            except HPINetError as error:
+                return _Failed(error)
+
+        on_gpu = spaces.GPU(duration=duration)(returning)
 
         @functools.wraps(work)
         def call(*args: P.args, **kwargs: P.kwargs) -> T:
             with CREW:
-                return on_gpu(*args, **kwargs)
+                result = on_gpu(*args, **kwargs)
+            if isinstance(result, _Failed):
+                raise result.error
+            return result
 
         return call
 
@@ -134,8 +154,10 @@ class Reporter:
         return f"{self.label}: {time_left(elapsed * (1 - fraction) / fraction)} left"
 
 
-def gpu_seconds(work: Sequence[tuple[Choice, Plan]]) -> int:
+def gpu_seconds(work: Sequence[tuple[Choice, Plan]], *, rounds: int = 1) -> int:
     """What to ask of ZeroGPU: little, since the quota is checked against it. Overhead, then time by work.
+
+    ``rounds`` is how often the network goes over each picture, see `hpinet.upscaler.rounds_over`.
 
     A datacentre GPU gets through about 0.4 M parameters times megapixels in a second, at a cautious guess.
     """
@@ -144,4 +166,4 @@ def gpu_seconds(work: Sequence[tuple[Choice, Plan]]) -> int:
         for choice, plan in work
         for scale, (width, height) in zip(plan.passes, plan.inputs, strict=True)
     )
-    return min(120, round(8 + load / 0.4))
+    return min(120, round(8 + rounds * load / 0.4))

@@ -10,7 +10,8 @@ import gradio as gr
 from hpinet import wording
 from hpinet.errors import HPINetError, OptionError
 from hpinet.settings import settings
-from hpinet.ui.jobs.batch import ACCEPTED_SUFFIXES, Batch, Item, Wanted, gather, names_in_folder, run_batch
+from hpinet.ui.jobs.batch import ACCEPTED_SUFFIXES, Batch, Item, gather, names_in_folder, run_batch
+from hpinet.ui.jobs.enlarge import Wanted
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts import html
 from hpinet.ui.parts.controls import (

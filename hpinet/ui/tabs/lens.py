@@ -36,7 +36,10 @@ def magnify(
     if not (0 <= left < picture.width and 0 <= top < picture.height):
         size = wording.size((picture.width, picture.height))
         return html.trouble(f"The spot {left}, {top} lies outside the picture of {size} pixels.")
-    views = _enlarged(previews.around(picture, left, top, CONTEXT))
+    try:
+        views = _enlarged(previews.around(picture, left, top, CONTEXT))
+    except HPINetError as error:
+        return html.trouble(str(error))
     # The spot within its surroundings, which were moved inside the picture near its borders.
     spot = _within(left, picture.width), _within(top, picture.height)
     return html.figures((_view(view, *spot), name) for name, view in views)

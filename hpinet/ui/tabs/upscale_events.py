@@ -10,9 +10,9 @@ import gradio as gr
 from hpinet import wording
 from hpinet.errors import Cancelled, HPINetError, OptionError
 from hpinet.images import Picture, open_picture
-from hpinet.plan import Plan, TargetSize, make_plan
+from hpinet.plan import Plan, TargetSize
 from hpinet.ui.jobs import previews
-from hpinet.ui.jobs.enlarge import Job, Outcome, enlarge
+from hpinet.ui.jobs.enlarge import Outcome, Wanted, enlarge
 from hpinet.ui.jobs.examples import cached, remember
 from hpinet.ui.jobs.models import caption, choice_of, choices, expected_seconds, lines
 from hpinet.ui.jobs.running import StopFlag
@@ -20,6 +20,7 @@ from hpinet.ui.parts import html
 from hpinet.ui.parts.controls import asked, checked_format, trouble_with
 from hpinet.ui.parts.events import uploaded
 from hpinet.ui.server.storage import new_folder
+from hpinet.upscaler import rounds_over
 
 NOTHING_FORESEEN = html.quiet("Size and time of the result show here.")
 
@@ -32,6 +33,7 @@ class Source:
     shown: Path  # what the page shows of it: the same file unless browsers cannot show that kind
     width: int
     height: int
+    rounds: int  # how often the network goes over it, see `hpinet.upscaler.rounds_over`
     traits: tuple[str, ...]  # what is unusual about it and will be kept
     sample: Picture  # a piece of it, to guess file sizes by
 
@@ -81,7 +83,7 @@ def read_source(path: Path) -> Source:
     }
     kept = tuple(trait for trait, holds in traits.items() if holds)
     shown = previews.shown_instead(path, picture)
-    return Source(path, shown, picture.width, picture.height, kept, previews.sample_of(picture))
+    return Source(path, shown, picture.width, picture.height, rounds_over(picture), kept, previews.sample_of(picture))
 
 
 def foresee(
@@ -100,13 +102,12 @@ def foresee(
 
 def planned(source: Source, model: str, request: TargetSize) -> Plan:
     """The plan for a picture. Raises OptionError with what is wrong."""
-    plan = make_plan((source.width, source.height), request, natives=choice_of(model).natives)
-    return previews.check_result_size(plan)
+    return Wanted(model, request).plan((source.width, source.height))
 
 
 def _truth_for(key: str, source: Source, request: TargetSize) -> str:
     try:
-        return caption(choice_of(key), planned(source, key, request))
+        return caption(choice_of(key), planned(source, key, request), rounds=source.rounds)
     except HPINetError:
         return caption(choice_of(key))
 
@@ -120,7 +121,7 @@ def _prospect(source: Source, plan: Plan, model: str, format: str, quality: int)
             f"<b>{wording.size(plan.source)} → {wording.size(plan.target)}</b>",
             *source.traits,
             f"{model} {how}",
-            wording.duration(expected_seconds(choice, plan)),
+            wording.duration(expected_seconds(choice, plan, rounds=source.rounds)),
             *([] if choice.is_installed(plan) else ["fetched on first use"]),
             f"{format} of about {wording.megabytes(weight)}",
             *_lost(source, format),
@@ -164,12 +165,14 @@ def upscale(
         if source is None or source.shown != path:  # the button was quicker than the upload's own event
             source = read_source(path)
         form = checked_format(format, quality)
-        plan = planned(source, model, asked(scale=scale, side=side, pixels=pixels))
+        wanted = Wanted(model, asked(scale=scale, side=side, pixels=pixels))
+        plan = wanted.plan((source.width, source.height))
         folder = new_folder()
         outcome = cached(source.path, plan, model, folder)
         is_kept = outcome is not None
         if outcome is None:
-            outcome = enlarge(Job(source.path, model, plan, folder / "result.png", StopFlag.of(request, "upscale")))
+            stop = StopFlag.of(request, "upscale")
+            outcome = enlarge(source.path, wanted, target=lambda _: folder / "result.png", stop=stop, plan=plan)
             remember(source.path, model, outcome)
         made = Shown(source, outcome, folder)
         slides = previews.before_and_after(source.path, outcome.picture, before, folder)

@@ -2,7 +2,7 @@
 
 import pickle
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
@@ -17,7 +17,7 @@ from hpinet.images import open_picture
 from hpinet.plan import Plan, TargetSize, make_plan
 from hpinet.settings import settings
 from hpinet.ui.jobs import running
-from hpinet.ui.jobs.enlarge import Job
+from hpinet.ui.jobs.enlarge import Wanted, _run
 from hpinet.ui.jobs.explain import Answer, Question, _look
 from hpinet.ui.jobs.measure import _compare
 from hpinet.ui.jobs.models import choice_of
@@ -116,12 +116,35 @@ def test_stop_raises(clock: list[float]) -> None:
 def test_everything_crosses_to_a_worker() -> None:
     """ZeroGPU pickles arguments and results."""
     flag = StopFlag.of(visitor("a"), "upscale")
-    job = Job(Path("in.png"), "T", Plan((1, 1), (4, 4), (4,)), Path("out.png"), flag)
-    assert pickle.loads(pickle.dumps(job)) == job
     assert pickle.loads(pickle.dumps(Reporter("Enlarging", flag))).stop == flag
     for error in (ImageError("What is wrong."), Cancelled()):
         copy = pickle.loads(pickle.dumps(error))
         assert (type(copy), str(copy)) == (type(error), str(error))
+
+
+def test_errors_of_heavy_work_arrive_as_they_were_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As ZeroGPU has it: what comes back from a worker has been pickled, and of exceptions a name is left.
+    def gpu(duration: int) -> Callable[[Callable[[], object]], Callable[[], object]]:
+        def decorate(work: Callable[[], object]) -> Callable[[], object]:
+            def in_worker() -> object:
+                try:
+                    return pickle.loads(pickle.dumps(work()))
+                except Exception as error:
+                    raise RuntimeError(type(error).__name__) from None
+
+            return in_worker
+
+        return decorate
+
+    monkeypatch.setattr(running.spaces, "GPU", gpu)
+    for error in (ImageError("What is wrong."), Cancelled()):
+
+        @heavy(duration=15)
+        def fail(error: Exception = error) -> None:
+            raise error
+
+        with pytest.raises(type(error), match=str(error)):
+            fail()
 
 
 def there_and_back(value: T) -> T:
@@ -133,6 +156,11 @@ def test_so_does_what_the_other_tabs_ask_and_are_told(picture: Path) -> None:
     """What runs on the GPU itself, called as a worker would call it."""
     flag = StopFlag.of(visitor("a"), "measure")
     plan = make_plan((14, 10), TargetSize(scale=2), natives=choice_of("T").natives)
+    small, reporter = open_picture(picture), Reporter("Enlarging", flag)
+    way = Wanted("T", TargetSize(scale=2)).plan((small.width, small.height))
+    larger = there_and_back(_run(*there_and_back(("T", small, way, reporter))))
+    assert (larger.width, larger.height) == way.target
+
     comparison = there_and_back(_compare(*there_and_back((picture, 2, [(choice_of("T"), plan)], flag))))
     assert isinstance(comparison, Comparison)
 
