@@ -9,7 +9,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import Enum
 from functools import cache, partial
@@ -24,6 +23,7 @@ from hpinet.attribution.cli import attribution_app
 from hpinet.benchmark.cli import benchmark_app
 from hpinet.errors import HPINetError, OptionError
 from hpinet.progress import Progress
+from hpinet.terminal import bars, complain, print_table
 from hpinet.training.cli import train_app
 from hpinet.version import __version__
 
@@ -78,7 +78,6 @@ EnsembleOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
-Bars = Callable[[str], Progress]
 Loader = Callable[[str | Path, int | None], "Upscaler"]
 
 
@@ -92,7 +91,7 @@ def main() -> None:
         typer.echo(message if "\n" in message else f"Error: {message}", err=True)
     except HPINetError as error:
         code = FAILED
-        _complain(str(error))
+        complain(str(error))
     sys.exit(code)
 
 
@@ -150,7 +149,7 @@ def upscale(
         raise OptionError(f"{output} is one file, and there are {len(found)} pictures: name a folder.")
     done = 0
     if found:
-        with _bars() as bar:
+        with bars() as bar:
             load = _loader(engine, device, self_ensemble=self_ensemble, progress=bar("fetching weights"))
             request = None
             if (scale, longest_side, width) != (None, None, None):
@@ -254,7 +253,7 @@ def _enlarge(
 def _summarise(done: int, skipped: Sequence["Skipped"], failures: Sequence["Failure"]) -> None:
     """The last lines on standard error, and the exit code."""
     for failure in failures:
-        _complain(f"{failure.path}: {failure.reason}")
+        complain(f"{failure.path}: {failure.reason}")
     parts = [f"{done} enlarged", f"{len(failures)} failed" if failures else ""]
     for reason, count in Counter(each.reason for each in skipped).items():
         example = next(each.path.name for each in skipped if each.reason == reason)
@@ -287,7 +286,7 @@ def models(*, as_json: JsonOption = False) -> None:
         )
         for info in known
     ]
-    _print_table(("model", "origin", "parameters", "Set5 dB", "MB", "where"), rows)
+    print_table(("model", "origin", "parameters", "Set5 dB", "MB", "where"), rows)
 
 
 @app.command()
@@ -309,13 +308,13 @@ def fetch(
         raise OptionError("Name a model to fetch, or give --all.")
     wanted = list(registry.PUBLISHED) if everything else [(source or "", scale)]
     failed = False
-    with _bars() as bar:
+    with bars() as bar:
         for variant, its_scale in wanted:
             try:
                 info = registry.fetch(variant, its_scale, progress=bar(variant))
             except registry.CheckpointError as error:
                 failed = True
-                _complain(str(error))
+                complain(str(error))
             else:
                 typer.echo(f"{info.name}  {info.path}")
     if failed:
@@ -362,7 +361,7 @@ def evaluate(
     """
     from hpinet import evaluation
 
-    with _bars() as bar:
+    with bars() as bar:
         load = _loader(engine, device, self_ensemble=self_ensemble, progress=bar("fetching weights"))
         upscaler = load(_source(model, weights), scale)
         result = evaluation.evaluate(upscaler, hr_dir, lr=lr, progress=bar(upscaler.info.name))
@@ -377,7 +376,7 @@ def evaluate(
 
 def _print_evaluation(result: "Evaluation") -> None:
     rows = [(image.name, image) for image in result.images] + [("mean", result.mean)]
-    _print_table(
+    print_table(
         (f"{result.benchmark} ×{result.scale}", "bicubic dB", "SSIM", f"{result.model} dB", "SSIM"),
         [
             (
@@ -395,10 +394,6 @@ def _print_evaluation(result: "Evaluation") -> None:
 # -------------------------------------------------------------------------------------------------------- output
 
 
-def _complain(message: str) -> None:
-    typer.echo(f"Error: {message}", err=True)
-
-
 def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
@@ -408,21 +403,6 @@ def _info_to_dict(info: "CheckpointInfo") -> dict[str, Any]:
     return {"name": info.name, **asdict(info), "path": path, "installed": info.installed}
 
 
-def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns as wide as they need to be, numbers to the right; the same on a terminal and in a pipe."""
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    for row in (header, *rows):
-        cells = [
-            cell.rjust(width) if _is_number(rows[0][column]) else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        typer.echo("  ".join(cells).rstrip())
-
-
-def _is_number(cell: str) -> bool:
-    return cell.replace(",", "").replace(".", "").isdecimal()
-
-
 def _counted(jobs: Sequence["Job"], progress: Progress) -> Iterator["Job"]:
     """The jobs one by one, with progress over all of them where there are several."""
     for number, job in enumerate(jobs):
@@ -430,42 +410,3 @@ def _counted(jobs: Sequence["Job"], progress: Progress) -> Iterator["Job"]:
             progress(number, len(jobs))
         yield job
     progress(len(jobs), len(jobs))
-
-
-@contextmanager
-def _bars() -> Iterator[Bars]:
-    """Progress bars on standard error, where that is a terminal.
-
-    Gives a function that makes a callback of a title. Its bar shows from the first call until all is done.
-    """
-    if not sys.stderr.isatty():
-        yield lambda _title: _no_progress
-        return
-    from rich.console import Console
-    from rich.progress import Progress as RichProgress
-
-    # Standard output may be a pipe: only where both are the same terminal is it to be kept clear of the bars.
-    together = sys.stdout.isatty()
-    with RichProgress(console=Console(stderr=True), transient=True, redirect_stdout=together) as display:
-
-        def bar(title: str) -> Progress:
-            task = None
-
-            def show(done: int, total: int) -> None:
-                nonlocal task
-                if done >= total:
-                    if task is not None:
-                        display.remove_task(task)
-                        task = None
-                elif task is None:
-                    task = display.add_task(title, completed=done, total=total)
-                else:
-                    display.update(task, completed=done, total=total)
-
-            return show
-
-        yield bar
-
-
-def _no_progress(done: int, total: int) -> None:
-    pass

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hpinet import markdown
 from hpinet.errors import ImageError
 from hpinet.images import Picture, resize_bicubic
 from hpinet.metrics import SSIM_WINDOW, luminance, psnr_y, ssim_y
@@ -109,8 +110,8 @@ def consistency(result: Picture, source: Picture) -> float:
 
 def to_markdown(comparison: Comparison) -> str:
     """The scores as a Markdown table."""
-    rows = [f"| {' | '.join(row)} |" for row in _table(comparison)]
-    return "\n".join([rows[0], "|---|---:|---:|---:|", *rows[1:]])
+    header, *rows = _table(comparison)
+    return markdown.table(header, rows, numbers=3)
 
 
 def to_csv(comparison: Comparison) -> str:

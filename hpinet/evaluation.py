@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from hpinet.checkpoints.files import Score, record_score, write_atomically
+from hpinet import markdown
+from hpinet.atomic import write_atomically
+from hpinet.checkpoints.files import Score, record_score
 from hpinet.checkpoints.registry import catalogue
 from hpinet.errors import ImageError, OptionError
 from hpinet.files import find_pictures
@@ -149,17 +151,19 @@ def evaluate_bundled(hr: Path, *, lr: str | None = None, progress: Progress = ig
 
 def score_table(evaluations: Sequence[Evaluation]) -> str:
     """The mean scores as a Markdown table, beside bicubic's."""
-    lines = [
-        "| benchmark | scale | model | PSNR-Y (dB) | SSIM-Y | bicubic |",
-        "|---|---|---|---:|---:|---:|",
-    ]
-    for each in evaluations:
-        mean = each.mean
-        lines.append(
-            f"| {each.benchmark} | ×{each.scale} | {each.model} | {mean.psnr_y:.2f} | {mean.ssim_y:.4f} "
-            f"| {mean.bicubic_psnr_y:.2f} / {mean.bicubic_ssim_y:.4f} |"
+    rows = [
+        (
+            each.benchmark,
+            f"×{each.scale}",
+            each.model,
+            f"{each.mean.psnr_y:.2f}",
+            f"{each.mean.ssim_y:.4f}",
+            f"{each.mean.bicubic_psnr_y:.2f} / {each.mean.bicubic_ssim_y:.4f}",
         )
-    return "\n".join(lines)
+        for each in evaluations
+    ]
+    header = ("benchmark", "scale", "model", "PSNR-Y (dB)", "SSIM-Y", "bicubic")
+    return markdown.table(header, rows, numbers=3)
 
 
 def write_score_table(document: Path, evaluations: Sequence[Evaluation]) -> None:

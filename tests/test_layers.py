@@ -17,6 +17,8 @@ LAYERS = (
     "version",
     "errors",
     "wording",
+    "markdown",
+    "atomic",
     "progress",
     "settings",
     "terminal",
@@ -58,6 +60,8 @@ WITHOUT_TENSORS = {
     "version",
     "errors",
     "wording",
+    "markdown",
+    "atomic",
     "progress",
     "settings",
     "terminal",
@@ -70,7 +74,19 @@ WITHOUT_TENSORS = {
 }
 """Layers that know nothing of PyTorch: it is slow to import, and pixels are not its business."""
 
-LIGHT = {"version", "errors", "wording", "progress", "settings", "terminal", "images", "metrics", "plan"}
+LIGHT = {
+    "version",
+    "errors",
+    "wording",
+    "markdown",
+    "atomic",
+    "progress",
+    "settings",
+    "terminal",
+    "images",
+    "metrics",
+    "plan",
+}
 """Layers that reach nothing of PyTorch either, through whatever they import: sizes are foretold without it."""
 
 

@@ -6,6 +6,7 @@ from statistics import mean
 
 import numpy as np
 
+from hpinet import markdown
 from hpinet.attribution.explain import REGION
 from hpinet.attribution.lam import QUICK, BlurPath, Window, attribute
 from hpinet.attribution.matches import without_global_access
@@ -86,7 +87,9 @@ def to_markdown(effects: Sequence[AccessEffect]) -> str:
     ]
     means = mean(e.with_access for e in effects), mean(e.without_access for e in effects)
     worst = f"{max(e.completeness_error for e in effects):.1%}"
-    lines = ["| picture (spot) | DI with GPA | DI without | change | completeness error |", "|---|---:|---:|---:|---:|"]
-    for name, usual, alone, error in [*rows, ("**mean** (worst error)", *means, worst)]:
-        lines.append(f"| {name} | {usual:.2f} | {alone:.2f} | {alone - usual:+.2f} | {error} |")
-    return "\n".join(lines)
+    cells = [
+        (name, f"{usual:.2f}", f"{alone:.2f}", f"{alone - usual:+.2f}", error)
+        for name, usual, alone, error in [*rows, ("**mean** (worst error)", *means, worst)]
+    ]
+    header = ("picture (spot)", "DI with GPA", "DI without", "change", "completeness error")
+    return markdown.table(header, cells, numbers=4)

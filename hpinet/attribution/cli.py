@@ -1,15 +1,12 @@
 """`python -m hpinet explain …` and its relatives, a Typer application to be merged into another."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hpinet.errors import OptionError
-from hpinet.progress import Progress, ignore
+from hpinet.terminal import bars
 
 attribution_app = typer.Typer()
 
@@ -48,7 +45,8 @@ def explain(
 
     outputs = figures.check_formats(output or [source.with_name(f"{source.stem}_explained.png")])
     x, y = _spot(at)
-    with _bar(f"explaining {source.name}") as progress:
+    with bars() as bar:
+        progress = bar(f"explaining {source.name}")
         network, info = load(model, scale=scale, fetch=True)
         found = explain_spot(
             network,
@@ -91,7 +89,8 @@ def explain_reach(
     outputs = figures.check_formats(output or [source.with_name(f"{source.stem}_reach.png")])
     pixels = rgb_pixels(open_picture(source))
     expected = None if truth is None else rgb_pixels(open_picture(truth))
-    with _bar(f"enlarging {source.name}") as progress:
+    with bars() as bar:
+        progress = bar(f"enlarging {source.name}")
         network, info = load(model, scale=scale, fetch=True)
         upscale = create_engine(network).upscale
         cost = tiling_cost(upscale, pixels, tile=tile, overlap=overlap, truth=expected, progress=progress)
@@ -120,7 +119,8 @@ def explain_gpa(
     from hpinet.images import open_picture
 
     files = [file for source in sources for file in (sorted(source.iterdir()) if source.is_dir() else [source])]
-    with _bar("attribution maps") as progress:
+    with bars() as bar:
+        progress = bar("attribution maps")
         network, info = load(model, scale=scale, fetch=True)
         pictures = {file.stem: rgb_pixels(open_picture(file)) for file in files}
         path = BlurPath(steps=steps)
@@ -135,21 +135,3 @@ def _spot(text: str) -> tuple[int, int]:
     if not (comma and across.strip().isdecimal() and down.strip().isdecimal()):
         raise OptionError(f"--at takes two whole numbers such as 57,62, not {text!r}.")
     return int(across), int(down)
-
-
-@contextmanager
-def _bar(title: str) -> Iterator[Progress]:
-    """A progress bar on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield ignore
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Display
-
-    with Display(console=Console(stderr=True), transient=True) as display:
-        task = display.add_task(title, total=None)
-
-        def show(done: int, total: int) -> None:
-            display.update(task, completed=done, total=total)
-
-        yield show

@@ -32,6 +32,7 @@ def benchmark(
 
     Ratio 1 would be all operations at the rate of a large matrix product. Weights are random: they do not matter here.
     """
+    from hpinet import markdown
     from hpinet.benchmark import report
     from hpinet.benchmark.cases import benchmark as measure
     from hpinet.engines.streaming import PARTS
@@ -43,8 +44,8 @@ def benchmark(
     if as_json:
         typer.echo(json.dumps([m.to_dict() for m in measurements], indent=2))
         return
-    typer.echo(report.to_markdown(report.COLUMNS, report.rows(measurements)))
-    typer.echo("\n" + report.to_markdown(("model", "engine", "input", *PARTS), report.breakdown_rows(measurements)))
+    typer.echo(markdown.table(report.COLUMNS, report.rows(measurements)))
+    typer.echo("\n" + markdown.table(("model", "engine", "input", *PARTS), report.breakdown_rows(measurements)))
     typer.echo(f"\n{report.machine()}")
 
 

@@ -48,11 +48,6 @@ def breakdown_rows(measurements: Sequence[Measurement]) -> list[tuple[str, ...]]
     return shares
 
 
-def to_markdown(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *cells))
-
-
 def plot(measurements: Sequence[Measurement], file: Path) -> None:
     """Time and memory against LR megapixels, log-log: a colour for each model, a kind of line for each engine."""
     from matplotlib.figure import Figure  # noqa: PLC0415

@@ -10,8 +10,6 @@ import hashlib
 import io
 import json
 import math
-import os
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
@@ -25,6 +23,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from safetensors import SafetensorError
 from torch import Tensor
 
+from hpinet.atomic import write_atomically
 from hpinet.errors import CheckpointError
 from hpinet.model import SCALES, VARIANTS, HPINet, HPINetConfig, load_weights, variant_config
 
@@ -64,6 +63,7 @@ def checkpoint_name(variant: str, scale: int) -> str:
 
 
 @lru_cache
+@lru_cache(maxsize=64)
 def parameter_count(config: HPINetConfig) -> int:
     """How many numbers training sets in a network of this configuration."""
     with torch.device("meta"):
@@ -99,7 +99,13 @@ def weights_file(path: Path) -> Path:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
+    """SHA-256 of a file, hexadecimal. Read once, as long as the file keeps its size and time."""
+    facts = path.stat()
+    return _sha256(path, facts.st_size, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: Path, _size: int, _time: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -205,16 +211,6 @@ def write_checkpoint(
     write_atomically(folder / CONFIG, (json.dumps(asdict(model.config), indent=2) + "\n").encode())
     write_atomically(folder / CARD, str(card).encode())
     write_atomically(folder / WEIGHTS, data)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Puts ``data`` where ``path`` is, all or nothing. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex}")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 # ---------------------------------------------------------------------------------------------------- model card

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -278,7 +279,14 @@ def _authors_folder(variant: str, scale: int) -> Path:
 
 
 def _describe(path: Path, origin: str) -> CheckpointInfo:
-    """What a checkpoint folder or weights file holds."""
+    """What a checkpoint folder or weights file holds. Read once, as long as its files keep their sizes and times."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path, path.with_name(CONFIG)]
+    facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()]
+    return _read_description(path, origin, tuple(facts))
+
+
+@lru_cache(maxsize=256)
+def _read_description(path: Path, origin: str, _facts: tuple[tuple[str, int, int], ...]) -> CheckpointInfo:
     config, file = read_config(path), weights_file(path)
     score = read_scores(path).get("Set5") if path.is_dir() else None
     return CheckpointInfo(

@@ -5,7 +5,6 @@ kernels lose most. PyTorch's convolutions are at the machine's limit already.
 """
 
 import hashlib
-import os
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from hpinet import model as network
+from hpinet.atomic import write_atomically
 from hpinet.engines.streaming import StreamingEngine
 from hpinet.model import HPINet
 from hpinet.progress import Progress, ignore
@@ -122,12 +122,7 @@ def _convert(transformer: nn.Module, patch_pixels: int, dim: int) -> openvino.Mo
 
 
 def _write(file: Path, content: bytes) -> None:
-    """Atomically, so that two processes that start together do not read each other's half. No cache is no error."""
-    temporary = file.with_suffix(f".{os.getpid()}.tmp")
-    try:
+    """No cache is no error."""
+    with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(file)
-    except OSError:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        write_atomically(file, content)

@@ -4,11 +4,11 @@ import struct
 import zlib
 from io import BytesIO
 from pathlib import Path
-from secrets import token_hex
 
 import numpy as np
 from PIL import Image
 
+from hpinet.atomic import write_atomically
 from hpinet.errors import ImageError, OptionError
 from hpinet.images import colour as colours
 from hpinet.images.picture import Picture
@@ -63,13 +63,8 @@ def save_picture(picture: Picture, path: str | Path, *, format: str | None = Non
     """
     path = Path(path)
     data = encode_picture(picture, format or format_of(path), quality=quality)
-    temporary = path.with_name(f".{token_hex(8)}.part")
     try:
-        try:
-            temporary.write_bytes(data)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_atomically(path, data)
     except OSError as error:
         raise ImageError(f"{path} cannot be written: {error.strerror or error}.") from error
 

@@ -1,14 +1,12 @@
 """`python -m hpinet train …`, a Typer application to be mounted in another."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hpinet.progress import Progress
+from hpinet.terminal import bars
 
 train_app = typer.Typer(no_args_is_help=True, help="Train weights on your own pictures.")
 
@@ -61,24 +59,10 @@ def run_command(
     if int(os.environ.get("RANK", "0")) > 0:  # one of several processes, of which the first speaks for all
         train(folder, run, options=options)
         return
-    with _steps_bar() as progress:
-        outcome = train(folder, run, options=options, progress=progress)
+    with bars() as bar:
+        outcome = train(folder, run, options=options, progress=bar("steps"))
     score = "" if outcome.psnr is None else f", {outcome.psnr:.3f} dB on the validation pictures"
     typer.echo(f"{folder}: {outcome.step:,} steps{score}{'' if outcome.finished else ', to be resumed'}.")
-
-
-@contextmanager
-def _steps_bar() -> Iterator[Progress]:
-    """A bar on the terminal, if there is one."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    console = Console(stderr=True)
-    columns = (BarColumn(), MofNCompleteColumn(), "steps,", TimeRemainingColumn(), "left")
-    with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
-        bar = bars.add_task("", total=None)
-        yield lambda done, total: bars.update(bar, completed=done, total=total)
 
 
 @train_app.command("cool")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from huggingface_hub import ModelCard
 
-from hpinet.checkpoints.files import CARD, Provenance, checkpoint_name, write_atomically, write_checkpoint
+from hpinet.atomic import write_atomically
+from hpinet.checkpoints.files import CARD, Provenance, checkpoint_name, write_checkpoint
 from hpinet.errors import OptionError
 from hpinet.evaluation import Evaluation, evaluate, record
 from hpinet.model import HPINet, load_weights

@@ -5,16 +5,14 @@ A run is a folder: ``run.json`` (the `Run`: recipe and pictures), ``state.pt`` (
 """
 
 import json
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from hpinet.atomic import replacing
 from hpinet.errors import CheckpointError, OptionError
 from hpinet.training.recipes import Recipe
 
@@ -46,19 +44,6 @@ class Run:
             return cls(recipe=recipe, **{**values, "data": tuple(values["data"])})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise OptionError(f"{folder} does not hold a training run: {error}") from error
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to, which becomes ``path`` when the block ends well."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import os
 import pytest
 from typer.testing import CliRunner
 
+from hpinet import markdown
 from hpinet.benchmark import cases, report
 from hpinet.benchmark.cases import BenchmarkError, Case, Measurement
 from hpinet.benchmark.cli import benchmark_app
@@ -38,7 +39,7 @@ def test_rows_say_what_was_measured() -> None:
 
 
 def test_markdown_has_a_cell_for_each_column() -> None:
-    table = report.to_markdown(report.COLUMNS, report.rows([MEASURED])).splitlines()
+    table = markdown.table(report.COLUMNS, report.rows([MEASURED])).splitlines()
     assert len(table) == 3
     assert {line.count("|") for line in table} == {len(report.COLUMNS) + 1}
 

@@ -13,6 +13,7 @@ import yaml
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from hpinet.atomic import write_atomically
 from hpinet.checkpoints.files import (
     CARD,
     CONFIG,
@@ -28,7 +29,6 @@ from hpinet.checkpoints.files import (
     record_score,
     variant_name,
     weights_file,
-    write_atomically,
     write_checkpoint,
 )
 from hpinet.errors import CheckpointError

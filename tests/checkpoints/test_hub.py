@@ -141,7 +141,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
         done = subprocess.run(
             [sys.executable, "-c", LOAD, json.dumps(sources)],
             env={**os.environ, "HF_HOME": str(folder / "cache"), "HF_HUB_DISABLE_XET": "1", **environment},
-            cwd=Path(__file__).parents[1],
+            cwd=Path(__file__).parents[2],
             capture_output=True,
             text=True,
             check=False,

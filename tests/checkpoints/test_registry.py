@@ -313,7 +313,7 @@ print(c.fetch("S", 3).sha256)
 def test_two_processes_at_the_same_time(server: FileServer, published: bytes, cache: Path) -> None:
     server.behaviours = [slow]
     command = [sys.executable, "-c", FETCH, hashlib.sha256(published).hexdigest(), str(len(published))]
-    repository = Path(__file__).parents[1]
+    repository = Path(__file__).parents[2]
     processes = [
         subprocess.Popen(command, cwd=repository, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
