@@ -22,8 +22,8 @@ from file_server import (
     without_ranges,
 )
 
+from hpinet.checkpoints import download as module
 from hpinet.checkpoints.download import Digest, download
-from hpinet.checkpoints.registry import download as module
 from hpinet.errors import Cancelled, CheckpointError
 
 DATA = random.Random(0).randbytes(300_000)

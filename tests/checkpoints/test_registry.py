@@ -126,7 +126,7 @@ def test_an_installed_package_finds_its_own_checkpoints(tmp_path: Path, monkeypa
     provenance = Provenance(source="Made for a test", licence="apache-2.0", note="")
     write_checkpoint(tiny(2), package / "_checkpoints" / "hpinet-t-x2", provenance)
     (tmp_path / "site-packages" / "checkpoints" / "hpinet-x-x9").mkdir(parents=True)  # somebody else's
-    monkeypatch.setattr(registry, "__file__", str(package / "registry.py"))
+    monkeypatch.setattr(registry, "__file__", str(package / "checkpoints" / "registry.py"))
     assert [info.name for info in catalogue() if info.origin == "bundled"] == ["hpinet-t-x2"]
     assert find("T", scale=2).installed
 
