@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from glob import glob
 from pathlib import Path
 from typing import Literal
@@ -16,7 +15,8 @@ from typing import Literal
 from PIL import Image
 
 from hpinet.errors import OptionError
-from hpinet.images import ACCEPTED_FORMATS, Picture, format_of, open_picture, save_picture
+from hpinet.images import Picture, check_size, format_of, open_picture, save_picture
+from hpinet.images.formats import BY_NAME, READABLE_SUFFIXES, WRITABLE
 from hpinet.plan import Plan, Size
 
 # Why files are skipped
@@ -85,7 +85,7 @@ class Job:
 def _size_of(path: Path) -> Size | None:
     """Width and height of one of our results, by its header; None if it is something else."""
     try:
-        with Image.open(path, formats=list(_SUFFIXES)) as image:
+        with Image.open(path, formats=[format.name for format in WRITABLE]) as image:
             return image.size
     except (OSError, ValueError, Image.DecompressionBombError):
         return None
@@ -135,8 +135,9 @@ def enlarge_file(
     """
     picture = open_picture(source)
     way = plan((picture.width, picture.height))
+    check_size(*way.target, format)  # what cannot be written is said before the work
     path = target(way)
-    path.parent.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before the work
+    path.parent.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     result = run(picture, way)
     seconds = time.perf_counter() - began
@@ -157,7 +158,7 @@ def result_label(plan: Plan, checkpoint: str) -> str:
 
 def is_picture_name(path: Path) -> bool:
     """Whether the suffix is one of the formats that can be opened. Names may lie: opening decides by content."""
-    return path.suffix.lower() in _picture_suffixes()
+    return path.suffix.lower() in READABLE_SUFFIXES
 
 
 def find_pictures(folder: Path) -> list[Path]:
@@ -212,7 +213,7 @@ def assign(pictures: Sequence[Found], *, output: Path | None, format: str) -> li
             pictures; None puts each result beside its picture, with a label in its name.
         format: A name that `hpinet.images.format_of` knows.
     """
-    suffix = _SUFFIXES[format_of(format)]
+    suffix = BY_NAME[format_of(format)].suffixes[0]
     inputs = frozenset(picture.path.resolve() for picture in pictures)
     if output is not None and is_file_name(output):
         return [Job(picture.path, output.parent, output.stem, output.suffix, False, inputs) for picture in pictures]
@@ -270,12 +271,3 @@ def _walk(folder: Path, output: Path | None) -> tuple[list[Found], list[Skipped]
 
 def _is_below(path: Path, folder: Path) -> bool:
     return folder.resolve() in path.resolve().parents
-
-
-_SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp", "TIFF": ".tif"}
-
-
-@lru_cache(maxsize=1)
-def _picture_suffixes() -> frozenset[str]:
-    """Every suffix that Pillow knows for the accepted formats."""
-    return frozenset(suffix for suffix, format in Image.registered_extensions().items() if format in ACCEPTED_FORMATS)

@@ -1,6 +1,5 @@
 """Files to pictures. Whatever bytes come in, a sane `Picture` or an `ImageError` comes out."""
 
-import re
 import warnings
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -14,41 +13,9 @@ from PIL import ExifTags, Image
 from PIL import TiffImagePlugin as Tiff
 
 from hpinet.errors import ImageError
+from hpinet.images.formats import BY_NAME, READABLE_LABELS, kind_of
 from hpinet.images.picture import Picture, from_samples, gamma_of, orientation_of
 from hpinet.settings import settings
-
-ACCEPTED_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
-
-_KINDS = (  # the first bytes of files people try, in order; those that can be opened first
-    (rb"\x89PNG\r\n\x1a\n", "PNG"),
-    (rb"\xff\xd8\xff", "JPEG"),
-    (rb"RIFF....WEBP", "WEBP"),
-    (rb"II[*+]\0|MM\0[*+]|II\0[*+]|MM[*+]\0", "TIFF"),
-    (rb"GIF8[79]a", "GIF"),
-    (rb"BM", "BMP"),
-    (rb"....ftyp(hei|hev|mif1|msf1)", "HEIC"),
-    (rb"....ftypavi[fs]", "AVIF"),
-    (rb"....ftypcrx", "Canon raw"),
-    (rb"....ftyp", "Video"),
-    (rb"RIFF....AVI |\x1aE\xdf\xa3", "Video"),
-    (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "JPEG 2000"),
-    (rb"\0\0\0\x0cJXL |\xff\x0a", "JPEG XL"),
-    (rb"%PDF", "PDF"),
-    (rb"%!PS|\xc5\xd0\xd3\xc6", "EPS"),
-    (rb"8BPS", "Photoshop"),
-    (rb"gimp xcf", "GIMP"),
-    (rb"\0\0\x01\0", "Icon"),
-    (rb"v/1\x01", "OpenEXR"),
-    (rb"#\?(RADIANCE|RGBE)", "Radiance HDR"),
-    (rb"DDS ", "DDS"),
-    (rb"qoif", "QOI"),
-    (rb"P[1-7]\s", "PNM"),
-    (rb"FUJIFILMCCD-RAW", "Fujifilm raw"),
-    (rb"PK\x03\x04", "ZIP"),
-    (rb"(?i)(\xef\xbb\xbf)?\s*(<\?xml.*?|<!--.*?|<!doctype svg.*?)?<svg", "SVG"),
-    (rb"(?i)\s*<(!doctype html|html|head|body)", "HTML"),
-)
-
 
 # Values of TIFF tags (TIFF 6.0)
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2  # photometric interpretations
@@ -65,15 +32,15 @@ class Limits:
 
     megapixels: float = field(default_factory=lambda: settings().max_megapixels)
     megabytes: float = field(default_factory=lambda: settings().max_upload_mb)
-    side: int = 65535  # the longest side of a JPEG file
+    side: int = BY_NAME["JPEG"].longest_side
 
 
 def open_picture(source: str | Path | bytes | BinaryIO, *, limits: Limits | None = None) -> Picture:
     """The picture in a file, its bytes or a stream of them: its first frame, upright.
 
-    The content decides the format (see `ACCEPTED_FORMATS`), never the name. Palettes, bilevel, CMYK and the like become
-    8-bit RGB or grey; 16-bit stays 16-bit and grey stays grey. Values stay in the space of an RGB or grey profile with
-    an ordinary tone curve and become sRGB otherwise; see `hpinet.images.colour`. `limits` are checked before any
+    The content decides the format (see `hpinet.images.formats`), never the name. Palettes, bilevel, CMYK and the like
+    become 8-bit RGB or grey; 16-bit stays 16-bit and grey stays grey. Values stay in the space of an RGB or grey profile
+    with an ordinary tone curve and become sRGB otherwise; see `hpinet.images.colour`. `limits` are checked before any
     pixel is decoded; Pillow itself refuses more than 179 megapixels, whatever they are.
 
     Raises ImageError, and nothing else, when the file cannot be read, is of another kind, damaged, or over a limit.
@@ -112,12 +79,12 @@ def _read(source: str | Path | bytes | BinaryIO, limits: Limits) -> bytes:
 
 
 def _decode(data: bytes, limits: Limits) -> Picture:
-    if _kind(data) == "TIFF":
+    if kind_of(data) == "TIFF":
         tags = _tiff_tags(data)
         _check_tiff(tags, limits)
         if set(tags.get(Tiff.BITSPERSAMPLE, (1,))) == {16} and tags.get(Tiff.PHOTOMETRIC_INTERPRETATION) in _CHANNELS:
             return _decode_16_bit_tiff(data, tags)
-    with Image.open(BytesIO(data), formats=ACCEPTED_FORMATS) as image:
+    with Image.open(BytesIO(data), formats=list(BY_NAME)) as image:
         _check_size(*image.size, limits)
         if image.format == "PNG":
             return _decode_png(data, image)
@@ -208,16 +175,11 @@ def _too_large(limits: Limits, size: str = "") -> ImageError:
 
 
 def _refusal(data: bytes) -> str:
-    kind = _kind(data)
-    if kind in ACCEPTED_FORMATS:
+    kind = kind_of(data)
+    if kind in BY_NAME:
         return f"This {kind} file is damaged, incomplete or of a rare variety that cannot be opened."
     what = f"{kind} files cannot be opened" if kind else "This is not a picture that can be opened"
-    return f"{what}: use {', '.join(ACCEPTED_FORMATS[:-1])} or {ACCEPTED_FORMATS[-1]}."
-
-
-def _kind(data: bytes) -> str | None:
-    """What kind of file this is by its first bytes, in Pillow's words where Pillow is to open it."""
-    return next((kind for signature, kind in _KINDS if re.match(signature, data[:1024], re.DOTALL)), None)
+    return f"{what}: use {' or '.join(READABLE_LABELS.rsplit(', ', 1))}."
 
 
 def _codecs() -> ModuleType:

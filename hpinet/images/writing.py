@@ -11,27 +11,30 @@ from PIL import Image
 from hpinet.atomic import write_atomically
 from hpinet.errors import ImageError, OptionError
 from hpinet.images import colour as colours
+from hpinet.images.formats import BY_NAME, WRITABLE
 from hpinet.images.picture import Picture
 
-_SUFFIXES = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-}
+_BY_SUFFIX = {suffix: format for format in WRITABLE for suffix in format.suffixes}
 _PNG_LEVEL = 3  # of 9: half the time of the usual 6 for about a tenth more bytes
-_LONGEST_SIDE = {"PNG": 2**31 - 1, "JPEG": 65535, "WEBP": 16383, "TIFF": 2**31 - 1}
 
 
 def format_of(name: str | Path) -> str:
     """Format that a file name's suffix or a format's own name (in either case) stands for. Raises OptionError."""
     text = str(name).lower()
-    format = _SUFFIXES.get(Path(text).suffix or f".{text}")
+    format = _BY_SUFFIX.get(Path(text).suffix or f".{text}")
     if format is None:
-        raise OptionError(f"{name}: pictures are written as {', '.join(sorted(_SUFFIXES))}.")
-    return format
+        raise OptionError(f"{name}: pictures are written as {', '.join(sorted(_BY_SUFFIX))}.")
+    return format.name
+
+
+def check_size(width: int, height: int, format: str) -> None:
+    """Raises ImageError if a file of this format cannot hold a picture of this size."""
+    known = BY_NAME[format_of(format)]
+    if max(width, height) > known.longest_side:
+        raise ImageError(
+            f"{known.label} holds at most {known.longest_side:,} pixels a side, and this would have {width}×{height}: "
+            "choose PNG."
+        )
 
 
 def encode_picture(picture: Picture, format: str = "PNG", *, quality: int = 90) -> bytes:
@@ -44,11 +47,7 @@ def encode_picture(picture: Picture, format: str = "PNG", *, quality: int = 90) 
     format = format_of(format)
     if not 1 <= quality <= 100:
         raise OptionError(f"Quality goes from 1 to 100, not {quality}.")
-    if max(picture.width, picture.height) > _LONGEST_SIDE[format]:
-        raise ImageError(
-            f"{format} holds at most {_LONGEST_SIDE[format]} pixels a side; "
-            f"save this picture of {picture.width}×{picture.height} as PNG."
-        )
+    check_size(picture.width, picture.height, format)
     encoders = {"PNG": _to_png, "TIFF": _to_tiff}
     if format in encoders:
         return encoders[format](picture)

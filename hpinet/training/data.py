@@ -21,9 +21,9 @@ import numpy as np
 
 from hpinet.errors import ImageError, OptionError
 from hpinet.images import Limits, Picture, open_picture, resize_bicubic
+from hpinet.images.formats import READABLE_SUFFIXES
 from hpinet.progress import Progress, ignore
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 FORMAT = 2  # of the cache
 CELL = 8  # side in LR pixels of the squares whose bicubic error is known
 ANY_SIZE = Limits(megapixels=1e4, megabytes=1e4)  # one's own data set is trusted
@@ -56,7 +56,7 @@ def find_pictures(folder: Path, *, scale: int) -> list[PictureFile]:
 
 
 def _picture_paths(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in READABLE_SUFFIXES and path.is_file())
 
 
 def _with_lr(hr: Path, scale: int) -> PictureFile:

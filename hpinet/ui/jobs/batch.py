@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from hpinet import wording
 from hpinet.errors import Cancelled, HPINetError, OptionError
-from hpinet.images import ACCEPTED_FORMATS
+from hpinet.images.formats import READABLE_SUFFIXES
 from hpinet.settings import settings
 from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.enlarge import Wanted, enlarge
@@ -19,6 +19,7 @@ from hpinet.ui.server.archive import leads_outside, unpack
 from hpinet.ui.server.storage import new_folder
 
 MAX_PICTURES = 500
+ACCEPTED_SUFFIXES = sorted(READABLE_SUFFIXES | {".zip"})
 
 
 @dataclass
@@ -131,7 +132,3 @@ def _free_name(name: str, suffix: str, used: set[str]) -> str:
         candidate = path.with_name(f"{path.stem}-{number}{suffix}")
         number += 1
     return str(candidate)
-
-
-ACCEPTED_SUFFIXES = [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".zip"]
-assert len(ACCEPTED_FORMATS) == 6, "ACCEPTED_SUFFIXES names the suffixes of these formats"

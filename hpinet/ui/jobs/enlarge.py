@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from hpinet.comparison import consistency
-from hpinet.files import enlarge_file
+from hpinet.files import Enlarged, enlarge_file
 from hpinet.images import Picture
 from hpinet.plan import Plan, Size, TargetSize, make_plan, run_plan
 from hpinet.progress import Progress
@@ -54,6 +54,7 @@ def enlarge(
     stop: StopFlag,
     reporter: Reporter | None = None,
     plan: Plan | None = None,
+    show: Callable[[Enlarged], None] | None = None,
 ) -> Outcome:
     """Enlarges a picture, fetching the model first if need be: page, batch and endpoints come through here.
 
@@ -64,6 +65,7 @@ def enlarge(
         stop: Ends the work.
         reporter: Tells the progress; one of its own by default.
         plan: What ``wanted`` means for this picture, where the caller knows already.
+        show: Does something with source and result while they are in memory.
 
     Raises HPINetError: the picture, the model or the fetching failed, or `Cancelled`.
     """
@@ -85,6 +87,8 @@ def enlarge(
             format=wanted.format,
             quality=wanted.quality,
         )
+    if show is not None:
+        show(done)
     last = SHELF.upscaler(wanted.model, done.plan.passes[-1])
     return Outcome(
         picture=done.target,

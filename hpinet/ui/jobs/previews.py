@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from hpinet.errors import OptionError
-from hpinet.files import result_label
+from hpinet.files import Enlarged, result_label
 from hpinet.images import (
     Limits,
     Picture,
@@ -14,7 +14,8 @@ from hpinet.images import (
     resize_nearest,
     save_picture,
 )
-from hpinet.plan import Plan
+from hpinet.images.formats import BY_NAME, WRITABLE
+from hpinet.plan import Plan, Size
 from hpinet.ui.server.storage import new_folder
 
 PREVIEW_SIDE = 3000
@@ -23,8 +24,9 @@ PREVIEW_SIDE = 3000
 MAX_RESULT_MEGAPIXELS = 150
 """The largest result made for a visitor: about what browsers can open. The command line makes larger ones."""
 
-SHOWN_BY_BROWSERS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
-FORMATS = {"PNG": ".png", "JPEG": ".jpg", "WebP": ".webp"}
+FORMATS = {format.label: format.suffixes[0] for format in WRITABLE if format.in_browsers}
+"""Kinds of results on offer, and their suffixes."""
+
 ENLARGERS = {"Bicubic": resize_bicubic, "Nearest": resize_nearest}
 
 _SAMPLE_SIDE = 96
@@ -32,7 +34,7 @@ _SAMPLE_SIDE = 96
 
 def shown_instead(path: Path, picture: Picture) -> Path:
     """The file itself if browsers show its kind, else a stand-in of the same size, upright and with 8 bits."""
-    if picture.format in SHOWN_BY_BROWSERS:
+    if BY_NAME[picture.format].in_browsers:
         return path
     stand_in = new_folder() / f"{path.stem}.jpg"
     save_picture(picture.to_8_bit(), stand_in, format="JPEG", quality=90)
@@ -52,25 +54,47 @@ def check_result_size(plan: Plan) -> Plan:
 
 def fitting(picture: Picture, side: int) -> Picture:
     """The picture reduced, if need be, so that no side is longer."""
-    longest = max(picture.width, picture.height)
-    if longest <= side:
-        return picture
-    width, height = (max(1, round(length * side / longest)) for length in (picture.width, picture.height))
-    return resize_bicubic(picture, width, height)
+    size = _fitted((picture.width, picture.height), side)
+    return picture if size == (picture.width, picture.height) else resize_bicubic(picture, *size)
 
 
-def before_and_after(source: Path, result: Path, kind: str, folder: Path) -> tuple[str, str]:
-    """Two pictures of equal size for the slider: ``source`` enlarged by ``kind``, and ``result``."""
-    after = open_result(result)
-    shown = fitting(after, PREVIEW_SIDE)
-    if shown is not after:
-        result = folder / "preview.png"
-        if not result.exists():
-            save_picture(shown.to_8_bit(), result)
-    before = folder / f"before-{kind.lower()}.png"
+def _fitted(size: Size, side: int) -> Size:
+    """A size reduced, if need be, so that no side is longer."""
+    longest = max(size)
+    return (
+        size if longest <= side else (max(1, round(size[0] * side / longest)), max(1, round(size[1] * side / longest)))
+    )
+
+
+def before_and_after(source: Path, result: Path, target: Size, kind: str, folder: Path) -> tuple[str, str]:
+    """Two pictures of equal size for the slider: ``source`` enlarged by ``kind``, and ``result`` of size ``target``."""
+    before, after = _slides(result, target, kind, folder)
+    if not after.exists():
+        _write_after(open_result(result), after)
     if not before.exists():
-        save_picture(ENLARGERS[kind](open_picture(source), shown.width, shown.height), before)
-    return str(before), str(result)
+        _write_before(open_picture(source), target, kind, before)
+    return str(before), str(after)
+
+
+def write_slides(done: Enlarged, kind: str, folder: Path) -> None:
+    """The files that `before_and_after` needs, while both pictures are in memory."""
+    before, after = _slides(done.target, done.plan.target, kind, folder)
+    _write_before(done.source, done.plan.target, kind, before)
+    if after != done.target:
+        _write_after(done.result, after)
+
+
+def _slides(result: Path, target: Size, kind: str, folder: Path) -> tuple[Path, Path]:
+    is_whole = _fitted(target, PREVIEW_SIDE) == target
+    return folder / f"before-{kind.lower()}.png", result if is_whole else folder / "preview.png"
+
+
+def _write_before(source: Picture, target: Size, kind: str, path: Path) -> None:
+    save_picture(ENLARGERS[kind](source, *_fitted(target, PREVIEW_SIDE)), path)
+
+
+def _write_after(result: Picture, path: Path) -> None:
+    save_picture(fitting(result, PREVIEW_SIDE).to_8_bit(), path)
 
 
 def open_result(path: Path) -> Picture:

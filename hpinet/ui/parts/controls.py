@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from hpinet.errors import HPINetError, OptionError
+from hpinet.images.formats import READABLE_LABELS
 from hpinet.plan import TargetSize
 from hpinet.settings import settings
 from hpinet.ui.jobs import previews
@@ -172,7 +173,7 @@ def picture_field(label: str, hint: str, elem_id: str, *, height: int = 240, cla
         label=label,
         height=height,
         buttons=["fullscreen"],
-        placeholder=f"# Drop a picture here\n{hint}\n\nPNG, JPEG, WebP, TIFF, BMP, GIF\n"
+        placeholder=f"# Drop a picture here\n{hint}\n\n{READABLE_LABELS}\n"
         f"up to {limits.max_upload_mb} MB, {limits.max_megapixels:g} MP; deleted after {KEEP_SECONDS // 3600} hours",
         elem_id=elem_id,
         elem_classes=classes,

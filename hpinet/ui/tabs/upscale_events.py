@@ -165,6 +165,8 @@ def upscale(
         if source is None or source.shown != path:  # the button was quicker than the upload's own event
             source = read_source(path)
         form = checked_format(format, quality)
+        if before not in previews.ENLARGERS:
+            raise OptionError("Choose what to compare with.")
         wanted = Wanted(model, asked(scale=scale, side=side, pixels=pixels))
         plan = wanted.plan((source.width, source.height))
         folder = new_folder()
@@ -172,10 +174,17 @@ def upscale(
         is_kept = outcome is not None
         if outcome is None:
             stop = StopFlag.of(request, "upscale")
-            outcome = enlarge(source.path, wanted, target=lambda _: folder / "result.png", stop=stop, plan=plan)
+            outcome = enlarge(
+                source.path,
+                wanted,
+                target=lambda _: folder / "result.png",
+                stop=stop,
+                plan=plan,
+                show=lambda done: previews.write_slides(done, before, folder),
+            )
             remember(source.path, model, outcome)
         made = Shown(source, outcome, folder)
-        slides = previews.before_and_after(source.path, outcome.picture, before, folder)
+        slides = previews.before_and_after(source.path, outcome.picture, plan.target, before, folder)
         return _details(outcome, is_kept), gr.update(visible=True), slides, _offer(made, *form), made
     except Cancelled:
         return html.quiet("Stopped."), *[gr.skip()] * 4
@@ -213,7 +222,9 @@ def compare_with(shown: Shown | None, before: str) -> Any:
     """Another kind of enlargement on the left of the slider."""
     if shown is None or before not in previews.ENLARGERS:
         return gr.skip()
-    return previews.before_and_after(shown.source.path, shown.outcome.picture, before, shown.folder)
+    return previews.before_and_after(
+        shown.source.path, shown.outcome.picture, shown.outcome.plan.target, before, shown.folder
+    )
 
 
 def offer(shown: Shown | None, format: str, quality: float) -> Any:
