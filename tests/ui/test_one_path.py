@@ -2,7 +2,6 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def counts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
+def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often pictures are decoded, and sizes planned, from here on."""
     counter = Counter[str]()
 
@@ -35,7 +34,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
 
     count(reading, "_decode", "decodes")
     count(plan, "_cascades", "plans")
-    yield counter
+    return counter
 
 
 def test_through_the_endpoint(client: "Client", picture: Path, counts: Counter[str]) -> None:

@@ -54,7 +54,7 @@ def test_before_and_after_have_one_size(tmp_path: Path, kind: str) -> None:
     small, large = noise(10, 12), noise(40, 48)
     for name, picture in (("small.png", small), ("large.png", large)):
         save_picture(picture, tmp_path / name)
-    before, after = previews.before_and_after(tmp_path / "small.png", tmp_path / "large.png", kind, tmp_path)
+    before, after = previews.before_and_after(tmp_path / "small.png", tmp_path / "large.png", (48, 40), kind, tmp_path)
     assert after == str(tmp_path / "large.png")
     enlarge = {"Bicubic": resize_bicubic, "Nearest": resize_nearest}[kind]
     assert np.array_equal(open_picture(before).colour, enlarge(small, 48, 40).colour)
@@ -65,7 +65,9 @@ def test_huge_results_are_shown_reduced(tmp_path: Path, monkeypatch: pytest.Monk
     save_picture(noise(10, 12), tmp_path / "small.png")
     save_picture(noise(40, 48), tmp_path / "large.png")
     sizes = set()
-    for path in previews.before_and_after(tmp_path / "small.png", tmp_path / "large.png", "Bicubic", tmp_path):
+    for path in previews.before_and_after(
+        tmp_path / "small.png", tmp_path / "large.png", (48, 40), "Bicubic", tmp_path
+    ):
         shown = open_picture(path)
         sizes.add((shown.width, shown.height))
     assert sizes == {(24, 20)}
