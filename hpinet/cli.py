@@ -247,6 +247,8 @@ def _enlarge(
     finally:
         progress(1, 1)
     typer.echo(f"{done.target}  {wording.size(done.plan.target)}, {time.perf_counter() - began:.1f} s")
+    for note in done.source.notes:
+        typer.echo(f"{job.source}: {note}", err=True)
     return None
 
 

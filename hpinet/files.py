@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Literal
 
 from PIL import Image
 
-from hpinet.errors import OptionError
+from hpinet.errors import ImageError, OptionError
 from hpinet.images import Picture, check_size, format_of, open_picture, save_picture
 from hpinet.images.formats import BY_NAME, READABLE_SUFFIXES, WRITABLE
 from hpinet.plan import Plan, Size
@@ -27,6 +28,7 @@ OUTPUT = "in the output folder"
 FOLDER = "folder"
 DONE = "done already"
 
+_OTHER_PICTURES = (".avif", ".heic", ".heif", ".jxl", ".jp2", ".psd", ".svg", ".tga", ".exr", ".dng", ".pdf", ".ico")
 _RESULT = re.compile(r"_(x\d+|\d+px|\d+x\d+)_hpinet-[a-z]+")
 
 
@@ -131,18 +133,33 @@ def enlarge_file(
 
     Raises:
         HPINetError: the picture cannot be opened, enlarged so, or written; or the work was cancelled.
-        OSError: a folder cannot be made.
     """
     picture = open_picture(source)
     way = plan((picture.width, picture.height))
     check_size(*way.target, format)  # what cannot be written is said before the work
     path = target(way)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _check_place(path)
     began = time.perf_counter()
     result = run(picture, way)
     seconds = time.perf_counter() - began
     save_picture(result, path, format=format, quality=quality)
     return Enlarged(picture, result, way, path, seconds)
+
+
+def _check_place(path: Path) -> None:
+    """Makes the folder of a result. Raises ImageError if the file could not be written there."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path.parent):
+            pass
+        path.lstat()  # says whether the name is too long
+        is_folder = path.is_dir()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ImageError(f"{path} cannot be written: {error.strerror or error}.") from error
+    if is_folder:
+        raise ImageError(f"{path} cannot be written: there is a folder of that name.")
 
 
 def result_label(plan: Plan, checkpoint: str) -> str:
@@ -246,8 +263,16 @@ def _free_stems(pictures: Sequence[Found], folders: Sequence[Path]) -> list[str]
 
 
 def is_file_name(output: Path) -> bool:
-    """Whether an output names a picture file rather than a folder."""
-    return is_picture_name(output) and not output.is_dir()
+    """Whether an output names a picture file rather than a folder.
+
+    Raises OptionError for a file's name of a format that is not written: it would become a folder.
+    """
+    if output.is_dir():
+        return False
+    if output.suffix.lower() in (*READABLE_SUFFIXES, *_OTHER_PICTURES):
+        format_of(output)
+        return True
+    return False
 
 
 def _walk(folder: Path, output: Path | None) -> tuple[list[Found], list[Skipped]]:

@@ -164,3 +164,26 @@ def test_what_becomes_of_results_that_are_there(tmp_path: Path) -> None:
     assert job.target(PLAN, "hpinet-t", "skip") == path
     path.write_text("no picture")
     assert job.target(PLAN, "hpinet-t", "skip") == path
+
+
+@pytest.mark.parametrize("name", ["x.avif", "x.gif", "X.HEIC"])
+def test_an_output_of_a_format_that_is_not_written_is_no_folder(name: str) -> None:
+    with pytest.raises(OptionError, match="written as"):
+        is_file_name(Path(name))
+
+
+@pytest.mark.parametrize(("name", "format", "word"), [("out.webp", "WEBP", "16,383"), ("x" * 300, "PNG", "written")])
+def test_what_cannot_be_written_is_said_before_the_work(tmp_path: Path, name: str, format: str, word: str) -> None:
+    save_picture(Picture(np.zeros((4200, 4, 1), np.uint8)), tmp_path / "tall.png")
+
+    def run(picture: Picture, plan: Plan) -> Picture:
+        raise AssertionError("the work has begun")
+
+    with pytest.raises(ImageError, match=word):
+        enlarge_file(
+            tmp_path / "tall.png",
+            plan=lambda size: make_plan(size, TargetSize(scale=4), natives=frozenset([4])),
+            run=run,
+            target=lambda _: tmp_path / "results" / name,
+            format=format,
+        )

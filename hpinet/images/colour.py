@@ -11,6 +11,9 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageCms
 
+from hpinet.errors import ImageError
+from hpinet.images.png import SideData
+
 _SPACES = {b"GRAY": "gray", b"RGB ": "rgb", b"CMYK": "cmyk"}  # signatures in an ICC header and imagecodecs' names
 _CHANNELS = {"gray": 1, "rgb": 3, "cmyk": 4}
 
@@ -50,6 +53,84 @@ def gamma_to_srgb(colour: np.ndarray, gamma: float) -> np.ndarray:
     light = (np.arange(top + 1) / top) ** (1 / gamma)
     srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)  # IEC 61966-2-1
     return np.rint(srgb * top).astype(colour.dtype)[colour]
+
+
+def meant_by_png(side: SideData, *, is_grey: bool) -> tuple[bytes | None, float | None]:
+    """The profile that a PNG's chunks mean (None: sRGB), and the gamma where that alone is named.
+
+    The order is that of PNG 3: cICP, iCCP, sRGB, then cHRM with gAMA. The curves of BT.709 and BT.601 in cICP, and
+    gammas from 0.5 to 0.53, which ffmpeg writes for them, are taken for sRGB's: so browsers and players show them.
+    Raises ImageError for HDR curves, which no picture of 8 or 16 bits for ordinary screens can keep.
+    """
+    if side.cicp is not None:
+        primaries, transfer, matrix, is_full = side.cicp
+        if transfer in _HDR_CURVES:
+            raise ImageError(
+                f"This is an HDR picture ({_HDR_CURVES[transfer]}): save it as SDR, in sRGB or Display P3."
+            )
+        if primaries in _PRIMARIES and transfer in _CURVES and matrix == 0 and is_full:
+            if is_grey or (primaries == 1 and transfer in _LIKE_SRGB):
+                return None, (None if transfer in _LIKE_SRGB else 1 / _CURVES[transfer])
+            return rgb_profile(_PRIMARIES[primaries], None if transfer in _LIKE_SRGB else _CURVES[transfer]), None
+    if side.profile is not None:
+        return side.profile, None
+    if side.is_srgb:
+        return None, None
+    gamma = side.gamma
+    if gamma is not None and 0.5 <= gamma <= 0.53:
+        gamma = None
+    named = side.chromaticities
+    if is_grey or named is None or not _is_plausible(named) or np.allclose(named, _PRIMARIES[1], atol=0.005):
+        return None, gamma
+    usual = gamma is None or gamma <= 0 or abs(gamma * 2.2 - 1) < 0.05
+    return rgb_profile(named, None if usual or gamma is None else 1 / gamma), None
+
+
+@lru_cache(maxsize=8)
+def rgb_profile(chromaticities: tuple[float, ...], gamma: float | None) -> bytes:
+    """An ICC profile of RGB with x and y of white, red, green and blue, and a gamma; None: the curve of sRGB."""
+    from imagecodecs import cms_profile  # noqa: PLC0415
+
+    white, primaries = chromaticities[:2], np.reshape(chromaticities[2:], (3, 2))
+    stored = np.arange(1024) / 1023
+    light = np.where(stored <= 0.04045, stored / 12.92, ((stored + 0.055) / 1.055) ** 2.4)
+    curve = {"transferfunction": np.rint(light * 65535).astype(np.uint16)} if gamma is None else {"gamma": gamma}
+    return cms_profile("rgb", whitepoint=[*white, 1.0], primaries=[*np.insert(primaries, 2, 1, axis=1).flat], **curve)
+
+
+@lru_cache(maxsize=1)
+def adobe_rgb() -> bytes:
+    """The profile of Adobe RGB (1998)."""
+    from imagecodecs import cms_profile  # noqa: PLC0415
+
+    return cms_profile("adobergb")
+
+
+def _is_plausible(chromaticities: tuple[float, ...]) -> bool:
+    """Whether white lies in a triangle of the primaries that is worth the name; else a chunk says nothing."""
+    white, red, green, blue = np.reshape(chromaticities, (4, 2))
+    if white[1] <= 0 or (np.abs(chromaticities) > 1).any():
+        return False
+    try:
+        shares = np.linalg.solve(np.vstack((np.transpose((red, green, blue)), np.ones(3))), (*white, 1))
+    except np.linalg.LinAlgError:
+        return False
+    return bool((shares > 0.01).all())
+
+
+# ITU-T H.273: x and y of white, red, green and blue
+_D65 = (0.3127, 0.329)
+_PRIMARIES = {
+    1: (*_D65, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06),  # BT.709, sRGB
+    5: (*_D65, 0.64, 0.33, 0.29, 0.6, 0.15, 0.06),  # BT.601, 625 lines
+    6: (*_D65, 0.63, 0.34, 0.31, 0.595, 0.155, 0.07),  # BT.601, 525 lines
+    9: (*_D65, 0.708, 0.292, 0.17, 0.797, 0.131, 0.046),  # BT.2020
+    11: (0.314, 0.351, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06),  # DCI-P3
+    12: (*_D65, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06),  # Display P3
+}
+_LIKE_SRGB = (1, 6, 13, 14, 15)
+_CURVES = {**dict.fromkeys(_LIKE_SRGB, 2.2), 4: 2.2, 5: 2.8, 8: 1.0}  # transfers by their gamma
+_HDR_CURVES = {16: "PQ", 18: "HLG"}
 
 
 def _has_usual_tone_curve(profile: bytes, channels: int) -> bool:

@@ -21,6 +21,8 @@ _PLAIN_MODES = {  # Pillow's modes that convert to samples without loss, by what
     "YCbCr": "RGB",
     "HSV": "RGB",
 }
+_NOT_CAMERAS = {"CMYK", "LAB", "1", "L", "LA", "I;16", "P"}  # modes that no camera writes Adobe RGB in
+_ADOBE_RGB = 2  # EXIF colour space
 _GREY_16_MODES = {"I;16", "I;16L", "I;16B", "I;16N"}
 
 
@@ -32,6 +34,7 @@ class Picture:
     alpha: np.ndarray | None = None  # (H, W), same dtype, not premultiplied; None means opaque
     icc_profile: bytes | None = None  # the space the values are in; None means sRGB, or grey with sRGB's tone curve
     format: str = "PNG"  # of the file it came from, by Pillow's name
+    notes: tuple[str, ...] = ()  # what was left out or taken for something on opening, in sentences
 
     def __post_init__(self) -> None:
         if self.colour.ndim != 3 or self.colour.shape[2] not in (1, 3) or 0 in self.colour.shape:
@@ -93,10 +96,10 @@ class Picture:
         elif image.mode == "LAB":
             samples, profile = _from_lab(image), None
         else:
-            samples = _to_samples(image)
+            samples = to_samples(image)
         return from_samples(
             samples,
-            profile=profile,
+            profile=profile or (profile_of_exif(image) if image.mode not in _NOT_CAMERAS else None),
             gamma=gamma_of(image),
             orientation=orientation_of(image),
             format=image.format or "PNG",
@@ -149,9 +152,34 @@ def orientation_of(image: Image.Image) -> int:
     Ask after `load()`: Pillow turns TIFF pictures itself while loading them, and forgets the tag then.
     """
     try:
-        return image.getexif().get(ExifTags.Base.Orientation, 1)
+        return orientation_in(image.getexif())
     except Exception:
         return 1
+
+
+def orientation_in(exif: Image.Exif) -> int:
+    """The orientation that EXIF data name; 1 if none."""
+    return exif.get(ExifTags.Base.Orientation, 1)
+
+
+def profile_of_exif(image: Image.Image) -> bytes | None:
+    """The profile that a picture's EXIF data name, see `profile_by_exif`."""
+    try:
+        return profile_by_exif(image.getexif())
+    except Exception:
+        return None
+
+
+def profile_by_exif(exif: Image.Exif) -> bytes | None:
+    """Adobe RGB, where cameras say so without a profile: interoperability index R03, or colour space 2 (DCF 2.0)."""
+    try:
+        camera = exif.get_ifd(ExifTags.IFD.Exif)
+        has_index = ExifTags.IFD.Interop in camera
+        index = exif.get_ifd(ExifTags.IFD.Interop).get(ExifTags.Interop.InteropIndex) if has_index else None
+        space = camera.get(ExifTags.Base.ColorSpace)
+    except Exception:
+        return None
+    return colours.adobe_rgb() if str(index or "").rstrip("\0 ") == "R03" or space == _ADOBE_RGB else None
 
 
 def gamma_of(image: Image.Image) -> float | None:
@@ -173,7 +201,7 @@ def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
     return np.require(array[::rows, ::columns], requirements=["C", "W"])
 
 
-def _to_samples(image: Image.Image) -> np.ndarray:
+def to_samples(image: Image.Image) -> np.ndarray:
     """(H, W, C) samples of an image in any mode but CMYK and LAB."""
     if image.mode in _GREY_16_MODES:
         return _with_key(np.asarray(image).astype(np.uint16)[..., None], image.info.get("transparency"))

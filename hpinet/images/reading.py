@@ -1,6 +1,7 @@
 """Files to pictures. Whatever bytes come in, a sane `Picture` or an `ImageError` comes out."""
 
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -9,21 +10,17 @@ from types import ModuleType
 from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image
-from PIL import TiffImagePlugin as Tiff
+from PIL import Image
 
 from hpinet.errors import ImageError
+from hpinet.images import colour as colours
+from hpinet.images import png
 from hpinet.images.formats import BY_NAME, READABLE_LABELS, kind_of
-from hpinet.images.picture import Picture, from_samples, gamma_of, orientation_of
+from hpinet.images.picture import Picture, from_samples, orientation_in, profile_by_exif, to_samples
 from hpinet.settings import settings
 
-# Values of TIFF tags (TIFF 6.0)
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2  # photometric interpretations
-_CHANNELS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3}
-_SEPARATE_PLANES = 2  # planar configuration
-_UNSIGNED = 1  # sample format
-_PREMULTIPLIED, _NOT_PREMULTIPLIED = 1, 2  # meanings of an extra sample
-_MOST_SAMPLES = 6  # a pixel: CMYK with alpha and one to spare, as in Pillow
+_JPEG_END = b"\xff\xd9"
+_COLOURS = 3  # samples that make a pixel coloured
 
 
 @dataclass(frozen=True)
@@ -79,87 +76,84 @@ def _read(source: str | Path | bytes | BinaryIO, limits: Limits) -> bytes:
 
 
 def _decode(data: bytes, limits: Limits) -> Picture:
-    if kind_of(data) == "TIFF":
-        tags = _tiff_tags(data)
-        _check_tiff(tags, limits)
-        if set(tags.get(Tiff.BITSPERSAMPLE, (1,))) == {16} and tags.get(Tiff.PHOTOMETRIC_INTERPRETATION) in _CHANNELS:
-            return _decode_16_bit_tiff(data, tags)
+    kind = kind_of(data)
+    if kind == "TIFF":
+        return _decode_tiff(data, limits)
+    if kind == "PNG":
+        return _decode_png(data, limits)
+    try:
+        return _decode_by_pillow(data, limits)
+    except ImageError:
+        raise
+    except OSError:
+        if kind != "JPEG":
+            raise
+        return _decode_jpeg_without_end(data, limits)
+
+
+def _decode_by_pillow(data: bytes, limits: Limits) -> Picture:
     with Image.open(BytesIO(data), formats=list(BY_NAME)) as image:
         _check_size(*image.size, limits)
-        if image.format == "PNG":
-            return _decode_png(data, image)
         picture = Picture.from_pil(image)
     # What Pillow calls MPO, a JPEG followed by further ones as telephones write, is a JPEG all the same.
     return replace(picture, format="JPEG") if picture.format == "MPO" else picture
 
 
-def _decode_png(data: bytes, image: Image.Image) -> Picture:
-    """A PNG: two kinds of them Pillow does not read as they are meant."""
-    depth = data[24]  # bits a sample, in the IHDR chunk, which comes first
-    if depth == 16 and image.mode != "I;16":  # of colour, Pillow drops the lower 8 bits
-        return from_samples(
-            _codecs().png_decode(data),  # with alpha where a tRNS chunk asks for it
-            profile=image.info.get("icc_profile"),
-            gamma=gamma_of(image),
-            orientation=orientation_of(image),
-            format="PNG",
-        )
-    key = image.info.get("transparency")
-    if depth in (2, 4) and image.mode == "L" and key is not None:  # Pillow widens the samples, but not the key
-        image.info["transparency"] = key * 255 // (2**depth - 1)
-    return Picture.from_pil(image)
+def _decode_jpeg_without_end(data: bytes, limits: Limits) -> Picture:
+    """A JPEG that lacks its end marker and no pixels: what follows the data then has no influence on them."""
+    data = data.removesuffix(_JPEG_END[:1])
+    first, second = (_decode_by_pillow(data + tail + _JPEG_END, limits) for tail in (b"", b"\x5a\xa5" * 512))
+    if not np.array_equal(first.colour, second.colour):
+        raise ImageError(_refusal(data))
+    return replace(first, notes=(*first.notes, "The end of the file is missing, but none of its pixels."))
 
 
-def _decode_16_bit_tiff(data: bytes, tags: Tiff.ImageFileDirectory_v2) -> Picture:
-    """A grey or RGB TIFF of 16 bits: Pillow would drop 8 of them, and refuse grey with alpha."""
-    photometric = tags[Tiff.PHOTOMETRIC_INTERPRETATION]
-    samples = _codecs().tiff_decode(data)
-    if samples.ndim == 2:
-        samples = samples[..., None]
-    elif tags.get(Tiff.PLANAR_CONFIGURATION) == _SEPARATE_PLANES:
-        samples = np.moveaxis(samples, 0, 2)
-    channels, extra = _CHANNELS[photometric], tags.get(Tiff.EXTRASAMPLES, ())
-    colour = samples[..., :channels]
-    if photometric == _WHITE_IS_ZERO:
-        colour = 65535 - colour
-    if extra and extra[0] in (_PREMULTIPLIED, _NOT_PREMULTIPLIED):
-        alpha = samples[..., channels]
-        colour = np.dstack((_unmultiplied(colour, alpha) if extra[0] == _PREMULTIPLIED else colour, alpha))
-    return from_samples(
-        colour,
-        profile=tags.get(Tiff.ICCPROFILE),
-        gamma=None,
-        orientation=tags.get(ExifTags.Base.Orientation, 1),
-        format="TIFF",
+def _decode_png(data: bytes, limits: Limits) -> Picture:
+    """A PNG: Pillow gets nothing but the pixels, and two kinds of these it does not read as they are meant."""
+    bare, side, damaged = png.split(data)
+    with Image.open(BytesIO(bare), formats=("PNG",)) as image:
+        _check_size(*image.size, limits)
+        depth = data[24]  # bits a sample, in the IHDR chunk, which comes first
+        key = image.info.get("transparency")
+        if depth == 16 and image.mode != "I;16":  # of colour, Pillow drops the lower 8 bits
+            samples = _codecs().png_decode(bare)  # with alpha where a tRNS chunk asks for it
+        else:
+            if depth in (2, 4) and image.mode == "L" and key is not None:  # Pillow widens the samples, but not the key
+                image.info["transparency"] = key * 255 // (2**depth - 1)
+            image.load()
+            samples = to_samples(image)
+    exif = Image.Exif()
+    if side.exif:
+        with suppress(Exception):  # damaged EXIF data is no reason to refuse a picture
+            exif.load(side.exif)
+    profile, gamma = colours.meant_by_png(side, is_grey=samples.shape[2] < _COLOURS)
+    picture = from_samples(
+        samples,
+        profile=profile or (None if side.is_srgb or side.gamma or side.cicp else profile_by_exif(exif)),
+        gamma=gamma,
+        orientation=orientation_in(exif),
+        format="PNG",
     )
+    notes = ("Damaged data beside the pixels were left out.",) if damaged else ()
+    return replace(picture, notes=(*picture.notes, *notes))
 
 
-def _check_tiff(tags: Tiff.ImageFileDirectory_v2, limits: Limits) -> None:
-    """Refuse, from the header, what the decoders would take long to fail on or would not decode as it is meant."""
-    _check_size(tags[Tiff.IMAGEWIDTH], tags[Tiff.IMAGELENGTH], limits)
-    _check_size(tags.get(Tiff.TILEWIDTH, 1), tags.get(Tiff.TILELENGTH, 1), limits)  # a tile can exceed its picture
-    bits, formats = tags.get(Tiff.BITSPERSAMPLE, (1,)), tags.get(Tiff.SAMPLEFORMAT, (_UNSIGNED,))
-    if not {1, 2, 4, 8, 16}.issuperset(bits) or set(formats) != {_UNSIGNED}:
-        raise ImageError(
-            f"This TIFF file has samples of {max(bits)} bits, signed or floating: save it with 8 or 16 bits, unsigned."
-        )
-    if tags.get(Tiff.SAMPLESPERPIXEL, 1) > _MOST_SAMPLES:
-        raise ImageError(f"This TIFF file has more than {_MOST_SAMPLES} samples a pixel: save it as grey or RGB.")
+def _decode_tiff(data: bytes, limits: Limits) -> Picture:
+    """A TIFF by our own decoder, or what Pillow makes of kinds that it knows better."""
+    from hpinet.images import tiff  # noqa: PLC0415 (its library is slow to import)
 
-
-def _tiff_tags(data: bytes) -> Tiff.ImageFileDirectory_v2:
-    """Tags of the first picture of a TIFF file."""
-    file = BytesIO(data)
-    tags = Tiff.ImageFileDirectory_v2(data[: 16 if b"+" in data[2:4] else 8])
-    file.seek(tags.next)
-    tags.load(file)
-    return tags
-
-
-def _unmultiplied(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Colour of which 16-bit `alpha` is no longer part; black where nothing can be seen."""
-    opacity = np.maximum(alpha, 1)[..., None] / np.float32(65535)
-    return np.clip(np.rint(colour / opacity), 0, 65535).astype(np.uint16)
+    with tiff.open_tiff(data) as file:
+        page = tiff.main_page(file, data)
+        # A tile can exceed its picture.
+        for width, height in ((page.imagewidth, page.imagelength), (page.tilewidth, page.tilelength)):
+            _check_size(width, height, limits)
+        tiff.check_samples(page)
+        pages = len(file.pages)
+        picture = tiff.decode(page, len(data))
+        if picture is None and page.index != 0:
+            raise ImageError("This TIFF file holds a preview first and its picture in a rare variety: save it as PNG.")
+    picture = picture or _decode_by_pillow(data, limits)
+    return replace(picture, notes=(f"It has {pages} pages: the first was taken.",)) if pages > 1 else picture
 
 
 def _check_size(width: int, height: int, limits: Limits) -> None:

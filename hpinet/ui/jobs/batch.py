@@ -58,7 +58,10 @@ def gather(files: Sequence[Path], names: Sequence[str] | None = None) -> list[It
             continue
         try:
             inside = unpack(file, new_folder(), max_file_bytes=settings().max_upload_mb * 1_000_000)
-            items += [Item(inner, path) for inner, path in inside]
+            items += [
+                Item(inner, found) if isinstance(found, Path) else Item(inner, None, "failed", found)
+                for inner, found in inside
+            ]
             if not inside:
                 items.append(Item(name, None, "failed", "There are no pictures in this."))
         except HPINetError as error:
@@ -121,14 +124,15 @@ def _enlarged(path: Path, wanted: Wanted, reporter: Reporter, folder: Path) -> t
     file = folder / f"result{previews.FORMATS[wanted.format]}"
     outcome = enlarge(path, wanted, target=lambda _plan: file, stop=reporter.stop, reporter=reporter)
     sizes = f"{wording.size(outcome.plan.source)} → {wording.size(outcome.plan.target)}"
-    return file, f"{sizes}, {outcome.seconds:.1f} s"
+    return file, " ".join((f"{sizes}, {outcome.seconds:.1f} s", *outcome.notes))
 
 
 def _free_name(name: str, suffix: str, used: set[str]) -> str:
     """The original name and folders with the new suffix, numbered where two inputs would share it."""
     path = PurePosixPath(name.replace("\\", "/"))
     candidate, number = path.with_suffix(suffix), 2
-    while str(candidate) in used:
+    taken = {name.casefold() for name in used}  # names that differ in case alone are one on many systems
+    while str(candidate).casefold() in taken:
         candidate = path.with_name(f"{path.stem}-{number}{suffix}")
         number += 1
     return str(candidate)

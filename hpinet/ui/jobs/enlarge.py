@@ -9,7 +9,7 @@ import psutil
 
 from hpinet.comparison import consistency
 from hpinet.files import Enlarged, enlarge_file
-from hpinet.images import Picture
+from hpinet.images import Picture, check_size
 from hpinet.plan import Plan, Size, TargetSize, make_plan, run_plan
 from hpinet.progress import Progress
 from hpinet.ui.jobs import previews
@@ -29,7 +29,9 @@ class Wanted:
 
     def plan(self, source: Size) -> Plan:
         """The plan for a picture of that size. Raises OptionError with what is wrong."""
-        return previews.check_result_size(make_plan(source, self.size, natives=choice_of(self.model).natives))
+        plan = previews.check_result_size(make_plan(source, self.size, natives=choice_of(self.model).natives))
+        check_size(*plan.target, self.format)
+        return plan
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Outcome:
     seconds: float
     peak_memory_mb: float  # of the whole server process, while this ran
     consistency_db: float  # see `hpinet.comparison.consistency`
+    notes: tuple[str, ...]  # of the source, see `hpinet.images.Picture`
 
 
 def enlarge(
@@ -99,6 +102,7 @@ def enlarge(
         seconds=done.seconds,
         peak_memory_mb=memory.peak_mb,
         consistency_db=consistency(done.result, done.source),
+        notes=done.source.notes,
     )
 
 

@@ -94,15 +94,16 @@ def foresee(
         return NOTHING_FORESEEN, gr.update(choices=lines())
     try:
         request = asked(scale=scale, side=side, pixels=pixels)
-        words = _prospect(source, planned(source, model, request), model, *checked_format(format, quality))
+        form = checked_format(format, quality)
+        words = _prospect(source, planned(source, model, request, form[0]), model, *form)
     except HPINetError as error:
         return html.trouble(str(error)), gr.skip()
     return words, gr.update(choices=[(_truth_for(key, source, request), key) for key in choices()])
 
 
-def planned(source: Source, model: str, request: TargetSize) -> Plan:
-    """The plan for a picture. Raises OptionError with what is wrong."""
-    return Wanted(model, request).plan((source.width, source.height))
+def planned(source: Source, model: str, request: TargetSize, format: str = "PNG") -> Plan:
+    """The plan for a picture. Raises HPINetError with what is wrong, a size that the format cannot hold included."""
+    return Wanted(model, request, format).plan((source.width, source.height))
 
 
 def _truth_for(key: str, source: Source, request: TargetSize) -> str:
@@ -168,7 +169,7 @@ def upscale(
         if before not in previews.ENLARGERS:
             raise OptionError("Choose what to compare with.")
         wanted = Wanted(model, asked(scale=scale, side=side, pixels=pixels))
-        plan = wanted.plan((source.width, source.height))
+        plan = planned(source, model, wanted.size, form[0])
         folder = new_folder()
         outcome = cached(source.path, plan, model, folder)
         is_kept = outcome is not None
@@ -202,6 +203,7 @@ def _details(outcome: Outcome, is_kept: bool) -> str:
             outcome.engine,
             f"<b>{outcome.seconds:.1f} s</b>" + (" when it was made" if is_kept else ""),
             f"{plan.target[0] * plan.target[1] / 1e6:.2f} megapixels",
+            *outcome.notes,
             html.tip(
                 f"peak memory {outcome.peak_memory_mb:.0f} MB",
                 "The most that the whole server held while this ran, models and other visitors' work included.",
