@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from hpinet.errors import OptionError
-from hpinet.files import AlreadyDone, Found, assign, gather
-from hpinet.plan import Plan
+from hpinet.errors import ImageError, OptionError
+from hpinet.files import AlreadyDone, Found, assign, enlarge_file, gather, is_file_name
+from hpinet.images import Picture, save_picture
+from hpinet.plan import Plan, TargetSize, make_plan
 
 
 @pytest.fixture
