@@ -37,8 +37,8 @@ def open_picture(source: str | Path | bytes | BinaryIO, *, limits: Limits | None
 
     The content decides the format (see `hpinet.images.formats`), never the name. Palettes, bilevel, CMYK and the like
     become 8-bit RGB or grey; 16-bit stays 16-bit and grey stays grey. Values stay in the space of an RGB or grey
-    profile with an ordinary tone curve and become sRGB otherwise; see `hpinet.images.colour`. `limits` are checked before
-    any pixel is decoded; Pillow itself refuses more than 179 megapixels, whatever they are.
+    profile with an ordinary tone curve and become sRGB otherwise; see `hpinet.images.colour`. `limits` are checked
+    before any pixel is decoded; Pillow itself refuses more than 179 megapixels, whatever they are.
 
     Raises ImageError, and nothing else, when the file cannot be read, is of another kind, damaged, or over a limit.
     """

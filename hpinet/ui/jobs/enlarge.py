@@ -46,7 +46,7 @@ class Outcome:
     seconds: float
     peak_memory_mb: float  # of the whole server process, while this ran
     consistency_db: float  # see `hpinet.comparison.consistency`
-    notes: tuple[str, ...]  # of the source, see `hpinet.images.Picture`
+    notes: tuple[str, ...] = ()  # of the source, see `hpinet.images.Picture`
 
 
 def enlarge(
