@@ -1,5 +1,6 @@
 """Many pictures, one after the other: a bad one is reported and the rest goes on. Everything passes through files."""
 
+import re
 import time
 import zipfile
 from collections import defaultdict, deque
@@ -59,8 +60,7 @@ def gather(files: Sequence[Path], names: Sequence[str] | None = None) -> list[It
         try:
             inside = unpack(file, new_folder(), max_file_bytes=settings().max_upload_mb * 1_000_000)
             items += [
-                Item(inner, found) if isinstance(found, Path) else Item(inner, None, "failed", found)
-                for inner, found in inside
+                Item(each.name, each.path, "failed" if each.trouble else "waiting", each.trouble) for each in inside
             ]
             if not inside:
                 items.append(Item(name, None, "failed", "There are no pictures in this."))
@@ -129,7 +129,7 @@ def _enlarged(path: Path, wanted: Wanted, reporter: Reporter, folder: Path) -> t
 
 def _free_name(name: str, suffix: str, used: set[str]) -> str:
     """The original name and folders with the new suffix, numbered where two inputs would share it."""
-    path = PurePosixPath(name.replace("\\", "/"))
+    path = PurePosixPath(re.sub(r'[<>:"|?*]', "_", name.replace("\\", "/")))  # signs that Windows refuses in names
     candidate, number = path.with_suffix(suffix), 2
     taken = {name.casefold() for name in used}  # names that differ in case alone are one on many systems
     while str(candidate).casefold() in taken:

@@ -5,7 +5,8 @@ import stat
 import struct
 import zipfile
 import zlib
-from contextlib import suppress
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from hpinet.errors import ImageError
@@ -13,114 +14,142 @@ from hpinet.errors import ImageError
 MAX_ENTRIES = 500
 MAX_UNPACKED_BYTES = 1_000_000_000
 _CHUNK = 1 << 20
-_ENCRYPTED, _UTF8 = 1, 0x800  # flags of an entry
-_UNICODE_PATH, _FIELD = 0x7075, struct.Struct("<HH")  # an extra field, and the head of one
+_IS_UTF_8 = 1 << 11  # flag of an entry's name (APPNOTE.TXT 4.4.4)
+_UNICODE_PATH = 0x7075  # extra field with the name in UTF-8 (APPNOTE.TXT 4.6.9)
+_EAST_ASIAN = {  # encodings of names on Windows there, and lead bytes of their everyday characters
+    "cp932": (range(0x82, 0x84), range(0x88, 0x98)),  # kana, and kanji of level 1
+    "gbk": (range(0xB0, 0xD8),),  # hanzi of level 1
+}
 
 
-def unpack(archive: Path, folder: Path, *, max_file_bytes: int) -> list[tuple[str, Path | str]]:
+@dataclass(frozen=True)
+class Unpacked:
+    """A file of an archive."""
+
+    name: str  # with its folders, as people see it
+    path: Path | None  # None if it was not unpacked
+    trouble: str = ""  # why not
+
+
+def unpack(archive: Path, folder: Path, *, max_file_bytes: int) -> list[Unpacked]:
     """Unpacks the files of a ZIP into ``folder`` under names of our own.
 
-    Folders, hidden files and the extras of macOS are left out. Raises ImageError, and keeps nothing, if the archive is
-    damaged, encrypted or too large.
-
-    Returns for each file its name in the archive, as people gave it, and where it is; or instead what is wrong with it:
-    names that lead out of the archive, and links.
+    Folders, hidden files and the extras of macOS are left out. A file that is encrypted, damaged, too large, a link, or
+    named so that it would lie outside of the archive is told of and stays packed. Raises ImageError, and keeps nothing,
+    if the archive itself is damaged, holds too many files, or unpacks to too much.
     """
-    unpacked: list[tuple[str, Path | str]] = []
-    total = 0
+    unpacked: list[Unpacked] = []
+    left = MAX_UNPACKED_BYTES
     try:
         with zipfile.ZipFile(archive) as file:
             entries = [entry for entry in file.infolist() if not entry.is_dir()]
             if len(entries) > MAX_ENTRIES:
                 raise ImageError(f"{archive.name} holds {len(entries)} files; the limit is {MAX_ENTRIES}.")
-            if any(entry.flag_bits & _ENCRYPTED for entry in entries):
-                raise ImageError(f"{archive.name} is encrypted.")
             for number, (entry, name) in enumerate(zip(entries, _names(entries), strict=True)):
-                if leads_outside(name) or stat.S_ISLNK(entry.external_attr >> 16):
-                    unpacked.append((name, "This entry leads out of the archive, so it was not unpacked."))
-                    continue
-                if is_extra(name):
+                if is_extra(name) and not leads_outside(name):
                     continue
                 path = folder / f"{number:04d}"
-                with file.open(entry) as source, path.open("wb") as target:
-                    size = 0
-                    while chunk := source.read(_CHUNK):  # the header's own sizes may lie
-                        size += len(chunk)
-                        total += len(chunk)
-                        if size > max_file_bytes or total > MAX_UNPACKED_BYTES:
-                            raise ImageError(f"{archive.name} unpacks to more than this page accepts.")
-                        target.write(chunk)
-                unpacked.append((name, path))
+                trouble = _trouble(entry, name)
+                if not trouble:
+                    trouble, size = _extract(file, entry, path, min(max_file_bytes, left))
+                    left -= size
+                if left < 0:
+                    raise ImageError(f"{archive.name} unpacks to more than this page accepts.")
+                if trouble:
+                    path.unlink(missing_ok=True)
+                unpacked.append(Unpacked(name, None if trouble else path, trouble))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         _discard(folder)
-        raise ImageError(f"{archive.name} is damaged, encrypted, or packed in an unusual way.") from error
+        raise ImageError(f"{archive.name} is damaged or packed in an unusual way.") from error
     except ImageError:
         _discard(folder)
         raise
     return unpacked
 
 
-def _names(entries: list[zipfile.ZipInfo]) -> list[str]:
-    """The names people gave. Without the flag of UTF-8 an archive does not tell how it wrote them.
+def _trouble(entry: zipfile.ZipInfo, name: str) -> str:
+    """Why an entry is not even looked at; empty if it may be unpacked."""
+    if leads_outside(name):
+        return "Its name leads outside of the ZIP, so it was not unpacked."
+    if stat.S_ISLNK(entry.external_attr >> 16):
+        return "It is a link, so it was not unpacked."
+    if entry.flag_bits & 1:
+        return "It is encrypted: pack it without a password."
+    return ""
 
-    In order: the Unicode path field; UTF-8, which other text hardly ever is by chance; Shift-JIS (of Windows in
-    Japan) or GBK (in China) if all names are such and hold kana or the commonest Chinese characters; else CP437, the
-    original one. One archive has one encoding.
+
+def _extract(file: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, most: int) -> tuple[str, int]:
+    """Unpacks an entry; what was wrong, if anything, and the bytes that came out: ``most`` and a chunk at most."""
+    size = 0
+    try:
+        with file.open(entry) as source, path.open("wb") as target:
+            while chunk := source.read(_CHUNK):  # the header's own sizes may lie
+                size += len(chunk)
+                if size > most:
+                    return "It unpacks to more than this page accepts.", size
+                target.write(chunk)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError):
+        return "It is damaged, or packed in an unusual way.", size
+    return "", size
+
+
+def _names(entries: Sequence[zipfile.ZipInfo]) -> list[str]:
+    """The names of entries as the people meant them who packed them.
+
+    Python takes a name for code page 437 unless it is flagged as UTF-8. macOS writes UTF-8 without the flag, and
+    Windows the code page of its country: what all such names of an archive have in common decides.
     """
-    raw = [b"" if entry.flag_bits & _UTF8 else entry.orig_filename.encode("cp437", "replace") for entry in entries]
-    encoding = _encoding(b"\n".join(raw))
-    names = []
-    for entry, its_bytes in zip(entries, raw, strict=True):
-        told = _unicode_path(entry.extra, its_bytes) if its_bytes else None
-        name = told or (its_bytes.decode(encoding) if its_bytes else entry.filename)
-        names.append(name.split("\0", 1)[0])
-    return names
+    raw = [b"" if entry.flag_bits & _IS_UTF_8 else entry.orig_filename.encode("cp437") for entry in entries]
+    encoding = _encoding_of([name for name in raw if not name.isascii()])
+    names = [
+        (_unicode_path(entry.extra, stored) or stored.decode(encoding, "replace")) if stored else entry.filename
+        for entry, stored in zip(entries, raw, strict=True)
+    ]
+    return [name.split("\0", 1)[0] for name in names]
 
 
-def _encoding(raw: bytes) -> str:
-    if raw.isascii():
-        return "ascii"
-    readings: dict[str, str] = {}
-    for encoding in ("utf-8", "cp932", "gbk"):
-        with suppress(UnicodeDecodeError):
-            readings[encoding] = raw.decode(encoding)
-    if "utf-8" in readings:
+def _unicode_path(extra: bytes, stored: bytes) -> str:
+    """The name in an entry's Unicode path field; empty if there is none for the name as it is ``stored``."""
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<HH", extra)
+        body, extra = extra[4 : 4 + length], extra[4 + length :]
+        if kind == _UNICODE_PATH and body[:5] == struct.pack("<BL", 1, zlib.crc32(stored)):
+            return body[5:].decode("utf-8", "replace")
+    return ""
+
+
+def _encoding_of(names: Sequence[bytes]) -> str:
+    """The encoding that makes sense of all ``names``, which have other bytes than ASCII."""
+    if _decodes(names, "utf-8"):
         return "utf-8"
-    counts = {encoding: _share_of_common(text) for encoding, text in readings.items()}
-    best = max(counts, key=lambda encoding: counts[encoding], default="cp437")
-    return best if counts.get(best, 0) > 0.5 else "cp437"
+    shares = {encoding: _everyday_share(names, encoding) for encoding in _EAST_ASIAN if _decodes(names, encoding)}
+    best = max(shares, key=shares.__getitem__, default="cp437")
+    return best if shares.get(best, 0) > 0.5 and not _look_western(names) else "cp437"
 
 
-def _share_of_common(text: str) -> float:
-    """How many of the letters beyond ASCII are kana or among the everyday characters (level 1) of Japan or China."""
-    foreign = [letter for letter in text if ord(letter) > 127]
-    return sum(_is_kana(letter) or _is_everyday(letter) for letter in foreign) / max(1, len(foreign))
-
-
-def _is_kana(letter: str) -> bool:
-    return "\u3041" <= letter <= "\u30fe"
-
-
-def _is_everyday(letter: str) -> bool:
-    if not "\u4e00" <= letter <= "\u9fff":
+def _decodes(names: Sequence[bytes], encoding: str) -> bool:
+    try:
+        for name in names:
+            name.decode(encoding)
+    except UnicodeDecodeError:
         return False
-    level_1 = (("shift_jis", 0x88, 0x98), ("gb2312", 0xB0, 0xD7))  # lead bytes of the characters in daily use
-    for encoding, first, last in level_1:
-        with suppress(UnicodeEncodeError):
-            if first <= letter.encode(encoding)[0] <= last:
-                return True
-    return False
+    return True
 
 
-def _unicode_path(extra: bytes, raw: bytes) -> str | None:
-    """The name in the field 0x7075 (APPNOTE 4.6.9), unless the plain name has been changed since."""
-    while len(extra) >= _FIELD.size:
-        kind, length = _FIELD.unpack_from(extra)
-        body, extra = extra[_FIELD.size : _FIELD.size + length], extra[_FIELD.size + length :]
-        if kind == _UNICODE_PATH and body[:1] == b"\x01" and body[1:5] == zlib.crc32(raw).to_bytes(4, "little"):
-            with suppress(UnicodeDecodeError):
-                return body[5:].decode()
-    return None
+def _everyday_share(names: Sequence[bytes], encoding: str) -> float:
+    """Which part of the characters beyond ASCII are everyday ones in an East Asian encoding."""
+    characters = [character for name in names for character in name.decode(encoding) if not character.isascii()]
+    leads = [character.encode(encoding)[0] for character in characters if len(character.encode(encoding)) == 2]
+    return sum(any(lead in some for some in _EAST_ASIAN[encoding]) for lead in leads) / len(characters)
+
+
+def _look_western(names: Sequence[bytes]) -> bool:
+    """Whether in code page 437 all are words with an accent here and there, which East Asian ones rarely look like."""
+    words = re.findall(r"[^\W\d_]+", " ".join(name.decode("cp437") for name in names))
+    accented = [word for word in words if not word.isascii()]
+    letters = all(byte < 128 or byte <= 0xA5 or byte == 0xE1 for name in names for byte in name)
+    sparse = all(sum(not letter.isascii() for letter in word) <= 0.4 * len(word) for word in accented)
+    return letters and bool(accented) and sparse
 
 
 def leads_outside(name: str) -> bool:

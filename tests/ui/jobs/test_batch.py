@@ -1,8 +1,11 @@
 """Which pictures a batch on the page is made of."""
 
+import zipfile
+from pathlib import Path
+
 import pytest
 
-from hpinet.ui.jobs.batch import names_in_folder
+from hpinet.ui.jobs.batch import _free_name, gather, names_in_folder
 
 
 @pytest.mark.parametrize(
@@ -20,3 +23,27 @@ from hpinet.ui.jobs.batch import names_in_folder
 )
 def test_files_of_a_folder_get_their_folders_back(names: list[str], told: object, expected: list[str]) -> None:
     assert names_in_folder(names, told) == expected
+
+
+def test_a_suspicious_entry_is_one_line_of_the_report(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        for name in ("fine.png", "../outside.png"):
+            file.writestr(name, b"1")
+    fine, outside = gather([tmp_path / "a.zip"])
+    assert (fine.name, fine.status) == ("fine.png", "waiting")
+    assert (outside.name, outside.status, outside.path) == ("../outside.png", "failed", None)
+    assert "outside of the ZIP" in outside.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "used", "expected"),
+    [
+        ("trip/a.jpg", set(), "trip/a.png"),
+        ("A.jpg", {"a.png"}, "A-2.png"),
+        ("Ä.jpg", {"ä.png", "ä-2.png"}, "Ä-3.png"),
+        ("12:30.jpg", set(), "12_30.png"),
+        ("what?.jpg", {"what_.png"}, "what_-2.png"),
+    ],
+)
+def test_names_of_results_are_free_on_every_system(name: str, used: set[str], expected: str) -> None:
+    assert _free_name(name, ".png", used) == expected
