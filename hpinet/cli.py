@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -48,7 +48,7 @@ app.add_typer(benchmark_app)
 app.add_typer(train_app, name="train")
 
 
-class EngineName(str, Enum):
+class EngineName(StrEnum):
     """Choices of --engine."""
 
     auto = "auto"

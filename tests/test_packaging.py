@@ -5,17 +5,21 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from huggingface_hub import SpaceHardware, metadata_load
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES_FOR_OTHERS = ROOT / "hpinet" / "ui" / "clients"  # programs that the page shows; nothing of ours imports them
+TRAINING_ONLY = ("accelerate", "pytorch_optimizer")  # modules
+README_CARD = metadata_load(ROOT / "README.md") or {}
 
 
 def requirements(name: str) -> dict[str, Requirement]:
@@ -29,6 +33,13 @@ def requirements(name: str) -> dict[str, Requirement]:
             requirement = Requirement(text)
             found[canonicalize_name(requirement.name)] = requirement
     return found
+
+
+def extra(name: str) -> dict[str, Requirement]:
+    """An extra of pyproject.toml, by canonical name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found = [Requirement(text) for text in project["optional-dependencies"][name]]
+    return {canonicalize_name(requirement.name): requirement for requirement in found}
 
 
 def third_party_imports() -> Iterator[tuple[str, Path]]:
@@ -46,7 +57,7 @@ def third_party_imports() -> Iterator[tuple[str, Path]]:
 
 def test_every_import_is_declared() -> None:
     providers = packages_distributions()
-    declared = requirements("requirements.txt").keys()
+    declared = requirements("requirements.txt").keys() | extra("train").keys()
     missing = {
         f"{module} in {path.relative_to(ROOT)}"
         for module, path in third_party_imports()
@@ -58,7 +69,37 @@ def test_every_import_is_declared() -> None:
 def test_nothing_is_declared_in_vain() -> None:
     providers = packages_distributions()
     used = {canonicalize_name(name) for module, _ in third_party_imports() for name in providers[module]}
-    assert requirements("requirements.txt").keys() <= used
+    assert requirements("requirements.txt").keys() | extra("train").keys() <= used
+
+
+def test_what_only_training_needs_is_an_extra() -> None:
+    """So that a Space does not install it; and what runs the tests has it in the same releases."""
+    assert not extra("train").keys() & requirements("requirements.txt").keys()
+    assert extra("train").items() <= requirements("requirements-dev.txt").items()
+    users = {path.relative_to(ROOT).parts[1] for name, path in third_party_imports() if name in TRAINING_ONLY}
+    assert users == {"training"}
+
+
+def test_every_promised_python_is_one_that_spaces_or_people_have() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    promised = [text.rpartition(" ")[2] for text in project["classifiers"]]
+    assert project["requires-python"] == f">={promised[0]}"
+    card = README_CARD["python_version"]
+    assert card in promised
+    assert card in ("3.10", "3.12")  # what the Hub builds with (its documentation, 2026-08)
+
+
+def test_the_fields_of_the_card() -> None:
+    """As the Hub's reference of Spaces' configuration has them (2026-08)."""
+    assert README_CARD["sdk"] == "gradio"
+    assert README_CARD["sdk_version"] in requirements("requirements.txt")["gradio"].specifier
+    assert (ROOT / README_CARD["app_file"]).is_file()
+    assert len(README_CARD["short_description"]) <= 60
+    colours = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+    assert {README_CARD["colorFrom"], README_CARD["colorTo"]} <= colours
+    assert README_CARD["suggested_hardware"] in set(SpaceHardware)
+    assert README_CARD["license"] == "apache-2.0"
+    assert isinstance(README_CARD["python_version"], str)  # in quotes: YAML would read 3.10 as 3.1
 
 
 def test_the_lock_is_within_the_ranges() -> None:

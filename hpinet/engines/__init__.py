@@ -1,5 +1,6 @@
 """Engines run an HPINet over a whole picture in bounded memory. `create_engine` chooses one."""
 
+import sys
 from importlib.util import find_spec
 
 from hpinet.engines.base import Arithmetic, Engine, arithmetic
@@ -11,6 +12,10 @@ from hpinet.settings import settings
 __all__ = ["ENGINES", "Arithmetic", "Engine", "arithmetic", "create_engine"]
 
 ENGINES = ("auto", "torch", "openvino")
+
+# OpenVINO reports its import and each conversion to a statistics server, from a forked process. This project sends
+# nothing anywhere unasked, and a fork of a process with threads may hang: without this module OpenVINO uses its stub.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 
 def create_engine(

@@ -20,9 +20,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from accelerate import Accelerator, InitProcessGroupKwargs
-from accelerate.tracking import get_available_trackers
-from pytorch_optimizer import SOAP
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
@@ -34,6 +31,15 @@ from hpinet.progress import Progress, ignore
 from hpinet.training.data import Crop, CropSampler, PictureStore, open_store, validation_pairs
 from hpinet.training.recipes import Phase, Recipe
 from hpinet.training.state import Run, append_log, load_state, rewind_log, save_state
+
+try:
+    from accelerate import Accelerator, InitProcessGroupKwargs
+    from accelerate.tracking import get_available_trackers
+    from pytorch_optimizer import SOAP
+except ModuleNotFoundError as error:
+    raise OptionError(
+        f'Training needs {error.name} too: `pip install "hpinet[train]"`, in a clone `pip install ".[train]"`.'
+    ) from error
 
 Parameters = tuple[Tensor, ...] | list[Tensor]
 LOSSES = {

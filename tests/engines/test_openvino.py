@@ -178,3 +178,29 @@ def test_the_first_use_by_several_threads_at_once_ends(cache: Path, attempt: int
     }
     command = [sys.executable, "-W", "ignore", "-c", FIRST_USE]
     subprocess.run(command, env=environment, check=True, timeout=60)
+
+
+QUIET = """
+import sys
+def watch(event, arguments):
+    if event in ("os.fork", "os.forkpty", "socket.connect", "socket.getaddrinfo"):
+        print(event, arguments)
+sys.addaudithook(watch)
+from networks import network, picture, small_config
+from hpinet.engines import create_engine
+create_engine(network(small_config(2)), name="openvino").upscale(picture(40, 50))
+"""
+
+
+def test_nothing_is_reported_anywhere(tmp_path: Path) -> None:
+    """OpenVINO would, from a forked process, unless the machine says that it is a CI."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("CI", "TF_BUILD", "JENKINS_URL")}
+    environment |= {
+        "HOME": str(tmp_path),
+        "HPINET_CACHE": str(tmp_path / "cache"),
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])]),
+    }
+    command = [sys.executable, "-W", "error:This process:DeprecationWarning", "-c", QUIET]
+    done = subprocess.run(command, env=environment, check=True, timeout=60, capture_output=True, text=True)
+    assert done.stdout == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]  # no identity for a statistics server either
