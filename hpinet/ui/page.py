@@ -15,6 +15,7 @@ from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts.theme import CSS, HEAD, SCRIPT, theme
 from hpinet.ui.server import storage
 from hpinet.ui.server.guard import UploadsOnly
+from hpinet.ui.server.preview import LinkPreview
 from hpinet.ui.tabs import api, batch, look_inside, measure, upscale
 
 QUEUE_SIZE = 32
@@ -74,7 +75,7 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "show_error": True,
         "footer_links": ["settings"],
-        "app_kwargs": {"middleware": [guard], "lifespan": storage.sweeping},
+        "app_kwargs": {"middleware": [Middleware(LinkPreview, title=TITLE), guard], "lifespan": storage.sweeping},
     }
 
 
