@@ -7,6 +7,7 @@ from PIL import ExifTags, Image, ImageCms
 
 from hpinet.errors import ImageError
 from hpinet.images import colour as colours
+from hpinet.images.compression import Compression, compression_of
 
 _PLAIN_MODES = {  # Pillow's modes that convert to samples without loss, by what they become
     "1": "L",
@@ -32,6 +33,7 @@ class Picture:
     alpha: np.ndarray | None = None  # (H, W), same dtype, not premultiplied; None means opaque
     icc_profile: bytes | None = None  # the space the values are in; None means sRGB, or grey with sRGB's tone curve
     format: str = "PNG"  # of the file it came from, by Pillow's name
+    compression: Compression | None = None  # what that file says of its losses
 
     def __post_init__(self) -> None:
         if self.colour.ndim != 3 or self.colour.shape[2] not in (1, 3) or 0 in self.colour.shape:
@@ -94,13 +96,14 @@ class Picture:
             samples, profile = _from_lab(image), None
         else:
             samples = _to_samples(image)
-        return from_samples(
+        picture = from_samples(
             samples,
             profile=profile,
             gamma=gamma_of(image),
             orientation=orientation_of(image),
             format=image.format or "PNG",
         )
+        return replace(picture, compression=compression_of(image))
 
     def to_pil(self) -> Image.Image:
         """Pillow's image of mode L, LA, RGB, RGBA or I;16, its profile in `info`.

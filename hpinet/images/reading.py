@@ -13,6 +13,7 @@ from PIL import ExifTags, Image
 from PIL import TiffImagePlugin as Tiff
 
 from hpinet.errors import ImageError
+from hpinet.images.compression import compression_of_webp
 from hpinet.images.formats import BY_NAME, READABLE_LABELS, kind_of
 from hpinet.images.picture import Picture, from_samples, gamma_of, orientation_of
 from hpinet.settings import settings
@@ -89,6 +90,8 @@ def _decode(data: bytes, limits: Limits) -> Picture:
         if image.format == "PNG":
             return _decode_png(data, image)
         picture = Picture.from_pil(image)
+    if picture.format == "WEBP":
+        return replace(picture, compression=compression_of_webp(data))
     # What Pillow calls MPO, a JPEG followed by further ones as telephones write, is a JPEG all the same.
     return replace(picture, format="JPEG") if picture.format == "MPO" else picture
 
