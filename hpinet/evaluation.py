@@ -1,8 +1,8 @@
 """Scores on benchmark sets, by the protocol of the literature: how close to the truth, compared with bicubic.
 
 The truth is a folder of high-resolution (HR) pictures. What the network is given comes from a folder of low-resolution
-(LR) pictures or is made by antialiased bicubic shrinking. Metrics are those of `hpinet.metrics`, on 8-bit RGB; alpha is
-left out.
+(LR) pictures or is made by antialiased bicubic shrinking; it can be degraded besides, as photographs are. Metrics are
+those of `hpinet.metrics`, on 8-bit RGB; alpha is left out.
 """
 
 import math
@@ -16,14 +16,19 @@ import numpy as np
 
 from hpinet import markdown
 from hpinet.atomic import write_atomically
-from hpinet.checkpoints.files import Score, record_score
+from hpinet.checkpoints.files import CARD, Score, record_score
 from hpinet.checkpoints.registry import catalogue
 from hpinet.errors import ImageError, OptionError
 from hpinet.files import find_pictures
 from hpinet.images import Picture, open_picture, resize_bicubic
+from hpinet.images.degradations import degrade
 from hpinet.metrics import SSIM_WINDOW, psnr_y, ssim_y
 from hpinet.progress import Progress, ignore
+from hpinet.treatment import Treatment
 from hpinet.upscaler import Upscaler
+
+COMPRESSED_QUALITIES = (None, 95, 85, 75, 50, 30)
+"""JPEG qualities that tables of compressed pictures have; None is the benchmark as it is."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ class Evaluation:
     engine: str
     device: str
     images: tuple[ImageScores, ...]  # by name
+    degradation: str | None = None  # of the LR pictures, see `hpinet.images.degradations`
+    treatment: Treatment = "clean"
 
     @property
     def mean(self) -> Scores:
@@ -75,7 +82,15 @@ class Pair:
     lr: Path | None  # None: to be made from ``hr``
 
 
-def evaluate(upscaler: Upscaler, hr: Path, *, lr: Path | None = None, progress: Progress = ignore) -> Evaluation:
+def evaluate(
+    upscaler: Upscaler,
+    hr: Path,
+    *,
+    lr: Path | None = None,
+    degradation: str | None = None,
+    treatment: Treatment = "clean",
+    progress: Progress = ignore,
+) -> Evaluation:
     """Restores every picture of a benchmark and scores the results.
 
     Args:
@@ -83,14 +98,21 @@ def evaluate(upscaler: Upscaler, hr: Path, *, lr: Path | None = None, progress: 
         hr: Folder of the true pictures. The set takes its name, or that of the folder above where it is called HR.
         lr: Folder of the small ones, named like the true ones or with "x" and the scale after the name ("birdx4.png");
             by default they are made by antialiased bicubic.
+        degradation: What happens to the small ones before they are enlarged, such as "jpeg-75"; see
+            `hpinet.images.degradations.NAMED`.
+        treatment: Of the upscaler, which sees the degraded picture as it would a file.
         progress: Called with thousandths of a picture.
 
     Raises:
-        OptionError: a folder has no pictures, or lacks one that the other has.
+        OptionError: a folder has no pictures, or lacks one that the other has; there is no such degradation, or the
+            treatment is "photo" and the checkpoint has no levels.
         ImageError: a picture cannot be read, is too small to be scored, or does not have the size its truth asks for.
     """
     pairs = find_pairs(hr, lr, scale=upscaler.scale)
-    images = [_score(upscaler, pair, partial(_nth, progress, number, len(pairs))) for number, pair in enumerate(pairs)]
+    images = [
+        _score(upscaler, pair, degradation, treatment, partial(_nth, progress, number, len(pairs)))
+        for number, pair in enumerate(pairs)
+    ]
     return Evaluation(
         benchmark=benchmark_name(hr),
         model=upscaler.info.name,
@@ -98,6 +120,8 @@ def evaluate(upscaler: Upscaler, hr: Path, *, lr: Path | None = None, progress: 
         engine=upscaler.engine.name,
         device=upscaler.engine.device,
         images=tuple(images),
+        degradation=degradation,
+        treatment=treatment,
     )
 
 
@@ -171,19 +195,84 @@ def write_score_table(document: Path, evaluations: Sequence[Evaluation]) -> None
 
     Raises OptionError if it says so nowhere.
     """
+    _write_table(document, "scores", score_table(evaluations))
+
+
+@dataclass(frozen=True)
+class CompressedScores:
+    """One checkpoint on JPEGs of one quality."""
+
+    scale: int
+    quality: int | None  # None: as the benchmark has them
+    untreated: Evaluation
+    treated: Evaluation  # by treatment "auto"
+
+
+def evaluate_compressed(
+    hr: Path,
+    *,
+    lr: str | None = None,
+    qualities: Sequence[int | None] = COMPRESSED_QUALITIES,
+    progress: Progress = ignore,
+) -> list[CompressedScores]:
+    """Evaluates every bundled checkpoint that has levels on JPEGs, with and without treatment; arguments as above.
+
+    The table of its scores is written into its card.
+    """
+    paths = [info.path for info in catalogue() if info.origin == "bundled" and info.path and info.levels]
+    found: list[CompressedScores] = []
+    for number, path in enumerate(paths):
+        upscaler = Upscaler.load(path)
+        small = Path(lr.format(scale=upscaler.scale)) if lr else None
+        own: list[CompressedScores] = []
+        for part, quality in enumerate(qualities):
+            degraded = partial(evaluate, upscaler, hr, lr=small, degradation=f"jpeg-{quality}" if quality else None)
+            own.append(CompressedScores(upscaler.scale, quality, degraded(), degraded(treatment="auto")))
+            progress(number * len(qualities) + part + 1, len(paths) * len(qualities))
+        write_compressed_table(path / CARD, own)
+        found += own
+    return found
+
+
+def compressed_table(scores: Sequence[CompressedScores]) -> str:
+    """PSNR-Y by JPEG quality and scale as a Markdown table: of bicubic, and of the model untreated and treated."""
+    scales = sorted({each.scale for each in scores})
+    at = {(each.quality, each.scale): each for each in scores}
+    header = ["JPEG quality"]
+    for scale in scales:
+        header += [f"×{scale} bicubic", f"×{scale} clean", f"×{scale} auto"]
+    rows = []
+    for quality in dict.fromkeys(each.quality for each in scores):
+        row = ["none" if quality is None else str(quality)]
+        for scale in scales:
+            untreated, treated = at[quality, scale].untreated.mean, at[quality, scale].treated.mean
+            values = (untreated.bicubic_psnr_y, untreated.psnr_y, treated.psnr_y)
+            row += [f"{value:.2f}" for value in values]
+        rows.append(row)
+    return markdown.table(header, rows, numbers=len(header) - 1)
+
+
+def write_compressed_table(document: Path, scores: Sequence[CompressedScores]) -> None:
+    """Puts that table where a Markdown document says ``<!-- jpeg scores -->`` … ``<!-- end of jpeg scores -->``.
+
+    Raises OptionError if it says so nowhere.
+    """
+    _write_table(document, "jpeg scores", compressed_table(scores))
+
+
+def _write_table(document: Path, name: str, table: str) -> None:
+    begins, ends = f"<!-- {name} -->", f"<!-- end of {name} -->"
     text = document.read_text(encoding="utf-8")
-    before, opening, rest = text.partition(TABLE_BEGINS)
-    _, closing, after = rest.partition(TABLE_ENDS)
+    before, opening, rest = text.partition(begins)
+    _, closing, after = rest.partition(ends)
     if not closing:
-        raise OptionError(f"{document} has no place for scores: write {TABLE_BEGINS} and {TABLE_ENDS} there.")
-    table = f"{before}{opening}\n{score_table(evaluations)}\n{closing}{after}"
-    write_atomically(document, table.encode())
+        raise OptionError(f"{document} has no place for scores: write {begins} and {ends} there.")
+    write_atomically(document, f"{before}{opening}\n{table}\n{closing}{after}".encode())
 
 
-TABLE_BEGINS, TABLE_ENDS = "<!-- scores -->", "<!-- end of scores -->"
-
-
-def _score(upscaler: Upscaler, pair: Pair, progress: Progress) -> ImageScores:
+def _score(
+    upscaler: Upscaler, pair: Pair, degradation: str | None, treatment: Treatment, progress: Progress
+) -> ImageScores:
     scale = upscaler.scale
     truth = _rgb(open_picture(pair.hr))
     height, width = (side - side % scale for side in truth.shape[:2])
@@ -199,7 +288,9 @@ def _score(upscaler: Upscaler, pair: Pair, progress: Progress) -> ImageScores:
             f"{pair.lr} has {small.width}×{small.height} pixels; ×{scale} of {pair.hr.name} has "
             f"{width // scale}×{height // scale}."
         )
-    restored = upscaler(small, progress=progress).colour
+    if degradation is not None:
+        small = degrade(small.colour, degradation)
+    restored = upscaler(small, treatment=treatment, progress=progress).colour
     bicubic = resize_bicubic(small, width, height).colour
     return ImageScores(
         name=pair.name,

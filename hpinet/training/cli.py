@@ -21,7 +21,7 @@ def run_command(
     validation: Annotated[Path | None, typer.Option(help="Folder of pictures to score the weights on.")] = None,
     variant: Annotated[str, typer.Option(help="T, S, M or L.")] = "T",
     scale: Annotated[int, typer.Option(help="2, 3 or 4.")] = 4,
-    recipe: Annotated[str, typer.Option(help="cpu, paper, or a JSON file.")] = "cpu",
+    recipe: Annotated[str, typer.Option(help="cpu, paper, photo-light, photo-strong, or a JSON file.")] = "cpu",
     start_from: Annotated[str | None, typer.Option(help="A checkpoint of the same variant, of any scale.")] = None,
     time_budget: Annotated[float | None, typer.Option(help="Minutes after which to save and stop.")] = None,
     mixed_precision: Annotated[str, typer.Option(help="no, fp16 or bf16; kept with the run.")] = "no",
@@ -79,6 +79,27 @@ def cool_command(
     typer.echo(f"{folder}: ends after {run.recipe.steps:,} steps; `train run {folder}` gets it there.")
 
 
+@train_app.command("crops")
+def crops_command(
+    *,
+    data: Annotated[list[Path], typer.Option(help="Folder of HR pictures; may be repeated.")],
+    variant: Annotated[str, typer.Option(help="T, S, M or L.")] = "T",
+    scale: Annotated[int, typer.Option(help="2, 3 or 4.")] = 4,
+    recipe: Annotated[str, typer.Option(help="A preset, or a JSON file.")] = "photo-strong",
+    step: Annotated[int, typer.Option(help="The step whose crops to show.")] = 0,
+    cache: Annotated[Path, typer.Option(help="Where decoded pictures are kept.")] = Path("runs/cache"),
+    output: Annotated[Path, typer.Option(help="Picture to write.")] = Path("crops.png"),
+) -> None:
+    """Draw sixteen crops of a step as the network gets them, each beside its truth."""
+    from hpinet.training.crops import draw_crops
+    from hpinet.training.data import open_store
+    from hpinet.training.recipes import find_recipe
+
+    what = find_recipe(recipe, variant=variant, scale=scale)
+    draw_crops(what, open_store(data, scale=what.scale, cache=cache), output, step=step)
+    typer.echo(f"{output} written.")
+
+
 @train_app.command("plot")
 def plot_command(
     runs: Annotated[list[Path], typer.Argument(help="Folders of one or more runs.")],
@@ -90,6 +111,26 @@ def plot_command(
 
     plot(runs, output)
     typer.echo(f"{output} written.")
+
+
+@train_app.command("calibrate")
+def calibrate_command(
+    checkpoint: Annotated[Path, typer.Argument(help="Folder with clean weights, and levels in folders of it.")],
+    levels: Annotated[list[str], typer.Argument(help="Names of the levels, from weak to strong.")],
+    *,
+    data: Annotated[list[Path], typer.Option(help="Folder of pictures, none of a benchmark; may be repeated.")],
+    pieces: Annotated[int, typer.Option(min=1, help="Pieces of pictures to try.")] = 24,
+    cache: Annotated[Path, typer.Option(help="Where decoded pictures are kept.")] = Path("runs/cache"),
+) -> None:
+    """Find out which strength of treatment is best at which JPEG quality."""
+    from hpinet import markdown
+    from hpinet.checkpoints.levels import PARTS
+    from hpinet.training.calibration import calibrate
+
+    scores = calibrate(checkpoint, levels, data=data, cache=cache, pieces=pieces)
+    header = ["quality", *(f"{part / PARTS:g}" for part in range(PARTS * len(levels) + 1))]
+    rows = [[str(quality), *(f"{value:.2f}" for value in row)] for quality, row in scores.items()]
+    typer.echo(markdown.table(header, rows, numbers=len(header)))
 
 
 @train_app.command("export")
