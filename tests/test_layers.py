@@ -179,3 +179,35 @@ def test_tensors_stay_below() -> None:
 def test_light_modules_reach_no_tensors(module: str) -> None:
     heavy = {name for name in reached(module) if "torch" in {used.partition(".")[0] for used in imports(name)}}
     assert not heavy, f"{module} drags in PyTorch through {', '.join(sorted(heavy))}"
+
+
+DOORS = {"hpinet.ui.server.storage", "hpinet.ui.server.guard"}
+"""What may look into a description of a file from outside: one makes it a path, one refuses addresses before."""
+
+
+def reads_of_paths(module: str) -> list[int]:
+    """Lines that take the path, or the address, out of a mapping."""
+    lines = []
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        key: ast.expr | None = None
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+            key = node.slice
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+            key = node.args[0] if node.func.attr in {"get", "pop", "setdefault"} else None
+        if isinstance(key, ast.Constant) and key.value in {"path", "url", "orig_name"}:
+            lines.append(key.lineno)
+    return lines
+
+
+@pytest.mark.parametrize("module", [module for module in LAYERED if layer(module).startswith("ui")])
+def test_files_from_outside_come_through_one_door(module: str) -> None:
+    assert bool(reads_of_paths(module)) == (module in DOORS)
+
+
+@pytest.mark.parametrize("module", [module for module in LAYERED if layer(module).startswith("ui.")])
+def test_nothing_from_outside_is_an_attribute(module: str) -> None:
+    """`FileData.path` would be a way round the door, and Gradio's event data is read by `ui.server.values` alone."""
+    source = MODULES[module].read_text(encoding="utf-8")
+    assert "SelectData" not in source
+    taken = [line for line in source.splitlines() if "._data" in line and "values." not in line]
+    assert not taken

@@ -7,6 +7,7 @@ first. A profile that is damaged or belongs to another kind of pixels says nothi
 """
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -94,7 +95,9 @@ def rgb_profile(chromaticities: tuple[float, ...], gamma: float | None) -> bytes
     white, primaries = chromaticities[:2], np.reshape(chromaticities[2:], (3, 2))
     stored = np.arange(1024) / 1023
     light = np.where(stored <= 0.04045, stored / 12.92, ((stored + 0.055) / 1.055) ** 2.4)
-    curve = {"transferfunction": np.rint(light * 65535).astype(np.uint16)} if gamma is None else {"gamma": gamma}
+    curve: dict[str, Any] = (
+        {"transferfunction": np.rint(light * 65535).astype(np.uint16)} if gamma is None else {"gamma": gamma}
+    )
     return cms_profile("rgb", whitepoint=[*white, 1.0], primaries=[*np.insert(primaries, 2, 1, axis=1).flat], **curve)
 
 

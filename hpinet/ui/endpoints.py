@@ -3,47 +3,29 @@
 Signatures and docstrings are the documentation that clients see. Values arrive unchecked, so each is checked here.
 """
 
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, Literal
 
 import gradio as gr
 from gradio import FileData
 from gradio.events import api
 
 from hpinet.attribution.explain import in_words
-from hpinet.errors import HPINetError, OptionError
 from hpinet.plan import MAX_SCALE, Plan, TargetSize
 from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.batch import gather, run_batch
 from hpinet.ui.jobs.enlarge import Wanted, enlarge
 from hpinet.ui.jobs.explain import PATHS, WINDOWS, Question, look
 from hpinet.ui.jobs.measure import measure as measure_file
-from hpinet.ui.jobs.models import choice_of, choices
+from hpinet.ui.jobs.models import as_key, choice_of, choices
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts.events import COMPUTE, LIGHT
+from hpinet.ui.server import values
 from hpinet.ui.server.storage import new_folder, received
 
 Format = Literal["png", "jpeg", "webp"]
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
-def _told(function: Callable[P, R]) -> Callable[P, R]:
-    """Errors that people can cause reach the caller as they are worded; a program's log gets no traceback of them."""
-
-    @wraps(function)
-    def telling(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except HPINetError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-
-    return telling
-
-
-@_told
 def upscale(  # noqa: PLR0917 (programs name the arguments)
     image: FileData,
     model: str = "T",
@@ -69,9 +51,7 @@ def upscale(  # noqa: PLR0917 (programs name the arguments)
         The larger picture, named after the one given. Transparency, 16-bit depth, grey and colour profile are kept.
     """
     source = received(image)
-    wanted = Wanted(
-        _text(model), _size(scale, longest_side, width), _format(format), _number("quality", quality, 1, 100)
-    )
+    wanted = _wanted(model, scale, longest_side, width, format, quality)
     folder, stop = new_folder(), _stop(request)
 
     def target(plan: Plan) -> Path:
@@ -81,7 +61,6 @@ def upscale(  # noqa: PLR0917 (programs name the arguments)
     return _answer(enlarge(source, wanted, target=target, stop=stop).picture)
 
 
-@_told
 def upscale_batch(  # noqa: PLR0917 (programs name the arguments)
     files: list[FileData],
     model: str = "T",
@@ -106,17 +85,12 @@ def upscale_batch(  # noqa: PLR0917 (programs name the arguments)
     Returns:
         A ZIP of the results with the original names and folders, and a report: name, status and detail of each file.
     """
-    if not isinstance(files, list):
-        raise OptionError("files must be a list of uploaded files.")
-    wanted = Wanted(
-        _text(model), _size(scale, longest_side, width), _format(format), _number("quality", quality, 1, 100)
-    )
-    *_, batch = run_batch(gather([received(file) for file in files]), wanted, _stop(request))
+    wanted = _wanted(model, scale, longest_side, width, format, quality)
+    *_, batch = run_batch(gather([received(file) for file in values.many("files", files)]), wanted, _stop(request))
     report = [{"name": item.name, "status": item.status, "detail": item.detail} for item in batch.items]
     return _answer(batch.archive), report
 
 
-@_told
 def measure(
     image: FileData, models: list[str] | None = None, scale: int = 4, request: gr.Request | None = None
 ) -> dict[str, Any]:
@@ -130,11 +104,9 @@ def measure(
     Returns:
         The scale, and for bicubic and each model: PSNR-Y in dB, SSIM-Y, and seconds (null for bicubic).
     """
-    if models is not None and not isinstance(models, list):
-        raise OptionError("models must be a list of keys.")
-    keys = [_text(key) for key in models or [next(iter(choices()))]]
+    keys = values.several("models", models, as_key) or [next(iter(choices()))]
     stop = _stop(request)
-    comparison, missing = measure_file(received(image), _number("scale", scale, 2, 4), keys, stop)
+    comparison, missing = measure_file(received(image), values.number("scale", scale, 2, 4), keys, stop)
     if missing:  # programs get all that they asked for, or an error
         raise missing[0]
     return {
@@ -146,7 +118,6 @@ def measure(
     }
 
 
-@_told
 def explain(  # noqa: PLR0917 (programs name the arguments)
     image: FileData,
     x: int,
@@ -171,17 +142,15 @@ def explain(  # noqa: PLR0917 (programs name the arguments)
     Returns:
         A figure (PNG), and what it says: the model, the diffusion index, how far the sum of credits is off, findings.
     """
-    if window not in WINDOWS or isinstance(window, bool):
-        raise OptionError(f"window must be one of {', '.join(map(str, WINDOWS))}, not {str(window)[:40]}.")
     question = Question(
         received(image),
-        _number("x", x, 0, 65535),
-        _number("y", y, 0, 65535),
-        _text(model),
-        _number("scale", scale, 2, 4),
+        values.number("x", x, 0, values.MAX_PIXELS),
+        values.number("y", y, 0, values.MAX_PIXELS),
+        as_key(model),
+        values.number("scale", scale, 2, 4),
         _stop(request),
-        path=PATHS["Full" if full else "Quick"],
-        window=window,
+        path=PATHS["Full" if values.flag("full", full) else "Quick"],
+        window=values.choice("window", window, WINDOWS),
     )
     answer = look(question)
     [figure] = answer.draw(new_folder(), (".png",))
@@ -194,7 +163,6 @@ def explain(  # noqa: PLR0917 (programs name the arguments)
     }
 
 
-@_told
 def models() -> list[dict[str, Any]]:
     """Lists the models on offer, smallest first.
 
@@ -231,37 +199,27 @@ def _stop(request: gr.Request | None) -> StopFlag:
     return flag
 
 
-def _size(scale: Any, longest_side: Any, width: Any) -> TargetSize:
+def _wanted(  # noqa: PLR0917 (as in the endpoints' signatures)
+    model: object, scale: object, longest_side: object, width: object, format: object, quality: object
+) -> Wanted:
+    size = _size(scale, longest_side, width)
+    return Wanted(as_key(model), size, _format(format), values.number("quality", quality, 1, 100))
+
+
+def _size(scale: object, longest_side: object, width: object) -> TargetSize:
     if longest_side is None and width is None:
-        return TargetSize(scale=_number("scale", scale, 2, MAX_SCALE))
+        return TargetSize(scale=values.number("scale", scale, 2, MAX_SCALE))
     return TargetSize(
-        longest_side=None if longest_side is None else _number("longest_side", longest_side, 1, 65535),
-        width=None if width is None else _number("width", width, 1, 65535),
+        longest_side=None
+        if longest_side is None
+        else values.number("longest_side", longest_side, 1, values.MAX_PIXELS),
+        width=None if width is None else values.number("width", width, 1, values.MAX_PIXELS),
     )
 
 
-def _number(name: str, value: Any, least: int, most: int) -> int:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float))
-        or value != int(value)
-        or not least <= value <= most
-    ):
-        raise OptionError(f"{name} must be a whole number from {least} to {most}, not {str(value)[:40]}.")
-    return int(value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise OptionError(f"A model is named by its key, not by {str(value)[:40]}.")
-    return value
-
-
-def _format(value: Any) -> str:
+def _format(value: object) -> str:
     known = {**{name.lower(): name for name in previews.FORMATS}, "jpg": "JPEG"}
-    if not isinstance(value, str) or value.lower() not in known:
-        raise OptionError(f"format must be one of {', '.join(known)}, not {str(value)[:40]}.")
-    return known[value.lower()]
+    return known[values.choice("format", value.lower() if isinstance(value, str) else value, known)]
 
 
 def _answer(path: Path) -> FileData:

@@ -12,9 +12,10 @@ from hpinet.ui import endpoints, links
 from hpinet.ui.jobs.examples import FOLDER, Example, load_examples
 from hpinet.ui.jobs.models import SHELF
 from hpinet.ui.jobs.running import StopFlag
+from hpinet.ui.parts.door import Page
 from hpinet.ui.parts.theme import CSS, HEAD, SCRIPT, theme
 from hpinet.ui.server import storage
-from hpinet.ui.server.guard import UploadsOnly
+from hpinet.ui.server.guard import Guard
 from hpinet.ui.server.preview import LinkPreview
 from hpinet.ui.tabs import api, batch, look_inside, measure, upscale
 
@@ -43,7 +44,7 @@ def create_demo(examples: list[Example] | None = None) -> gr.Blocks:
         ("Look inside", "look", look_inside.build),
         ("API", "api", api.build),
     ]
-    with gr.Blocks(title=TITLE, delete_cache=(storage.SWEEP_EVERY_SECONDS, storage.KEEP_SECONDS)) as demo:
+    with Page(title=TITLE, delete_cache=(storage.SWEEP_EVERY_SECONDS, storage.KEEP_SECONDS)) as demo:
         endpoints.register()  # first, so that no handler of the page takes their names
         gr.HTML(MASTHEAD, padding=False)
         with gr.Tabs(overflow_behavior="wrap"):
@@ -62,7 +63,7 @@ def create_demo(examples: list[Example] | None = None) -> gr.Blocks:
 def launch_options() -> dict[str, Any]:
     """Arguments for `gradio.Blocks.launch`: looks, limits and what stays closed."""
     megabytes = settings().max_upload_mb
-    guard = Middleware(UploadsOnly, max_upload_bytes=megabytes * 1_000_000)
+    guard = Middleware(Guard, max_upload_bytes=megabytes * 1_000_000)
     return {
         "theme": theme(),
         "css": CSS,

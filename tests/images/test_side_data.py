@@ -3,7 +3,6 @@
 import struct
 import zlib
 from io import BytesIO
-
 from typing import Any
 
 import imagecodecs
@@ -86,7 +85,9 @@ def test_cicp(primaries: int, transfer: int, gamma: float | None) -> None:
     xy = {1: [0.64, 0.33, 1, 0.3, 0.6, 1, 0.15, 0.06, 1], 9: [0.708, 0.292, 1, 0.17, 0.797, 1, 0.131, 0.046, 1], 12: P3}
     curve = np.arange(4096) / 4095
     light = np.where(curve <= 0.04045, curve / 12.92, ((curve + 0.055) / 1.055) ** 2.4)
-    how: dict[str, Any] = {"transferfunction": np.rint(light * 65535).astype(np.uint16)} if gamma is None else {"gamma": gamma}
+    how: dict[str, Any] = (
+        {"transferfunction": np.rint(light * 65535).astype(np.uint16)} if gamma is None else {"gamma": gamma}
+    )
     profile = imagecodecs.cms_profile("rgb", whitepoint=D65, primaries=xy[primaries], **how)
     assert np.abs(srgb_of(picture).astype(int) - meant(profile)).max() <= 2
 

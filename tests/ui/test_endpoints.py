@@ -86,7 +86,7 @@ def test_depth_grey_and_alpha_survive(client: Client, deep_picture: Path) -> Non
     ("arguments", "words"),
     [
         ({"model": "Z"}, "no model 'Z'"),
-        ({"model": 3}, "named by its key"),
+        ({"model": 3}, "no model"),
         ({"scale": 1}, "from 2 to 16"),
         ({"scale": 2.5}, "from 2 to 16"),
         ({"scale": True}, "from 2 to 16"),
@@ -191,7 +191,7 @@ def test_measure_enlarges_as_upscale_does(client: Client, scale: int) -> None:
     ("arguments", "words"),
     [
         ({"models": ["T"], "scale": 7}, "from 2 to 4"),
-        ({"models": "T"}, "list of keys"),
+        ({"models": "T"}, "must be a list"),
         ({"models": ["Z"]}, "no model"),
     ],
 )

@@ -13,6 +13,7 @@ from hpinet.errors import CheckpointError, OptionError
 from hpinet.model import variant_config
 from hpinet.plan import Plan
 from hpinet.progress import Progress, ignore
+from hpinet.ui.server.values import told
 from hpinet.upscaler import Upscaler
 from hpinet.wording import duration
 
@@ -58,8 +59,13 @@ def choice_of(key: object) -> Choice:
     """The choice called ``key``. Raises OptionError naming those there are."""
     known = choices()
     if not isinstance(key, str) or key not in known:
-        raise OptionError(f"There is no model {str(key)[:40]!r}; there are {', '.join(known)}.")
+        raise OptionError(f"There is no model {told(key)!r}; there are {', '.join(known)}.")
     return known[key]
+
+
+def as_key(value: object) -> str:
+    """A value from outside that names a model by its key. Raises OptionError naming those there are."""
+    return choice_of(value).key
 
 
 def caption(choice: Choice, plan: Plan | None = None, *, timed: bool = True, rounds: int = 1) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from hpinet.errors import HPINetError, OptionError
+from hpinet.errors import HPINetError
 from hpinet.images.formats import READABLE_LABELS
 from hpinet.plan import TargetSize
 from hpinet.settings import settings
@@ -15,6 +15,7 @@ from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.models import lines
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts.events import COMPUTE, LIGHT, RAW
+from hpinet.ui.server import values
 from hpinet.ui.server.storage import KEEP_SECONDS
 
 SCALES = {"×2": 2, "×3": 3, "×4": 4, "×8": 8, "×16": 16}
@@ -58,11 +59,12 @@ def size_fields(prefix: str = "") -> SizeFields:
 
 def asked(*, scale: object, side: object, pixels: object) -> TargetSize:
     """The size that the fields ask for. Raises OptionError."""
-    if isinstance(scale, str) and scale in SCALES:
-        return TargetSize(scale=SCALES[scale])
-    if not isinstance(pixels, (int, float)):
-        raise OptionError("Give the size in pixels.")
-    return TargetSize(width=int(pixels)) if side == WIDTH else TargetSize(longest_side=int(pixels))
+    chosen = values.choice("How large", scale, [*SCALES, IN_PIXELS])
+    if chosen != IN_PIXELS:
+        return TargetSize(scale=SCALES[chosen])
+    length = values.number("The size in pixels", pixels, 1, values.MAX_PIXELS)
+    along = values.choice("The side", side, [LONGEST, WIDTH])
+    return TargetSize(width=length) if along == WIDTH else TargetSize(longest_side=length)
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,7 @@ def format_fields(prefix: str = "") -> FormatFields:
 
 def checked_format(format: object, quality: object) -> tuple[str, int]:
     """The two fields, checked. Raises OptionError."""
-    if format not in previews.FORMATS or not isinstance(quality, (int, float)) or not 1 <= quality <= 100:
-        raise OptionError("Choose a format, and a quality from 1 to 100.")
-    return str(format), int(quality)
+    return values.choice("The format", format, previews.FORMATS), values.number("The quality", quality, 1, 100)
 
 
 def model_field(prefix: str = "") -> gr.Radio:

@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 from hpinet.ui.parts.events import LIGHT, PRIVATE
+from hpinet.ui.server import values
 
 _MARK = "() => { setTimeout(window.markSpots, 50); return []; }"
 
@@ -38,6 +39,5 @@ def spot_fields(image: str) -> SpotFields:
     return SpotFields(x, y)
 
 
-def _clicked(event: gr.SelectData) -> tuple[int, int]:
-    x, y = event.index
-    return int(x), int(y)
+def _clicked(event: gr.EventData) -> tuple[int, int]:
+    return values.spot(event._data)

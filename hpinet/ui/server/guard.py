@@ -1,48 +1,252 @@
-"""What reaches Gradio: bodies of bounded size, and files that were uploaded rather than addresses to fetch.
+"""What reaches Gradio: open routes, bodies of bounded size, files that were uploaded, and each visitor's own work.
 
-Gradio limits uploads alone, fetches any public address that is given in place of a file, and decodes `data:` addresses.
+Gradio limits uploads alone, fetches any public address that is given in place of a file, decodes `data:` addresses,
+serves a session to whoever names it, and answers errors with whatever an exception says.
 """
 
 import json
+import re
+import secrets
+from collections import OrderedDict
 from collections.abc import Iterator
+from http.cookies import CookieError, SimpleCookie
+from inspect import Parameter, signature
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
-from starlette.responses import JSONResponse
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_FILE_ROUTE = "/gradio_api/file="
+from hpinet.ui.server.defects import reported
+from hpinet.ui.server.routes import CALLS, CANCEL, DATA, FILE, HEARTBEAT, JOIN, MCP, RESULTS, UPLOAD, open_route
+from hpinet.ui.server.storage import NOT_SENT_HERE
+
 _JSON_BYTES = 8_000_000  # far more than any request of ours; MCP clients may send whole pictures instead
-_MCP_ROUTE = "/gradio_api/mcp"
-_UPLOAD_ROUTE = "/gradio_api/upload"  # limited by Gradio itself
 _REFUSAL = "Give an uploaded file, not an address: this server fetches nothing on request."
+_NOTHING = "There is nothing here."
+_NOT_UNDERSTOOD = "This request is not one that the page or its clients make."
+_WORDS = {
+    413: "The file is too large.",
+    503: "Too many people are waiting: try again in a minute.",
+    **dict.fromkeys((401, 403, 404, 405), _NOTHING),
+}
+_SESSION = re.compile(r"[A-Za-z0-9_-]{6,64}")  # shorter ones can be guessed
+_VISITOR = "hpinet-visitor"
+_SESSIONS_KEPT = 100_000
 
 
-class UploadsOnly:
-    """ASGI middleware that refuses over-long bodies (413) and requests for files that were not uploaded here (422)."""
+class Refused(Exception):
+    """A request that is answered here."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+class Guard:
+    """ASGI middleware in front of Gradio.
+
+    Closed routes and other visitors' sessions answer 404, over-long bodies 413, requests for files that were not
+    uploaded here 422. Errors of Gradio's keep their status and get our words; defects get a number, see `reported`.
+    """
 
     def __init__(self, app: ASGIApp, *, max_upload_bytes: int) -> None:
         self.app = app
         self.max_mcp_bytes = _JSON_BYTES + max_upload_bytes * 4 // 3  # base64
+        self.owners: OrderedDict[str, str] = OrderedDict()  # of sessions, by the cookie of who began them
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers the request itself or hands it on."""
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"].startswith(_UPLOAD_ROUTE):
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        elif scope["type"] != "http":
             await self.app(scope, receive, send)
-            return
-        is_mcp = scope["path"].startswith(_MCP_ROUTE)
+        else:
+            try:
+                scope, receive, send = await self._admitted(scope, receive, send)
+            except Refused as refused:
+                await refused.response(scope, receive, send)
+                return
+            await self._in_our_words(scope, receive, send)
+
+    async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> tuple[Scope, Receive, Send]:
+        """The request as it is handed on. Raises Refused."""
+        found = open_route(scope["path"], scope["method"])
+        if found is None:
+            raise Refused(_saying(404, _NOTHING))
+        route, parts = found
+        if route == "/" and not _visitor(scope):
+            send = _with_cookie(scope, send)
+        if "path_or_url" in parts and not Path(parts["path_or_url"]).is_absolute():
+            raise Refused(_saying(404, _NOTHING))  # an address, or nothing that we have ever told
+        if route == HEARTBEAT:
+            self._check_owner(scope, parts["session_hash"])
+        elif route == DATA:
+            self._check_owner(
+                scope, session := "".join(parse_qs(scope["query_string"].decode()).get("session_hash", []))
+            )
+            if session not in _queue(scope).pending_messages_per_session:
+                raise Refused(_no_session())
+        elif route in RESULTS:
+            _check_public_event(scope, parts["api_name"], parts["event_id"])
+        if scope["method"] != "POST" or route == UPLOAD:
+            return scope, receive, send
+        is_mcp = scope["path"].startswith(MCP)
         body = await _read(receive, self.max_mcp_bytes if is_mcp else _JSON_BYTES)
         if body is None:
-            await JSONResponse({"detail": "The request is too large."}, status_code=413)(scope, receive, send)
-            return
+            raise Refused(_saying(413, "The request is too large."))
         if not is_mcp:  # its files come back through here as uploads
             try:
-                body = _with_uploads_only(body)
+                body = self._checked(scope, route, parts, body)
             except ValueError as error:
-                await _invalid(str(error))(scope, receive, send)
-                return
+                raise Refused(_invalid(str(error))) from error
             scope = {**scope, "headers": _with_length(scope["headers"], len(body))}
-        await self.app(scope, _replay(body, receive), send)
+        return scope, _replay(body, receive), send
+
+    def _checked(self, scope: Scope, route: str, parts: dict[str, str], body: bytes) -> bytes:
+        """The body of a request for work, to be handed on. Raises Refused, or ValueError with what is wrong."""
+        try:
+            data = json.loads(body)
+        except (ValueError, RecursionError):
+            raise Refused(_saying(400, _NOT_UNDERSTOOD)) from None
+        if not isinstance(data, dict):
+            raise Refused(_saying(400, _NOT_UNDERSTOOD))
+        if route in (JOIN, CANCEL):
+            self._check_owner(scope, data.get("session_hash"))
+        if route == JOIN and not _runs_here(scope, data.get("fn_index")):
+            raise Refused(_saying(404, _NOTHING))
+        if route == CANCEL and not _is_of_session(scope, data.get("event_id"), data.get("session_hash")):
+            raise Refused(JSONResponse({"success": True}))  # over by now, or somebody else's
+        if route in CALLS:
+            takes = _parameters(scope, parts["api_name"])
+            if route == CALLS[1]:
+                _check_arguments(takes, data)
+            elif "session_hash" in data or "fn_index" in data:
+                raise Refused(_saying(400, _NOT_UNDERSTOOD))
+        return _with_uploads_only(data, body)
+
+    def _check_owner(self, scope: Scope, session: object) -> None:
+        """Binds a session to the visitor who begins it. Raises Refused if it is another's, or no session's name."""
+        if not isinstance(session, str) or not _SESSION.fullmatch(session):
+            raise Refused(_saying(400, _NOT_UNDERSTOOD))
+        visitor = _visitor(scope)
+        if self.owners.setdefault(session, visitor) != visitor:
+            raise Refused(_saying(404, _NOTHING))
+        self.owners.move_to_end(session)
+        if len(self.owners) > _SESSIONS_KEPT:
+            self.owners.popitem(last=False)
+
+    async def _in_our_words(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hands the request on; errors come back in our words."""
+        started = replaced = False
+
+        async def telling(message: Message) -> None:
+            nonlocal started, replaced
+            if message["type"] == "http.response.start":
+                started = True
+                if replaced := message["status"] >= 400 and not scope["path"].startswith(MCP):
+                    status = 404 if _WORDS.get(message["status"]) == _NOTHING else message["status"]
+                    await _saying(status, _WORDS.get(status, _NOT_UNDERSTOOD))(scope, receive, send)
+            if not replaced:
+                await send(message)
+
+        try:
+            await self.app(scope, receive, telling)
+        except HTTPException:  # Gradio raises it within a stream that has begun, to end it
+            if not started:
+                raise
+        except Exception as error:  # whatever it is, it must not reach a visitor
+            words = reported(error, f"{scope['method']} {scope['path'][:80]!r}")
+            if not started:
+                await _saying(500, words)(scope, receive, send)
+
+
+def _saying(status: int, words: str) -> JSONResponse:
+    return JSONResponse({"detail": words}, status_code=status)
+
+
+def _no_session() -> Response:
+    """The end of a stream that there never was, as Gradio's clients expect it."""
+    told = {"msg": "unexpected_error", "message": _NOTHING, "session_not_found": True, "success": False}
+    return Response(f"data: {json.dumps(told)}\n\n", media_type="text/event-stream")
+
+
+# ------------------------------------------------------------------------------------------------- visitors and work
+
+
+def _visitor(scope: Scope) -> str:
+    """The cookie that tells browsers apart; empty for programs."""
+    try:
+        cookie = SimpleCookie(Headers(scope=scope).get("cookie", "")).get(_VISITOR)
+    except CookieError:
+        return ""
+    return cookie.value if cookie else ""
+
+
+def _with_cookie(scope: Scope, send: Send) -> Send:
+    """Gives a new visitor a cookie. On a Space, the page lies in a frame of another site."""
+    is_https = "https" in (scope["scheme"], Headers(scope=scope).get("x-forwarded-proto"))
+    rules = "SameSite=None; Secure; Partitioned" if is_https else "SameSite=Lax"
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            cookie = f"{_VISITOR}={secrets.token_urlsafe(16)}; Path=/; HttpOnly; {rules}"
+            MutableHeaders(scope=message).append("set-cookie", cookie)
+        await send(message)
+
+    return sending
+
+
+def _queue(scope: Scope) -> Any:
+    return scope["app"].get_blocks()._queue
+
+
+def _runs_here(scope: Scope, handler: object) -> bool:
+    """Whether a handler's number is one, and of a handler that runs on the server rather than in the page."""
+    if not isinstance(handler, int) or isinstance(handler, bool):
+        return False
+    known = scope["app"].get_blocks().fns.get(handler)
+    return known is not None and known.fn is not None
+
+
+def _is_of_session(scope: Scope, event: object, session: object) -> bool:
+    known = _queue(scope).event_ids_to_events.get(event) if isinstance(event, str) else None
+    return known is not None and known.session_hash == session
+
+
+def _check_public_event(scope: Scope, name: str, event: str) -> None:
+    """Raises Refused unless this is work that was begun by the endpoint's name, and not by a page."""
+    queue = _queue(scope)
+    known = queue.event_ids_to_events.get(event)
+    is_of_name = known is None or known.fn.api_name == name
+    # Work that is begun by name has a session of its own, called like the event.
+    if not is_of_name or event not in queue.pending_messages_per_session:
+        raise Refused(_saying(404, _NOTHING))
+
+
+def _parameters(scope: Scope, name: str) -> dict[str, Parameter]:
+    """What an endpoint takes. Raises Refused if there is no public one of that name."""
+    for handler in scope["app"].get_blocks().fns.values():
+        if handler.api_name == name and handler.api_visibility == "public":
+            takes = signature(handler.fn).parameters
+            return {name: parameter for name, parameter in takes.items() if name != "request"}
+    raise Refused(_saying(404, _NOTHING))
+
+
+def _check_arguments(takes: dict[str, Parameter], given: dict[str, Any]) -> None:
+    """Raises ValueError if arguments are missing, or are none of this endpoint's."""
+    unknown = [name for name in given if name not in takes]
+    if unknown:
+        raise ValueError(f"There is no argument {unknown[0][:40]!r}; there are {', '.join(takes) or 'none'}.")
+    missing = [name for name, taken in takes.items() if taken.default is Parameter.empty and name not in given]
+    if missing:
+        raise ValueError(f"The argument {missing[0]} is missing.")
+
+
+# ------------------------------------------------------------------------------------------------------------ bodies
 
 
 def _invalid(message: str) -> JSONResponse:
@@ -82,15 +286,13 @@ def _with_length(headers: list[tuple[bytes, bytes]], length: int) -> list[tuple[
     return [*kept, (b"content-length", str(length).encode())]
 
 
-def _with_uploads_only(body: bytes) -> bytes:
+def _with_uploads_only(data: dict[str, Any], body: bytes) -> bytes:
     """The body with links to files of this server replaced by their paths. Raises ValueError at any other address."""
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
-        return body  # not for an endpoint that takes files
     changed = False
     for file in _files(data):
         path, url = file.get("path"), file.get("url")
+        if isinstance(path, str) and "\0" in path:  # no file has such a name, and Python trips over it
+            raise ValueError(NOT_SENT_HERE)
         if isinstance(url, str) and url.startswith("data:"):
             raise ValueError(_REFUSAL)
         if isinstance(path, str) and "://" in path:
@@ -102,7 +304,7 @@ def _with_uploads_only(body: bytes) -> bytes:
 
 def _own_path(address: str) -> str:
     """The path in a link such as `gradio upload` hands out; Gradio then checks that it is an upload."""
-    _, own, path = unquote(urlsplit(address).path).partition(_FILE_ROUTE)
+    _, own, path = unquote(urlsplit(address).path).partition(FILE)
     if not own or "://" in path:
         raise ValueError(_REFUSAL)
     return path

@@ -16,6 +16,9 @@ KEEP_SECONDS = 3 * 3600
 
 SWEEP_EVERY_SECONDS = 600
 
+NOT_SENT_HERE = "That file was not uploaded here, or is gone by now: choose it again."
+"""Of any file from outside that may not be opened; it does not tell whether there is anything."""
+
 
 def results_root() -> Path:
     """Where everything of ours lies. Gradio serves files below its temporary folder, to those who know their names."""
@@ -44,7 +47,12 @@ def received(value: object) -> Path:
         return shown
     if isinstance(told, str) and (sent := _sent(Path(told))):
         return sent
-    raise OptionError("That file was not uploaded here, or is gone by now: choose it again.")
+    raise OptionError(NOT_SENT_HERE)
+
+
+def given_name(value: object) -> object:
+    """What a description from outside says the file was called where it came from, unread."""
+    return value.get("orig_name") if isinstance(value, dict) else None
 
 
 def _sent(path: Path) -> Path | None:

@@ -12,6 +12,7 @@ from hpinet.errors import HPINetError, OptionError
 from hpinet.settings import settings
 from hpinet.ui.jobs.batch import ACCEPTED_SUFFIXES, Batch, Item, gather, names_in_folder, run_batch
 from hpinet.ui.jobs.enlarge import Wanted
+from hpinet.ui.jobs.models import as_key
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts import html
 from hpinet.ui.parts.controls import (
@@ -24,8 +25,9 @@ from hpinet.ui.parts.controls import (
     trouble_with,
 )
 from hpinet.ui.parts.events import LIGHT, PRIVATE, RAW
+from hpinet.ui.server import values
 from hpinet.ui.server.archive import is_extra
-from hpinet.ui.server.storage import received
+from hpinet.ui.server.storage import given_name, received
 
 ICONS = {"waiting": "·", "running": "…", "done": "✓", "failed": "✗", "stopped": "–"}
 _PATHS = "() => [window.folderPaths ?? []]"  # the page's script has noted them
@@ -67,8 +69,8 @@ def build() -> None:
     buttons.stop.click(_halt, None, None, **LIGHT)  # no `cancels`: what is done so far is still handed over
 
 
-def _count(files: list[dict[str, Any]] | None, tree: list[dict[str, Any]] | None) -> str:
-    count = len(files or []) + len(tree or [])
+def _count(files: object, tree: object) -> str:
+    count = len(values.many("The files", files)) + len(values.many("The folder", tree))
     if not count:
         return html.quiet(_EMPTY)
     return html.quiet(f"{count} {'file' if count == 1 else 'files'} to upscale.")
@@ -78,32 +80,31 @@ def upscale_all(
     request: gr.Request,
     progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
     *,
-    files: list[dict[str, Any]] | None,
-    tree: list[dict[str, Any]] | None,
+    files: object,
+    tree: object,
     paths: object,
-    model: str,
-    scale: str,
-    side: str,
-    pixels: float,
-    format: str,
-    quality: float,
+    model: object,
+    scale: object,
+    side: object,
+    pixels: object,
+    format: object,
+    quality: object,
 ) -> Iterator[tuple[Any, ...]]:
     """The button: status, table and download, anew after every picture."""
     try:
         size = asked(scale=scale, side=side, pixels=pixels)
-        items = gather(*_uploads(files or [], tree or [], paths))
-        for batch in run_batch(
-            items, Wanted(model, size, *checked_format(format, quality)), StopFlag.of(request, "batch")
-        ):
+        wanted = Wanted(as_key(model), size, *checked_format(format, quality))
+        items = gather(*_uploads(values.many("The files", files), values.many("The folder", tree), paths))
+        for batch in run_batch(items, wanted, StopFlag.of(request, "batch")):
             yield _summary(batch), _table(batch.items), _offer(batch)
     except HPINetError as error:
         yield html.trouble(trouble_with(error)), gr.skip(), gr.skip()
 
 
-def _uploads(files: list[dict[str, Any]], tree: list[dict[str, Any]], paths: object) -> tuple[list[Path], list[str]]:
+def _uploads(files: list[object], tree: list[object], paths: object) -> tuple[list[Path], list[str]]:
     """The files to work on and their names; those of a folder with their folders, less what is no one's picture."""
     in_tree = [received(file) for file in tree]
-    bare = [str(file.get("orig_name") or path.name) for file, path in zip(tree, in_tree, strict=True)]
+    bare = [values.file_name(given_name(file), path.name) for file, path in zip(tree, in_tree, strict=True)]
     named = [(path, path.name) for path in map(received, files)]
     named += [
         (path, name) for path, name in zip(in_tree, names_in_folder(bare, paths), strict=True) if not is_extra(name)

@@ -3,12 +3,13 @@
 import gradio as gr
 
 from hpinet import wording
-from hpinet.errors import HPINetError
+from hpinet.errors import HPINetError, OptionError
 from hpinet.images import Picture, open_picture, resize_bicubic
 from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.models import SHELF, choices
 from hpinet.ui.jobs.running import heavy
 from hpinet.ui.parts import html
+from hpinet.ui.server import values
 from hpinet.ui.tabs.upscale_events import Source
 
 EXPLANATION = """Click a spot on your picture, or give its place in pixels, to see it enlarged by every model that is
@@ -21,8 +22,8 @@ CONTEXT = 112  # pixels of it that the models see
 
 def magnify(
     source: Source | None,
-    x: float | None,
-    y: float | None,
+    x: object,
+    y: object,
     progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
 ) -> str:
     """The spot, or the middle, as bicubic and every installed model enlarge it, side by side."""
@@ -32,11 +33,12 @@ def magnify(
         picture = open_picture(source.path)
     except HPINetError as error:
         return html.trouble(str(error))
-    left, top = (picture.width // 2 if x is None else int(x)), (picture.height // 2 if y is None else int(y))
-    if not (0 <= left < picture.width and 0 <= top < picture.height):
-        size = wording.size((picture.width, picture.height))
-        return html.trouble(f"The spot {left}, {top} lies outside the picture of {size} pixels.")
     try:
+        left = picture.width // 2 if x is None else values.number("From the left", x, 0, values.MAX_PIXELS)
+        top = picture.height // 2 if y is None else values.number("From the top", y, 0, values.MAX_PIXELS)
+        if left >= picture.width or top >= picture.height:
+            size = wording.size((picture.width, picture.height))
+            raise OptionError(f"The spot {left}, {top} lies outside the picture of {size} pixels.")
         views = _enlarged(previews.around(picture, left, top, CONTEXT))
     except HPINetError as error:
         return html.trouble(str(error))

@@ -8,6 +8,7 @@ import gradio as gr
 
 from hpinet import wording
 from hpinet.attribution.explain import in_words
+from hpinet.attribution.lam import BlurPath
 from hpinet.errors import Cancelled, HPINetError, OptionError
 from hpinet.images import open_picture
 from hpinet.model import SCALES
@@ -24,11 +25,13 @@ from hpinet.ui.jobs.explain import (
     is_installed,
     look,
 )
+from hpinet.ui.jobs.models import as_key
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts import explanation_svg, html
 from hpinet.ui.parts.controls import example_gallery, model_field, picture_field, run_buttons, trouble_with
 from hpinet.ui.parts.events import COMPUTE, LIGHT, PRIVATE, RAW, uploaded
 from hpinet.ui.parts.spots import spot_fields
+from hpinet.ui.server import values
 from hpinet.ui.server.storage import new_folder
 
 
@@ -170,17 +173,18 @@ def _more_settings() -> tuple[gr.Radio, gr.Radio, gr.Slider]:
     return scale, window, region
 
 
-def foresee(*, image: dict[str, Any] | None, model: str, path: str, scale: int, region: float) -> str:
+def foresee(*, image: dict[str, Any] | None, model: object, path: object, scale: object, region: object) -> str:
     """How long an explanation would take."""
     try:
         source = uploaded(image)
-        if source is None or path not in PATHS:
+        if source is None:
             return ""
-        seconds = expected_seconds(source, model=model, scale=scale, steps=PATHS[path].steps, region=_clamped(region))
-        first = [] if is_installed(model, scale) else ["fetched on first use"]
+        key, times, how = as_key(model), values.choice("The scale", scale, SCALES), _exactness(path)
+        seconds = expected_seconds(source, model=key, scale=times, steps=how.steps, region=_clamped(region))
+        first = [] if is_installed(key, times) else ["fetched on first use"]
     except HPINetError as error:
         return html.trouble(str(error))
-    return html.facts([f"{model} ×{scale}", wording.duration(seconds), *first])
+    return html.facts([f"{key} ×{times}", wording.duration(seconds), *first])
 
 
 def explain_spot(
@@ -188,13 +192,13 @@ def explain_spot(
     progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
     *,
     image: dict[str, Any] | None,
-    x: float | None,
-    y: float | None,
-    model: str,
-    path: str,
-    scale: int,
-    window: int,
-    region: float,
+    x: object,
+    y: object,
+    model: object,
+    path: object,
+    scale: object,
+    window: object,
+    region: object,
     kept: list[str],
 ) -> tuple[Any, ...]:
     """The button: status, results group, heat map, words, patches, distances, cards, answer, kept cards, downloads."""
@@ -202,19 +206,17 @@ def explain_spot(
         source = uploaded(image)
         if source is None:
             raise OptionError("Choose a picture first, then click on it.")
-        if path not in PATHS or scale not in SCALES or window not in WINDOWS:
-            raise OptionError("Choose how exactly to look, a scale and a window.")
-        if not (isinstance(x, (int, float)) and isinstance(y, (int, float)) and isinstance(region, (int, float))):
+        if x is None or y is None:
             raise OptionError("Give the spot in pixels, or click it.")
         question = Question(
             source,
-            int(x),
-            int(y),
-            model,
-            scale,
+            values.number("From the left", x, 0, values.MAX_PIXELS),
+            values.number("From the top", y, 0, values.MAX_PIXELS),
+            as_key(model),
+            values.choice("The scale", scale, SCALES),
             StopFlag.of(request, "look"),
-            path=PATHS[path],
-            window=window,
+            path=_exactness(path),
+            window=values.choice("The window", window, WINDOWS),
             region=_clamped(region),
         )
         answer = look(question)
@@ -251,8 +253,12 @@ def _label(suffix: str) -> str:
     return f"Figure: {suffix[1:].upper()}"
 
 
-def _clamped(region: float) -> int:
-    return int(min(max(MIN_REGION, region), MAX_REGION))
+def _clamped(region: object) -> int:
+    return values.clamped("The region", region, MIN_REGION, MAX_REGION)
+
+
+def _exactness(path: object) -> BlurPath:
+    return PATHS[values.choice("How exactly", path, PATHS)]
 
 
 def _facts(answer: Answer) -> str:
@@ -276,8 +282,8 @@ def _facts(answer: Answer) -> str:
 
 
 def _pick(spots: Sequence[Spot]) -> Callable[..., Any]:
-    def pick(event: gr.SelectData) -> tuple[Any, ...]:
-        spot = spots[event.index]
+    def pick(event: gr.EventData) -> tuple[Any, ...]:
+        spot = spots[values.picked(event._data, spots)]
         return str(FOLDER / spot.file), spot.x, spot.y, gr.update(visible=False)
 
     return pick

@@ -15,11 +15,12 @@ from hpinet.plan import TargetSize, make_plan
 from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.examples import Example
 from hpinet.ui.jobs.measure import measure
-from hpinet.ui.jobs.models import caption, choices
+from hpinet.ui.jobs.models import as_key, caption, choices
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts import html
 from hpinet.ui.parts.controls import example_gallery, picture_field, run_buttons, trouble_with
 from hpinet.ui.parts.events import LIGHT, uploaded
+from hpinet.ui.server import values
 from hpinet.ui.server.storage import new_folder
 
 CROP_SIDE, CROPS, CROP_ZOOM = 64, 3, 2
@@ -80,7 +81,8 @@ def build(examples: list[Example]) -> None:
                     markdown = gr.Textbox(label="Markdown", buttons=["copy"], lines=4, elem_id="measure-markdown")
                     csv = gr.Textbox(label="CSV", buttons=["copy"], lines=4, elem_id="measure-csv")
 
-            tiles = [(example.path, example.caption) for example in examples[:EXAMPLES]]
+            shown = examples[:EXAMPLES]
+            tiles = [(example.path, example.caption) for example in shown]
             gallery = example_gallery("Examples: one click measures", tiles, "measure-examples")
 
     scale.change(lambda number: gr.update(choices=_for_scale(number)), scale, models, **LIGHT)
@@ -90,23 +92,24 @@ def build(examples: list[Example]) -> None:
         "outputs": [status, results, table, crops, maps, markdown, csv],
         "status": status,
     }
-    picked = gallery.select(_pick(examples), None, image, **LIGHT)
+    picked = gallery.select(_pick(shown), None, image, **LIGHT)
     events = [buttons.start(trigger, **run) for trigger in (buttons.run.click, picked.then)]
     buttons.stop_on_click(events, status, html.quiet("Stopped."))
 
 
-def _pick(examples: list[Example]) -> Callable[..., str]:
-    def pick(event: gr.SelectData) -> str:
-        return str(examples[event.index].path)
+def _pick(shown: list[Example]) -> Callable[..., str]:
+    def pick(event: gr.EventData) -> str:
+        return str(shown[values.picked(event._data, shown)].path)
 
     return pick
 
 
-def _for_scale(scale: int) -> list[tuple[str, str]]:
+def _for_scale(scale: object) -> list[tuple[str, str]]:
     """Each model with what is known of the weights that this scale takes."""
+    wanted = TargetSize(scale=values.choice("The scale", scale, SCALES))
     lines = []
     for key, choice in choices().items():
-        plan = make_plan((1, 1), TargetSize(scale=scale), natives=choice.natives)
+        plan = make_plan((1, 1), wanted, natives=choice.natives)
         lines.append((f"{caption(choice, plan, timed=False)}{', reduced' if plan.is_reduced else ''}", key))
     return lines
 
@@ -116,17 +119,17 @@ def measure_picture(
     progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
     *,
     image: dict[str, Any] | None,
-    scale: int,
-    models: list[str],
+    scale: object,
+    models: object,
 ) -> tuple[Any, ...]:
     """The button: status, results group, table, crops, error maps, and the table as text twice."""
     try:
         path = uploaded(image)
         if path is None:
             raise OptionError("Choose a picture first.")
-        if scale not in SCALES or not isinstance(models, list):
-            raise OptionError("Choose a scale and models.")
-        comparison, missing = measure(path, scale, models, StopFlag.of(request, "measure"))
+        times = values.choice("The scale", scale, SCALES)
+        keys = values.several("The models", models, as_key)
+        comparison, missing = measure(path, times, keys, StopFlag.of(request, "measure"))
     except Cancelled:
         return html.quiet("Stopped."), *[gr.skip()] * 6
     except HPINetError as error:

@@ -21,6 +21,7 @@ from hpinet.ui.parts.controls import (
 )
 from hpinet.ui.parts.events import COMPUTE, LIGHT, RAW
 from hpinet.ui.parts.spots import spot_fields
+from hpinet.ui.server import values
 from hpinet.ui.tabs import lens, upscale_events
 
 # What the lens shows may be far below what was clicked.
@@ -118,8 +119,8 @@ def build(examples: list[Example]) -> UpscaleTab:
 
 
 def _pick(examples: list[Example]) -> Callable[..., Any]:
-    def pick(event: gr.SelectData) -> tuple[str, upscale_events.Source]:
-        source = upscale_events.read_source(examples[event.index].path)
+    def pick(event: gr.EventData) -> tuple[str, upscale_events.Source]:
+        source = upscale_events.read_source(examples[values.picked(event._data, examples)].path)
         return str(source.shown), source
 
     return pick

@@ -14,11 +14,12 @@ from hpinet.plan import Plan, TargetSize
 from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.enlarge import Outcome, Wanted, enlarge
 from hpinet.ui.jobs.examples import cached, remember
-from hpinet.ui.jobs.models import caption, choice_of, choices, expected_seconds, lines
+from hpinet.ui.jobs.models import as_key, caption, choice_of, choices, expected_seconds, lines
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts import html
 from hpinet.ui.parts.controls import asked, checked_format, trouble_with
 from hpinet.ui.parts.events import uploaded
+from hpinet.ui.server import values
 from hpinet.ui.server.storage import new_folder
 from hpinet.upscaler import rounds_over
 
@@ -87,15 +88,22 @@ def read_source(path: Path) -> Source:
 
 
 def foresee(
-    *, source: Source | None, model: str, scale: str, side: str, pixels: float, format: str, quality: float
+    *,
+    source: Source | None,
+    model: object,
+    scale: object,
+    side: object,
+    pixels: object,
+    format: object,
+    quality: object,
 ) -> tuple[str, Any]:
     """What pressing the button would do, and the models' lines for this picture."""
     if source is None:
         return NOTHING_FORESEEN, gr.update(choices=lines())
     try:
         request = asked(scale=scale, side=side, pixels=pixels)
-        form = checked_format(format, quality)
-        words = _prospect(source, planned(source, model, request, form[0]), model, *form)
+        key, form = as_key(model), checked_format(format, quality)
+        words = _prospect(source, planned(source, key, request, form[0]), key, *form)
     except HPINetError as error:
         return html.trouble(str(error)), gr.skip()
     return words, gr.update(choices=[(_truth_for(key, source, request), key) for key in choices()])
@@ -149,13 +157,13 @@ def upscale(
     *,
     image: dict[str, Any] | None,
     source: Source | None,
-    model: str,
-    scale: str,
-    side: str,
-    pixels: float,
-    format: str,
-    quality: float,
-    before: str,
+    model: object,
+    scale: object,
+    side: object,
+    pixels: object,
+    format: object,
+    quality: object,
+    before: object,
     shown: Shown | None,
 ) -> tuple[Any, ...]:
     """The Upscale button: status, group of the result, slider, download button, what is shown."""
@@ -166,12 +174,11 @@ def upscale(
         if source is None or source.shown != path:  # the button was quicker than the upload's own event
             source = read_source(path)
         form = checked_format(format, quality)
-        if before not in previews.ENLARGERS:
-            raise OptionError("Choose what to compare with.")
-        wanted = Wanted(model, asked(scale=scale, side=side, pixels=pixels))
-        plan = planned(source, model, wanted.size, form[0])
+        key, left = as_key(model), values.choice("The comparison", before, previews.ENLARGERS)
+        wanted = Wanted(key, asked(scale=scale, side=side, pixels=pixels))
+        plan = planned(source, key, wanted.size, form[0])
         folder = new_folder()
-        outcome = cached(source.path, plan, model, folder)
+        outcome = cached(source.path, plan, key, folder)
         is_kept = outcome is not None
         if outcome is None:
             stop = StopFlag.of(request, "upscale")
@@ -181,11 +188,11 @@ def upscale(
                 target=lambda _: folder / "result.png",
                 stop=stop,
                 plan=plan,
-                show=lambda done: previews.write_slides(done, before, folder),
+                show=lambda done: previews.write_slides(done, left, folder),
             )
-            remember(source.path, model, outcome)
+            remember(source.path, key, outcome)
         made = Shown(source, outcome, folder)
-        slides = previews.before_and_after(source.path, outcome.picture, plan.target, before, folder)
+        slides = previews.before_and_after(source.path, outcome.picture, plan.target, left, folder)
         return _details(outcome, is_kept), gr.update(visible=True), slides, _offer(made, *form), made
     except Cancelled:
         return html.quiet("Stopped."), *[gr.skip()] * 4
@@ -220,24 +227,21 @@ def _details(outcome: Outcome, is_kept: bool) -> str:
 # --------------------------------------------------------------------------------------------- looking at the result
 
 
-def compare_with(shown: Shown | None, before: str) -> Any:
+def compare_with(shown: Shown | None, before: object) -> Any:
     """Another kind of enlargement on the left of the slider."""
-    if shown is None or before not in previews.ENLARGERS:
+    if shown is None:
         return gr.skip()
+    left = values.choice("The comparison", before, previews.ENLARGERS)
     return previews.before_and_after(
-        shown.source.path, shown.outcome.picture, shown.outcome.plan.target, before, shown.folder
+        shown.source.path, shown.outcome.picture, shown.outcome.plan.target, left, shown.folder
     )
 
 
-def offer(shown: Shown | None, format: str, quality: float) -> Any:
+def offer(shown: Shown | None, format: object, quality: object) -> Any:
     """The download in another format, without running anything again."""
     if shown is None:
         return gr.skip()
-    try:
-        return _offer(shown, *checked_format(format, quality))
-    except HPINetError as error:
-        trouble_with(error)
-        return gr.skip()
+    return _offer(shown, *checked_format(format, quality))
 
 
 def _offer(shown: Shown, format: str, quality: int) -> Any:

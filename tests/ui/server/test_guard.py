@@ -1,42 +1,73 @@
 """What the middleware lets through to Gradio."""
 
 import json
+import re
 from collections.abc import Iterator
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from hpinet.ui.server.guard import UploadsOnly
+from hpinet.ui.server.guard import Guard
 
 JOIN = "/gradio_api/queue/join"
+
+
+SESSION = "session-1"
 
 
 def file(path: str, **more: str) -> dict[str, Any]:
     return {"path": path, "meta": {"_type": "gradio.FileData"}, **more}
 
 
+def joining(*values: Any, **more: Any) -> dict[str, Any]:
+    return {"fn_index": 0, "session_hash": SESSION, "data": list(values), **more}
+
+
+class Handler(SimpleNamespace):
+    """As much of a handler of Gradio's as the guard looks at."""
+
+    @staticmethod
+    def fn(image: object, scale: int = 4) -> None: ...
+
+    api_name = "upscale"
+    api_visibility = "public"
+
+
 @pytest.fixture
-def client() -> Iterator[TestClient]:
-    async def echo(request: Request) -> JSONResponse:
+def queue() -> SimpleNamespace:
+    return SimpleNamespace(pending_messages_per_session={}, event_ids_to_events={})
+
+
+@pytest.fixture
+def client(queue: SimpleNamespace) -> Iterator[TestClient]:
+    async def echo(request: Request) -> Response:
         body = await request.body()
+        if request.url.path == "/theme.css":
+            raise KeyError("a word of Python's")
+        if request.url.path == "/robots.txt":
+            return JSONResponse({"detail": "a word of Gradio's"}, status_code=422)
         return JSONResponse(
             {"length": len(body), "header": request.headers.get("content-length"), "body": body.decode()}
         )
 
     routes = [Route("/{path:path}", echo, methods=["GET", "POST"])]
-    middleware = [Middleware(UploadsOnly, max_upload_bytes=30_000_000)]
-    with TestClient(Starlette(routes=routes, middleware=middleware)) as client:
+    app = Starlette(routes=routes, middleware=[Middleware(Guard, max_upload_bytes=30_000_000)])
+    page_only = Handler(api_name="pick", api_visibility="private")
+    handlers = {0: Handler(), 1: page_only, 2: Handler(fn=None)}
+    cast(Any, app).get_blocks = lambda: SimpleNamespace(fns=handlers, _queue=queue)
+    with TestClient(app) as client:
         yield client
 
 
 def test_uploads_pass_unchanged(client: TestClient) -> None:
-    body = json.dumps({"data": [file("/tmp/gradio/abc/cat.png"), "http://just a text", 4]})
+    body = json.dumps(joining(file("/tmp/gradio/abc/cat.png"), "http://just a text", 4))
     answer = client.post(JOIN, content=body).json()
     assert answer["body"] == body
     assert answer["header"] == str(answer["length"])
@@ -54,14 +85,14 @@ def test_uploads_pass_unchanged(client: TestClient) -> None:
     ],
 )
 def test_addresses_are_refused(client: TestClient, value: Any) -> None:
-    answer = client.post(JOIN, json={"data": [value]})
+    answer = client.post(JOIN, json=joining(value))
     assert answer.status_code == 422
     assert "fetches nothing" in answer.json()["detail"][0]["message"]
 
 
 def test_links_to_uploads_become_their_paths(client: TestClient) -> None:
     link = "http://localhost:7860/gradio_api/file=/tmp/gradio/ab/my%20cat.png"
-    answer = client.post(JOIN, json={"data": [file(link, url=link)]}).json()
+    answer = client.post(JOIN, json=joining(file(link, url=link))).json()
     assert json.loads(answer["body"])["data"][0] == file("/tmp/gradio/ab/my cat.png")
     assert answer["header"] == str(answer["length"])
 
@@ -73,8 +104,106 @@ def test_long_bodies_are_refused(client: TestClient) -> None:
     assert client.post("/gradio_api/upload", content=b"x" * 9_000_000).status_code == 200  # Gradio's own limit
 
 
-def test_what_is_not_json_passes(client: TestClient) -> None:
-    assert client.post(JOIN, content=b"{broken").json()["body"] == "{broken"
-    assert client.post(JOIN, content=b"").json()["length"] == 0
-    assert client.post(JOIN, content=b"[" * 100_000).status_code == 200
-    assert client.get("/").status_code == 200
+@pytest.mark.parametrize("body", [b"{broken", b"", b"[" * 100_000, b"\xff", b"3", b"null"])
+def test_what_is_no_json_object_is_refused(client: TestClient, body: bytes) -> None:
+    assert client.post(JOIN, content=body).status_code == 400
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE"])
+@pytest.mark.parametrize("path", ["/monitoring", "/gradio_api/proxy=https://example.org", "/gradio_api/new", "/x"])
+def test_closed_routes(client: TestClient, method: str, path: str) -> None:
+    assert client.request(method, path).status_code == 404
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize("address", ["https://example.org/x", "HTTP://example.org", "https:%2F%2Fexample.org", "x/y"])
+def test_addresses_are_not_served_as_files(client: TestClient, method: str, address: str) -> None:
+    assert client.request(method, f"/gradio_api/file={address}").status_code == 404
+
+
+def test_files_are(client: TestClient) -> None:
+    assert client.get("/gradio_api/file=/tmp/gradio/abc/cat.png").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("route", "body", "status"),
+    [
+        (JOIN, joining(fn_index=7), 404),
+        (JOIN, joining(fn_index=2), 404),  # runs in the page alone
+        (JOIN, joining(fn_index=True), 404),
+        (JOIN, joining(session_hash="1"), 400),
+        (JOIN, joining(session_hash=None), 400),
+        (JOIN, [], 400),
+        ("/gradio_api/call/upscale", {"data": []}, 200),
+        ("/gradio_api/call/pick", {"data": []}, 404),
+        ("/gradio_api/call/upscale", {"data": [], "session_hash": SESSION}, 400),
+        ("/gradio_api/call/v2/upscale", {"image": 1}, 200),
+        ("/gradio_api/call/v2/upscale", {}, 422),
+        ("/gradio_api/call/v2/upscale", {"image": 1, "colour": 2}, 422),
+    ],
+)
+def test_requests_for_work(client: TestClient, route: str, body: Any, status: int) -> None:
+    assert client.post(route, json=body).status_code == status
+
+
+def test_a_session_belongs_to_who_began_it(client: TestClient, queue: SimpleNamespace) -> None:
+    queue.pending_messages_per_session[SESSION] = []
+    visitor, other = {"cookie": "hpinet-visitor=a"}, {"cookie": "hpinet-visitor=b"}
+    for headers, status in ((visitor, 200), (other, 404), ({}, 404), (visitor, 200)):
+        assert client.post(JOIN, json=joining(), headers=headers).status_code == status
+        for path in (f"/gradio_api/queue/data?session_hash={SESSION}", f"/gradio_api/heartbeat/{SESSION}"):
+            assert client.get(path, headers=headers).status_code == status
+        cancel = {"session_hash": SESSION, "fn_index": 0, "event_id": "e"}
+        assert client.post("/gradio_api/cancel", json=cancel, headers=headers).status_code == status
+
+
+def test_only_ones_own_work_is_cancelled(client: TestClient, queue: SimpleNamespace) -> None:
+    queue.event_ids_to_events["e"] = SimpleNamespace(session_hash="session-2", fn=Handler())
+    cancel = {"session_hash": SESSION, "fn_index": 0, "event_id": "e"}
+    assert client.post("/gradio_api/cancel", json=cancel).json() == {"success": True}  # and Gradio was not asked
+    own = client.post("/gradio_api/cancel", json={**cancel, "session_hash": "session-2"}).json()
+    assert json.loads(own["body"])["event_id"] == "e"
+
+
+def test_only_work_begun_by_name_is_followed_by_name(client: TestClient, queue: SimpleNamespace) -> None:
+    queue.event_ids_to_events.update(
+        mine=SimpleNamespace(session_hash="mine", fn=Handler()),
+        pages=SimpleNamespace(session_hash=SESSION, fn=Handler()),
+    )
+    queue.pending_messages_per_session.update({"mine": [], SESSION: []})
+    for event, status in (("mine", 200), ("pages", 404), ("none", 404)):
+        assert client.get(f"/gradio_api/call/upscale/{event}").status_code == status
+    assert client.get("/gradio_api/call/models/mine").status_code == 404
+
+
+def test_a_session_that_is_gone_ends_its_stream(client: TestClient) -> None:
+    answer = client.get("/gradio_api/queue/data", params={"session_hash": "session-9"})
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert json.loads(answer.text.removeprefix("data:"))["session_not_found"]
+
+
+def test_the_page_gives_a_cookie_once(client: TestClient) -> None:
+    cookie = client.get("/").headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert "set-cookie" not in client.get("/").headers
+    client.cookies.clear()
+    framed = client.get("/", headers={"x-forwarded-proto": "https"}).headers["set-cookie"]
+    assert "SameSite=None; Secure; Partitioned" in framed
+
+
+def test_errors_are_told_in_our_words(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    answer = client.get("/theme.css")
+    assert answer.status_code == 500
+    number = re.fullmatch(r"Something failed .* report number (\d{6})\.", answer.json()["detail"])
+    assert number
+    assert number[1] in caplog.text
+    answer = client.get("/robots.txt")
+    assert answer.status_code == 422
+    assert "Gradio" not in answer.text
+
+
+def test_a_name_that_no_file_can_have(client: TestClient) -> None:
+    answer = client.post(JOIN, json=joining(1, event_data=file("a\0b")))
+    assert answer.status_code == 422
+    assert "not uploaded here" in answer.text
