@@ -186,11 +186,11 @@ DOORS = {"hpinet.ui.server.storage", "hpinet.ui.server.guard"}
 
 
 def reads_of_paths(module: str) -> list[int]:
-    """Lines that take the path, or the address, out of a mapping."""
+    """Lines that take the path, or the address, out of a mapping that is not a request."""
     lines = []
     for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
         key: ast.expr | None = None
-        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and ast.unparse(node.value) != "scope":
             key = node.slice
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
             key = node.args[0] if node.func.attr in {"get", "pop", "setdefault"} else None
