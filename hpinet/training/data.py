@@ -2,7 +2,8 @@
 
 HR pictures are decoded once into flat arrays on disk that are then mapped into memory, beside their LR versions; a crop
 is a slice of each. LR is Pillow's bicubic, which like MATLAB's `imresize` (the field's choice) widens its kernel when
-it shrinks: on Set5 the two differ by 50 dB PSNR or more. Which crop is taken is a pure function of (seed, step, index).
+it shrinks: on Set5 the two differ by 50 dB PSNR or more. Which crop is taken, and how it is degraded if the recipe says
+so, is a pure function of (seed, step, index).
 
 Half of all crops of photographs are sky and blur. So the error of bicubic enlargement is kept as well, cell by cell,
 for detailed places to be drawn more often and to count for less in return.
@@ -23,9 +24,11 @@ from hpinet.errors import ImageError, OptionError
 from hpinet.images import Limits, Picture, open_picture, resize_bicubic
 from hpinet.images.formats import READABLE_SUFFIXES
 from hpinet.progress import Progress, ignore
+from hpinet.training.degradation import GRID, MARGIN, Degradation
 
 FORMAT = 2  # of the cache
 CELL = 8  # side in LR pixels of the squares whose bicubic error is known
+DEGRADING = 2  # tells the random numbers of degradation from others of the same (seed, step, index)
 ANY_SIZE = Limits(megapixels=1e4, megabytes=1e4)  # one's own data set is trusted
 
 
@@ -165,11 +168,20 @@ class CropSampler:
     A crop is as likely as any other with ``importance`` 0. Otherwise it is drawn in proportion to its strength (the
     root mean square error of bicubic enlargement around it, in grey levels, plus 1) to this power, and its weight is
     the inverse: weighted means are those of even draws, and vary less if strong crops have larger gradients. Pictures
-    with a side shorter than the crop are left out. Raises OptionError if that leaves none.
+    with a side shorter than the crop are left out. Raises OptionError if that leaves none. A ``degradation`` spoils the
+    LR crops, drawing from numbers of its own: which crops are taken does not change.
     """
 
-    def __init__(self, store: PictureStore, *, crop: int, seed: int, importance: float = 0.0) -> None:
-        self._store, self._crop, self._seed = store, crop, seed
+    def __init__(
+        self,
+        store: PictureStore,
+        *,
+        crop: int,
+        seed: int,
+        importance: float = 0.0,
+        degradation: Degradation | None = None,
+    ) -> None:
+        self._store, self._crop, self._seed, self._degradation = store, crop, seed, degradation
         places = store.sizes - crop + 1  # of a crop's top left pixel, down and across
         self._usable = np.flatnonzero((places > 0).all(axis=1))
         if not len(self._usable):
@@ -200,13 +212,31 @@ class CropSampler:
             for place, places in zip(corner, self._places[picture], strict=True)
         )
         turns, mirrored = int(random.integers(4)), bool(random.integers(2))
-        crops = []
-        for pixels, scale in zip(self._store.pair(self._usable[picture]), (self._store.scale, 1), strict=True):
-            side = self._crop * scale
-            crop = pixels[top * scale : top * scale + side, left * scale : left * scale + side]
-            crop = np.rot90(crop, turns)
-            crops.append(crop[:, ::-1] if mirrored else crop)
-        return Crop(crops[0], crops[1], self._weights[cell])
+        hr, lr = self._cut(self._usable[picture], top, left, (self._seed, step, index))
+        hr, lr = (np.rot90(crop, turns) for crop in (hr, lr))
+        hr, lr = (crop[:, ::-1] if mirrored else crop for crop in (hr, lr))
+        return Crop(hr, lr, self._weights[cell])
+
+    def _cut(self, picture: int, top: int, left: int, key: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """(HR, LR) at a place of a picture, LR degraded if it is to be, within its surroundings."""
+        hr, lr = self._store.pair(picture)
+        down, across = slice(top, top + self._crop), slice(left, left + self._crop)
+        true = hr[self._enlarged(down), self._enlarged(across)]
+        if self._degradation is None:
+            return true, lr[down, across]
+        around = [slice(max(0, part.start - MARGIN), part.stop + MARGIN) for part in (down, across)]
+        offset = (min(top, GRID - 1), min(left, GRID - 1))
+        surroundings = hr[self._enlarged(around[0]), self._enlarged(around[1])]
+        random = np.random.default_rng((*key, DEGRADING))
+        degraded = self._degradation.apply(lr[around[0], around[1]], surroundings, offset, random)
+        inside = (
+            slice(start - part.start, start - part.start + self._crop)
+            for start, part in zip((top, left), around, strict=True)
+        )
+        return true, degraded[tuple(inside)]
+
+    def _enlarged(self, part: slice) -> slice:
+        return slice(part.start * self._store.scale, part.stop * self._store.scale)
 
     def batch(self, step: int, indices: Sequence[int]) -> Crop:
         """Some crops of a step, stacked."""

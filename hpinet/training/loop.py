@@ -121,7 +121,13 @@ class Trainer:
             run.save(folder)
         store = self._open_store(run)
         self.samplers = {
-            phase: CropSampler(store, crop=phase.crop, seed=self.recipe.seed, importance=phase.importance)
+            phase: CropSampler(
+                store,
+                crop=phase.crop,
+                seed=self.recipe.seed,
+                importance=phase.importance,
+                degradation=phase.degradation,
+            )
             for phase in self.recipe.phases
         }
         self.pairs = list(validation_pairs(Path(run.validation), scale=self.recipe.scale)) if run.validation else []

@@ -4,11 +4,13 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from hpinet.errors import OptionError
 from hpinet.model import SCALES, VARIANTS, HPINetConfig, variant_config
+from hpinet.training.degradation import Degradation
 
 Loss = Literal["l1", "l2", "smooth_l1"]
 Shape = Literal["cosine", "wsd", "halving"]
@@ -30,8 +32,11 @@ class Phase:
     patch_sizes: tuple[int, ...] | None = None  # a size for each stage instead of the variant's own; not in the weights
     loss: Loss = "l1"
     importance: float = 0.0  # 0: even draws; up to 1: detailed crops more often, for as much less; see `CropSampler`
+    degradation: Degradation | None = None  # of the LR crops, which otherwise are clean
 
     def __post_init__(self) -> None:
+        if isinstance(self.degradation, dict):
+            object.__setattr__(self, "degradation", Degradation(**self.degradation))  # from JSON
         if self.patch_sizes is not None:
             object.__setattr__(self, "patch_sizes", tuple(self.patch_sizes))  # JSON gives a list
         if min(self.steps, self.crop, self.batch) < 1:
@@ -214,7 +219,55 @@ def paper_recipe(variant: str, scale: int) -> Recipe:
     return Recipe(variant, scale, phases, schedule, betas=(0.9, 0.999), weight_decay=0.0)
 
 
-PRESETS = {"cpu": cpu_recipe, "paper": paper_recipe}
+LIGHT = Degradation(
+    clean=0.03,
+    other_kernel=0.05,
+    larger_jpeg=0.05,
+    blur=0.02,
+    noise=0.05,
+    noise_deviation=(0.3, 1.5),
+    sharpen=0.03,
+    twice=0.06,
+    webp=0.03,
+    full_chroma=0.2,
+    quality=(82, 97),
+    first_quality=(85, 97),
+)
+"""What good JPEGs went through: most were reduced by bicubic and saved once, in 4:2:0, at a quality around 90."""
+
+STRONG = Degradation(
+    other_kernel=0.05,
+    larger_jpeg=0.05,
+    blur=0.02,
+    noise=0.05,
+    sharpen=0.03,
+    twice=0.08,
+    webp=0.04,
+    full_chroma=0.2,
+    quality=(22, 72),
+    first_quality=(50, 95),
+)
+"""What pictures of messengers and old web pages went through: most as in `LIGHT`, at a quality around 50."""
+
+
+def photo_recipe(variant: str, scale: int, degradation: Degradation) -> Recipe:
+    """Fine-tuning for compressed photographs: as `cpu_recipe`, shorter and with LR crops degraded.
+
+    To be started from weights that are good already: clean ones for `LIGHT`, and those for `STRONG`, so that weights
+    in between two of them are good in between.
+    """
+    recipe = cpu_recipe(variant, scale)
+    small, full = (replace(phase, degradation=degradation) for phase in recipe.phases)
+    small, full = replace(small, steps=9_000), replace(full, steps=1_000)
+    return replace(recipe, phases=(small, full), schedule=replace(recipe.schedule, peak=1.2e-3, decay=5_000))
+
+
+PRESETS = {
+    "cpu": cpu_recipe,
+    "paper": paper_recipe,
+    "photo-light": partial(photo_recipe, degradation=LIGHT),
+    "photo-strong": partial(photo_recipe, degradation=STRONG),
+}
 """Named recipes: functions of a variant and a scale."""
 
 
