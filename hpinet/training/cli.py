@@ -21,7 +21,7 @@ def run_command(
     validation: Annotated[Path | None, typer.Option(help="Folder of pictures to score the weights on.")] = None,
     variant: Annotated[str, typer.Option(help="T, S, M or L.")] = "T",
     scale: Annotated[int, typer.Option(help="2, 3 or 4.")] = 4,
-    recipe: Annotated[str, typer.Option(help="cpu, paper, or a JSON file.")] = "cpu",
+    recipe: Annotated[str, typer.Option(help="cpu, paper, photo-light, photo-strong, or a JSON file.")] = "cpu",
     start_from: Annotated[str | None, typer.Option(help="A checkpoint of the same variant, of any scale.")] = None,
     time_budget: Annotated[float | None, typer.Option(help="Minutes after which to save and stop.")] = None,
     mixed_precision: Annotated[str, typer.Option(help="no, fp16 or bf16; kept with the run.")] = "no",
@@ -77,6 +77,27 @@ def cool_command(
 
     run = branch_cooldown(source, folder, steps=steps)
     typer.echo(f"{folder}: ends after {run.recipe.steps:,} steps; `train run {folder}` gets it there.")
+
+
+@train_app.command("crops")
+def crops_command(
+    *,
+    data: Annotated[list[Path], typer.Option(help="Folder of HR pictures; may be repeated.")],
+    variant: Annotated[str, typer.Option(help="T, S, M or L.")] = "T",
+    scale: Annotated[int, typer.Option(help="2, 3 or 4.")] = 4,
+    recipe: Annotated[str, typer.Option(help="A preset, or a JSON file.")] = "photo-strong",
+    step: Annotated[int, typer.Option(help="The step whose crops to show.")] = 0,
+    cache: Annotated[Path, typer.Option(help="Where decoded pictures are kept.")] = Path("runs/cache"),
+    output: Annotated[Path, typer.Option(help="Picture to write.")] = Path("crops.png"),
+) -> None:
+    """Draw sixteen crops of a step as the network gets them, each beside its truth."""
+    from hpinet.training.crops import draw_crops
+    from hpinet.training.data import open_store
+    from hpinet.training.recipes import find_recipe
+
+    what = find_recipe(recipe, variant=variant, scale=scale)
+    draw_crops(what, open_store(data, scale=what.scale, cache=cache), output, step=step)
+    typer.echo(f"{output} written.")
 
 
 @train_app.command("plot")

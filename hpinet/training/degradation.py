@@ -67,12 +67,13 @@ class Degradation:
         def happens(share: float) -> bool:
             return random.random() < share
 
+        height, width, _ = lr.shape
         if happens(self.clean):
             return lr
         if happens(self.other_kernel):
-            lr = resize(hr, *lr.shape[:2], KERNELS[random.integers(len(KERNELS))])
+            lr = resize(hr, height, width, KERNELS[random.integers(len(KERNELS))])
         if happens(self.larger_jpeg):
-            lr = self._from_larger(hr, lr.shape[:2], random)
+            lr = self._from_larger(hr, height, width, random)
         if happens(self.blur):
             lr = blur(lr, random.uniform(*self.blur_sigma))
         if happens(self.noise):
@@ -83,12 +84,11 @@ class Degradation:
             lr = self._on_a_grid(lr, offset, self.first_quality, random)
         return self._on_a_grid(lr, offset, self.quality, random, webp=happens(self.webp))
 
-    def _from_larger(self, hr: np.ndarray, size: tuple[int, int], random: np.random.Generator) -> np.ndarray:
-        factor = random.uniform(1.0, 2.0)
-        height, width = (min(whole, round(factor * side)) for whole, side in zip(hr.shape[:2], size, strict=True))
-        larger = resize(hr, height, width, "bicubic")
+    def _from_larger(self, hr: np.ndarray, height: int, width: int, random: np.random.Generator) -> np.ndarray:
+        factor = random.uniform(1.0, 2.0)  # the smallest scale: HR is large enough
+        larger = resize(hr, round(factor * height), round(factor * width), "bicubic")
         saved = as_jpeg(larger, _whole(self.first_quality, random), full_chroma=random.random() < self.full_chroma)
-        return resize(saved, *size, KERNELS[random.integers(len(KERNELS))])
+        return resize(saved, height, width, KERNELS[random.integers(len(KERNELS))])
 
     def _on_a_grid(
         self,
