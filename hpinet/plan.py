@@ -14,6 +14,7 @@ from hpinet.errors import OptionError
 from hpinet.images import Picture, resize_bicubic
 from hpinet.progress import Progress, ignore
 from hpinet.settings import settings
+from hpinet.treatment import Treatment
 from hpinet.wording import size as words
 
 MAX_SCALE = 16
@@ -117,17 +118,23 @@ def _cascades(natives: tuple[int, ...]) -> set[tuple[int, ...]]:
 class Enlarges(Protocol):
     """What a pass needs of an `hpinet.upscaler.Upscaler`."""
 
-    def __call__(self, image: Picture, /, *, progress: Progress = ...) -> Picture:
+    def __call__(self, image: Picture, /, *, treatment: Treatment = ..., progress: Progress = ...) -> Picture:
         """The picture enlarged by the pass's scale."""
         ...
 
 
 def run_plan(
-    picture: Picture, plan: Plan, upscaler: Callable[[int], Enlarges], *, progress: Progress = ignore
+    picture: Picture,
+    plan: Plan,
+    upscaler: Callable[[int], Enlarges],
+    *,
+    treatment: Treatment = "clean",
+    progress: Progress = ignore,
 ) -> Picture:
     """Carries out ``plan``; ``upscaler(scale)`` gives the upscaler of a native scale.
 
-    Progress runs over all passes, each counted by the pixels it is given.
+    The treatment is the first pass's: what comes out of it is clean. Progress runs over all passes, each counted by the
+    pixels it is given.
     """
     weights = [width * height for width, height in plan.inputs]
     for number, scale in enumerate(plan.passes):
@@ -136,5 +143,5 @@ def run_plan(
         def overall(done: int, total: int, before: int = before, weight: int = weight) -> None:
             progress(before + weight * done // max(1, total), sum(weights))
 
-        picture = upscaler(scale)(picture, progress=overall)
+        picture = upscaler(scale)(picture, treatment="clean" if number else treatment, progress=overall)
     return resize_bicubic(picture, *plan.target) if plan.is_reduced else picture

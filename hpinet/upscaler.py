@@ -1,8 +1,10 @@
 """`Upscaler`: a picture in, a larger picture out. What the page, the command line and programs call."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import TypeVar, cast
 
 import numpy as np
@@ -11,11 +13,14 @@ import torch.nn.functional as F
 from PIL import Image
 
 from hpinet.checkpoints import registry
+from hpinet.checkpoints.levels import read_treated
 from hpinet.checkpoints.registry import CheckpointInfo
 from hpinet.engines import Engine, create_engine
-from hpinet.errors import ImageError
+from hpinet.errors import ImageError, OptionError
 from hpinet.images import Picture
+from hpinet.images.compression import Compression
 from hpinet.progress import Progress, ignore
+from hpinet.treatment import Treatment, examine, quality_to_treat
 
 Enlargeable = TypeVar("Enlargeable", Picture, Image.Image, np.ndarray)
 
@@ -30,12 +35,26 @@ class Upscaler:
 
     Colour is enlarged as it is, in the picture's own RGB space. Grey stays grey. Alpha is enlarged by the network too,
     and the colour that hides under fully transparent pixels is replaced first, so that it cannot seep into the edges.
+
+    Where the checkpoint has levels for compressed pictures, a treatment frees colour of what a JPEG left in it. Each
+    strength is an engine of its own, made when it is first asked for.
     """
 
-    def __init__(self, info: CheckpointInfo, engine: Engine, *, self_ensemble: bool = False) -> None:
+    def __init__(
+        self,
+        info: CheckpointInfo,
+        engine: Engine,
+        *,
+        self_ensemble: bool = False,
+        make: Callable[[float], Engine] | None = None,
+    ) -> None:
+        """``make`` gives the engine of a strength above 0, if there are levels."""
         self.info = info
         self.engine = engine
         self.self_ensemble = self_ensemble
+        self._make = make
+        self._treating: dict[float, Engine] = {}
+        self._lock = Lock()
 
     @classmethod
     def load(
@@ -66,34 +85,60 @@ class Upscaler:
             OptionError: there is no such model, engine or device.
         """
         model, info = registry.load(source, scale=scale, fetch=fetch, progress=progress)
+
+        def make(strength: float) -> Engine:
+            assert info.path is not None  # it was just loaded from there
+            treating = read_treated(info.path, strength)
+            return create_engine(treating, name=engine, device=device, memory_mb=memory_mb)
+
         made = create_engine(model, name=engine, device=device, memory_mb=memory_mb)
-        return cls(info, made, self_ensemble=self_ensemble)
+        return cls(info, made, self_ensemble=self_ensemble, make=make)
 
     @property
     def scale(self) -> int:
         """How many times larger the result is along each side."""
         return self.engine.scale
 
-    def __call__(self, image: Enlargeable, *, progress: Progress = ignore) -> Enlargeable:
+    def strength(self, found: Compression | None, treatment: Treatment) -> float:
+        """How strongly a treatment acts on a picture of which `hpinet.treatment.examine` found this; 0 is not at all.
+
+        Raises OptionError if the treatment is "photo" and the checkpoint has no levels. "auto" is then no treatment.
+        """
+        levels = self.info.levels
+        if levels is None:
+            if treatment == "photo":
+                raise OptionError(
+                    f"{self.info.name} has no weights for photographs: choose the treatment auto or clean."
+                )
+            return 0.0
+        return levels.strength(quality_to_treat(found, treatment))
+
+    def __call__(
+        self, image: Enlargeable, *, treatment: Treatment = "clean", progress: Progress = ignore
+    ) -> Enlargeable:
         """The picture ``scale`` times larger, as the type it came in, with the same channels and depth.
 
         Args:
             image: A `Picture`, a Pillow image, or an array: (H, W) or (H, W, C) of uint8 or uint16 with C from 1 to 4
                 as in `Picture.samples`, or (H, W, 3) of float32 in [0, 1].
+            treatment: What is done about compression, see `hpinet.treatment`; floating-point arrays are never examined.
             progress: Of the whole work; may raise `hpinet.errors.Cancelled`.
 
         Raises:
             ImageError: the image has another shape or type of samples.
+            OptionError: the treatment is "photo" and the checkpoint has no levels.
+            CheckpointError: a level is damaged.
         """
         if isinstance(image, Picture):
-            return cast(Enlargeable, self._enlarge(image, progress))
+            return cast(Enlargeable, self._enlarge(image, treatment, progress))
         if isinstance(image, Image.Image):
-            return cast(Enlargeable, self._enlarge(Picture.from_pil(image), progress).to_pil())
+            return cast(Enlargeable, self._enlarge(Picture.from_pil(image), treatment, progress).to_pil())
         if image.dtype == np.float32:
             if image.ndim != 3 or image.shape[2] != 3 or not image.size:
                 raise ImageError(f"A floating-point picture is (height, width, 3), not {image.shape}.")
-            return cast(Enlargeable, self._run(image, progress))
-        samples = self._enlarge(Picture.from_array(image), progress).samples
+            engine = self._engine(self.strength(None, treatment))
+            return cast(Enlargeable, self._run(engine, image, progress))
+        samples = self._enlarge(Picture.from_array(image), treatment, progress).samples
         return cast(Enlargeable, samples[..., 0] if image.ndim == 2 else samples)
 
     def estimate_seconds(self, picture: Picture) -> float:
@@ -101,23 +146,37 @@ class Upscaler:
         passes = rounds_over(picture) * (8 if self.self_ensemble else 1)
         return passes * self.engine.estimate_seconds(picture.height, picture.width)
 
-    def _enlarge(self, picture: Picture, progress: Progress) -> Picture:
+    def _engine(self, strength: float) -> Engine:
+        """The engine of a strength."""
+        if strength == 0 or self._make is None:
+            return self.engine
+        with self._lock:
+            if strength not in self._treating:
+                self._treating[strength] = self._make(strength)
+            return self._treating[strength]
+
+    def _enlarge(self, picture: Picture, treatment: Treatment, progress: Progress) -> Picture:
+        found = None if treatment == "clean" else examine(picture)
+        engine = self._engine(self.strength(found, treatment))
+        picture = replace(picture, compression=None)  # the result is another picture
         if picture.alpha is None or not _has_edges(picture.alpha):
-            colour = self._enlarge_colour(picture.colour, progress)
+            colour = self._enlarge_colour(engine, picture.colour, progress)
             alpha = None if picture.alpha is None else np.full(colour.shape[:2], picture.alpha[0, 0])
             return replace(picture, colour=colour, alpha=alpha)
         visible = fill_transparent(picture.colour, picture.alpha)
-        colour = self._enlarge_colour(visible, partial(_half, progress, 0))
+        colour = self._enlarge_colour(engine, visible, partial(_half, progress, 0))
         return replace(picture, colour=colour, alpha=self._enlarge_alpha(picture.alpha, partial(_half, progress, 1)))
 
-    def _enlarge_colour(self, colour: np.ndarray, progress: Progress) -> np.ndarray:
+    def _enlarge_colour(self, engine: Engine, colour: np.ndarray, progress: Progress) -> np.ndarray:
         """(H, W, 3) or (H, W, 1) -> the same kind, larger."""
-        return self._run(colour, progress) if colour.shape[2] == 3 else self._enlarge_grey(colour, progress)
+        if colour.shape[2] == 3:
+            return self._run(engine, colour, progress)
+        return self._enlarge_grey(engine, colour, progress)
 
-    def _enlarge_grey(self, grey: np.ndarray, progress: Progress) -> np.ndarray:
+    def _enlarge_grey(self, engine: Engine, grey: np.ndarray, progress: Progress) -> np.ndarray:
         """(H, W, 1) -> (sH, sW, 1): the luma of the enlarged grey RGB picture, rounded once."""
         fine = grey if grey.dtype == np.uint16 else grey.astype(np.uint16) * 257
-        rgb = self._run(np.repeat(fine, 3, axis=2), progress)
+        rgb = self._run(engine, np.repeat(fine, 3, axis=2), progress)
         result = np.empty((*rgb.shape[:2], 1), grey.dtype)
         unit = 1 if grey.dtype == np.uint16 else 257
         for row in range(len(rgb)):  # a row at a time: the floating-point copy of all of it would be the largest array
@@ -129,7 +188,7 @@ class Upscaler:
 
         So what is wholly opaque or transparent stays so: the network's slight ringing would show there.
         """
-        enlarged = self._enlarge_grey(alpha[..., None], progress)[..., 0]
+        enlarged = self._enlarge_grey(self.engine, alpha[..., None], progress)[..., 0]
         values = torch.from_numpy(alpha.astype(np.float32))[None, None]
         most, least = F.max_pool2d(values, 3, 1, 1), -F.max_pool2d(-values, 3, 1, 1)
         low, high = (
@@ -138,10 +197,10 @@ class Upscaler:
         )
         return np.clip(enlarged, low, high)
 
-    def _run(self, rgb: np.ndarray, progress: Progress) -> np.ndarray:
+    def _run(self, engine: Engine, rgb: np.ndarray, progress: Progress) -> np.ndarray:
         """(H, W, 3) of any of the engine's dtypes, enlarged; averaged over flips and rotations if so chosen."""
         if not self.self_ensemble:
-            return self.engine.upscale(rgb, progress=progress)
+            return engine.upscale(rgb, progress=progress)
         full = 1.0 if rgb.dtype == np.float32 else float(np.iinfo(rgb.dtype).max)
         pixels = rgb.astype(np.float32) / np.float32(full)
         total = np.zeros((self.scale * rgb.shape[0], self.scale * rgb.shape[1], 3), np.float32)
@@ -149,7 +208,7 @@ class Upscaler:
             turns, flipped = divmod(number, 2)
             view = np.rot90(pixels[:, ::-1] if flipped else pixels, turns)
             result = np.rot90(
-                self.engine.upscale(np.ascontiguousarray(view), progress=partial(_eighth, progress, number)), -turns
+                engine.upscale(np.ascontiguousarray(view), progress=partial(_eighth, progress, number)), -turns
             )
             total += result[:, ::-1] if flipped else result
         total /= 8

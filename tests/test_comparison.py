@@ -10,6 +10,7 @@ from hpinet.errors import ImageError
 from hpinet.images import Picture, resize_bicubic
 from hpinet.metrics import psnr_y, ssim_y
 from hpinet.progress import Progress, ignore
+from hpinet.treatment import Treatment
 
 
 class Oracle:
@@ -21,7 +22,7 @@ class Oracle:
             colour[spoilt] = 255 - colour[spoilt]
         self.result = Picture(colour)
 
-    def __call__(self, image: Picture, *, progress: Progress = ignore) -> Picture:
+    def __call__(self, image: Picture, *, treatment: Treatment = "clean", progress: Progress = ignore) -> Picture:
         progress(0, 1)
         progress(1, 1)
         return self.result

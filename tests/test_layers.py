@@ -25,6 +25,7 @@ LAYERS = (
     "patches",
     "model",
     "images",
+    "treatment",
     "metrics",
     "plan",
     "checkpoints",
@@ -66,6 +67,7 @@ WITHOUT_TENSORS = {
     "settings",
     "terminal",
     "images",
+    "treatment",
     "metrics",
     "plan",
     "files",
@@ -84,6 +86,7 @@ LIGHT = {
     "settings",
     "terminal",
     "images",
+    "treatment",
     "metrics",
     "plan",
 }

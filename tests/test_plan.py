@@ -12,6 +12,7 @@ from hpinet.errors import OptionError
 from hpinet.images import Picture, resize_bicubic, resize_nearest
 from hpinet.plan import MAX_SCALE, Plan, TargetSize, make_plan, run_plan
 from hpinet.progress import Progress, ignore
+from hpinet.treatment import Treatment
 
 ALL = (2, 3, 4)
 
@@ -106,8 +107,10 @@ class Nearest:
 
     def __init__(self, scale: int) -> None:
         self.scale = scale
+        self.treatments: list[str] = []
 
-    def __call__(self, image: Picture, *, progress: Progress = ignore) -> Picture:
+    def __call__(self, image: Picture, *, treatment: Treatment = "clean", progress: Progress = ignore) -> Picture:
+        self.treatments.append(treatment)
         for done in range(3):
             progress(done, 2)
         return resize_nearest(image, image.width * self.scale, image.height * self.scale)
@@ -137,3 +140,11 @@ def test_a_plan_knows_the_input_of_every_pass() -> None:
     plan = Plan((10, 20), (160, 320), (4, 4))
     assert plan.inputs == [(10, 20), (40, 80)]
     assert plan.reached == (160, 320)
+
+
+def test_only_the_first_pass_treats() -> None:
+    picture = Picture.from_array(np.zeros((2, 3, 3), np.uint8))
+    passes = {scale: Nearest(scale) for scale in (2, 3)}
+    plan = make_plan((3, 2), TargetSize(scale=6), natives={2, 3})
+    run_plan(picture, plan, passes.__getitem__, treatment="photo")
+    assert [passes[scale].treatments for scale in plan.passes] == [["photo"], ["clean"]]

@@ -30,6 +30,7 @@ from hpinet.checkpoints.files import (
     write_checkpoint,
 )
 from hpinet.checkpoints.hub import cached_repository, fetch_repository, is_repository_id
+from hpinet.checkpoints.levels import Levels, read_levels
 from hpinet.errors import CheckpointError, OptionError
 from hpinet.model import SCALES, VARIANTS, HPINet, variant_config
 from hpinet.progress import Progress, ignore
@@ -50,6 +51,7 @@ class CheckpointInfo:
     sha256: str | None  # of that same file
     parameters: int
     psnr_set5: float | None  # PSNR-Y on Set5 in dB, as measured and recorded in the card
+    levels: Levels | None = None  # of treatment for compressed pictures
 
     @property
     def installed(self) -> bool:
@@ -298,6 +300,7 @@ def _read_description(path: Path, origin: str, _facts: tuple[tuple[str, int, int
         sha256=file_sha256(file),
         parameters=parameter_count(config),
         psnr_set5=score.psnr_y if score else None,
+        levels=read_levels(path),
     )
 
 

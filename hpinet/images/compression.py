@@ -39,13 +39,15 @@ class Compression:
     format: str  # "JPEG" or "WEBP", by Pillow's name
     quality: int | None  # 1 to 100, as libjpeg counts; None where nothing tells
     subsampling: str | None = None  # of colour, such as "4:2:0"; None if unknown, or grey
-    from_pixels: bool = False  # whether the picture was found out, in a file that tells nothing itself
+    from_pixels: bool = False  # whether only the pixels show it, in a file that says nothing of it
+    earlier: int | None = None  # quality of a save before the last, where the pixels show it
 
     def __str__(self) -> str:
         """Such as ``JPEG, about quality 72, 4:2:0``."""
         parts = [f"once a {self.format}" if self.from_pixels else self.format]
         parts += [f"about quality {self.quality}"] if self.quality else []
         parts += [self.subsampling] if self.subsampling else []
+        parts += [f"before that about quality {self.earlier}"] if self.earlier else []
         return ", ".join(parts)
 
 
@@ -75,6 +77,18 @@ def compression_of(image: Image.Image) -> Compression | None:
     return None
 
 
+def compression_of_webp(data: bytes) -> Compression | None:
+    """What the bytes of a WebP file say: whether any frame has losses, but not of what quality it is."""
+    place = 12  # after RIFF, its size and WEBP
+    while place + 8 <= len(data):
+        kind, size = data[place : place + 4], int.from_bytes(data[place + 4 : place + 8], "little")
+        if kind == b"VP8 ":
+            return Compression("WEBP", None)
+        # Frames of an animation are chunks inside a chunk, behind 16 bytes of their own.
+        place += 8 + (16 if kind == b"ANMF" else size + size % 2)
+    return None
+
+
 def _subsampling_of(image: JpegImagePlugin.JpegImageFile) -> str | None:
     """How much smaller the planes of colour are than that of luminance."""
     if len(image.layer) != 3:
@@ -91,6 +105,7 @@ _SIDE = 2 * BLOCK - 1  # of a window
 _FINE = (5, 6, 7)  # frequencies (down and across) that a JPEG mostly rounds to nothing: they show the grid
 _COARSE = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1), (2, 2), (0, 3), (3, 0), (1, 3), (3, 1))  # the steps
 _LOWEST = 10  # quality that is looked for
+_APART = 1 << 16  # more than eight times the largest frequency there can be, twice
 _CERTAIN = 8.0  # standard deviations of chance; clean pictures stay under 5 (see the tests)
 _SWING = 0.15  # how closely the frequencies must keep to the steps; 1 is exactly
 
@@ -167,15 +182,18 @@ def _keeps_to_steps(values: np.ndarray, qualities: Sequence[int]) -> tuple[np.nd
     0. Steps of 1 cannot be told from the rounding of pixels. Equal values count once: a drawn gradient or pattern
     repeats the same few, which would make a coincidence of one look like that of many.
     """
-    places = np.broadcast_to(np.arange(values.shape[1]), values.shape).ravel()
-    different = np.unique(np.stack([places, np.rint(8 * values.ravel())]), axis=1)
-    places, values = different[0].astype(int), different[1] / 8
+    numbered = np.rint(8 * values).astype(np.int64) + _APART * np.arange(
+        values.shape[1]
+    )  # of a place, far from others'
+    different = np.unique(numbered)
+    places = (different + _APART // 2) // _APART
+    values = (different - _APART * places).astype(np.float32) / 8
     swings, certainties = np.zeros(len(qualities)), np.zeros(len(qualities))
     for number, quality in enumerate(qualities):
         table = luminance_steps(quality)
-        steps = np.array([table[place] for place in _COARSE])[places]
+        steps = np.array([table[place] for place in _COARSE], np.float32)[places]
         telling = (np.abs(values) > steps / 2) & (steps > 1)
-        count = max(1, int(telling.sum()))
-        swing = float(np.cos(2 * np.pi * values[telling] / steps[telling]).sum())
+        count = max(1, np.count_nonzero(telling))
+        swing = float(np.cos(np.float32(2 * np.pi) * values / steps).sum(where=telling))
         swings[number], certainties[number] = swing / count, swing / np.sqrt(count / 2)
     return swings, certainties

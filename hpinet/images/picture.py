@@ -7,6 +7,7 @@ from PIL import ExifTags, Image, ImageCms
 
 from hpinet.errors import ImageError
 from hpinet.images import colour as colours
+from hpinet.images.compression import Compression, compression_of
 
 _PLAIN_MODES = {  # Pillow's modes that convert to samples without loss, by what they become
     "1": "L",
@@ -35,6 +36,7 @@ class Picture:
     icc_profile: bytes | None = None  # the space the values are in; None means sRGB, or grey with sRGB's tone curve
     format: str = "PNG"  # of the file it came from, by Pillow's name
     notes: tuple[str, ...] = ()  # what was left out or taken for something on opening, in sentences
+    compression: Compression | None = None  # what that file says of its losses
 
     def __post_init__(self) -> None:
         if self.colour.ndim != 3 or self.colour.shape[2] not in (1, 3) or 0 in self.colour.shape:
@@ -97,13 +99,14 @@ class Picture:
             samples, profile = _from_lab(image), None
         else:
             samples = to_samples(image)
-        return from_samples(
+        picture = from_samples(
             samples,
             profile=profile or (profile_of_exif(image) if image.mode not in _NOT_CAMERAS else None),
             gamma=gamma_of(image),
             orientation=orientation_of(image),
             format=image.format or "PNG",
         )
+        return replace(picture, compression=compression_of(image))
 
     def to_pil(self) -> Image.Image:
         """Pillow's image of mode L, LA, RGB, RGBA or I;16, its profile in `info`.

@@ -15,6 +15,7 @@ from PIL import Image
 from hpinet.errors import ImageError
 from hpinet.images import colour as colours
 from hpinet.images import png
+from hpinet.images.compression import compression_of_webp
 from hpinet.images.formats import BY_NAME, READABLE_LABELS, kind_of
 from hpinet.images.picture import Picture, from_samples, orientation_in, profile_by_exif, to_samples
 from hpinet.settings import settings
@@ -95,6 +96,8 @@ def _decode_by_pillow(data: bytes, limits: Limits) -> Picture:
     with Image.open(BytesIO(data), formats=list(BY_NAME)) as image:
         _check_size(*image.size, limits)
         picture = Picture.from_pil(image)
+    if picture.format == "WEBP":
+        return replace(picture, compression=compression_of_webp(data))
     # What Pillow calls MPO, a JPEG followed by further ones as telephones write, is a JPEG all the same.
     return replace(picture, format="JPEG") if picture.format == "MPO" else picture
 
