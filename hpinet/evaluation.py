@@ -1,8 +1,8 @@
 """Scores on benchmark sets, by the protocol of the literature: how close to the truth, compared with bicubic.
 
 The truth is a folder of high-resolution (HR) pictures. What the network is given comes from a folder of low-resolution
-(LR) pictures or is made by antialiased bicubic shrinking. Metrics are those of `hpinet.metrics`, on 8-bit RGB; alpha is
-left out.
+(LR) pictures or is made by antialiased bicubic shrinking; it can be degraded besides, as photographs are. Metrics are
+those of `hpinet.metrics`, on 8-bit RGB; alpha is left out.
 """
 
 import math
@@ -21,8 +21,10 @@ from hpinet.checkpoints.registry import catalogue
 from hpinet.errors import ImageError, OptionError
 from hpinet.files import find_pictures
 from hpinet.images import Picture, open_picture, resize_bicubic
+from hpinet.images.degradations import degrade
 from hpinet.metrics import SSIM_WINDOW, psnr_y, ssim_y
 from hpinet.progress import Progress, ignore
+from hpinet.treatment import Treatment
 from hpinet.upscaler import Upscaler
 
 
@@ -53,6 +55,8 @@ class Evaluation:
     engine: str
     device: str
     images: tuple[ImageScores, ...]  # by name
+    degradation: str | None = None  # of the LR pictures, see `hpinet.images.degradations`
+    treatment: Treatment = "clean"
 
     @property
     def mean(self) -> Scores:
@@ -75,7 +79,15 @@ class Pair:
     lr: Path | None  # None: to be made from ``hr``
 
 
-def evaluate(upscaler: Upscaler, hr: Path, *, lr: Path | None = None, progress: Progress = ignore) -> Evaluation:
+def evaluate(
+    upscaler: Upscaler,
+    hr: Path,
+    *,
+    lr: Path | None = None,
+    degradation: str | None = None,
+    treatment: Treatment = "clean",
+    progress: Progress = ignore,
+) -> Evaluation:
     """Restores every picture of a benchmark and scores the results.
 
     Args:
@@ -83,14 +95,21 @@ def evaluate(upscaler: Upscaler, hr: Path, *, lr: Path | None = None, progress: 
         hr: Folder of the true pictures. The set takes its name, or that of the folder above where it is called HR.
         lr: Folder of the small ones, named like the true ones or with "x" and the scale after the name ("birdx4.png");
             by default they are made by antialiased bicubic.
+        degradation: What happens to the small ones before they are enlarged, such as "jpeg-75"; see
+            `hpinet.images.degradations.NAMED`.
+        treatment: Of the upscaler, which sees the degraded picture as it would a file.
         progress: Called with thousandths of a picture.
 
     Raises:
-        OptionError: a folder has no pictures, or lacks one that the other has.
+        OptionError: a folder has no pictures, or lacks one that the other has; there is no such degradation, or the
+            treatment is "photo" and the checkpoint has no levels.
         ImageError: a picture cannot be read, is too small to be scored, or does not have the size its truth asks for.
     """
     pairs = find_pairs(hr, lr, scale=upscaler.scale)
-    images = [_score(upscaler, pair, partial(_nth, progress, number, len(pairs))) for number, pair in enumerate(pairs)]
+    images = [
+        _score(upscaler, pair, degradation, treatment, partial(_nth, progress, number, len(pairs)))
+        for number, pair in enumerate(pairs)
+    ]
     return Evaluation(
         benchmark=benchmark_name(hr),
         model=upscaler.info.name,
@@ -98,6 +117,8 @@ def evaluate(upscaler: Upscaler, hr: Path, *, lr: Path | None = None, progress: 
         engine=upscaler.engine.name,
         device=upscaler.engine.device,
         images=tuple(images),
+        degradation=degradation,
+        treatment=treatment,
     )
 
 
@@ -183,7 +204,9 @@ def write_score_table(document: Path, evaluations: Sequence[Evaluation]) -> None
 TABLE_BEGINS, TABLE_ENDS = "<!-- scores -->", "<!-- end of scores -->"
 
 
-def _score(upscaler: Upscaler, pair: Pair, progress: Progress) -> ImageScores:
+def _score(
+    upscaler: Upscaler, pair: Pair, degradation: str | None, treatment: Treatment, progress: Progress
+) -> ImageScores:
     scale = upscaler.scale
     truth = _rgb(open_picture(pair.hr))
     height, width = (side - side % scale for side in truth.shape[:2])
@@ -199,7 +222,9 @@ def _score(upscaler: Upscaler, pair: Pair, progress: Progress) -> ImageScores:
             f"{pair.lr} has {small.width}×{small.height} pixels; ×{scale} of {pair.hr.name} has "
             f"{width // scale}×{height // scale}."
         )
-    restored = upscaler(small, progress=progress).colour
+    if degradation is not None:
+        small = degrade(small.colour, degradation)
+    restored = upscaler(small, treatment=treatment, progress=progress).colour
     bicubic = resize_bicubic(small, width, height).colour
     return ImageScores(
         name=pair.name,

@@ -9,15 +9,53 @@ from typing import Literal, cast, get_args
 import numpy as np
 from PIL import Image, ImageFilter
 
+from hpinet.errors import OptionError
+from hpinet.images.picture import Picture
+from hpinet.images.reading import open_picture
+
 Kernel = Literal["box", "bilinear", "bicubic", "lanczos"]
 KERNELS = cast(tuple[Kernel, ...], get_args(Kernel))
 _RESAMPLING = {kernel: Image.Resampling[kernel.upper()] for kernel in KERNELS}
 
 
+NAMED = {
+    "jpeg": "saved as JPEG of this quality, 4:2:0",
+    "jpeg444": "saved as JPEG of this quality, 4:4:4",
+    "former-jpeg": "the same as jpeg, and then kept without losses",
+    "webp": "saved as WebP of this quality",
+    "blur": "blurred by a Gaussian of so many tenths of a pixel",
+    "noise": "with noise of so many grey levels",
+}
+"""Degradations by name, each with a number: ``jpeg-75``, ``blur-5``."""
+
+
+def degrade(pixels: np.ndarray, name: str) -> Picture:
+    """A picture degraded as `NAMED` tells, opened as a file in its format would be. The same every time.
+
+    Raises OptionError if there is no such degradation.
+    """
+    kind, _, number = name.rpartition("-")
+    if kind not in NAMED or not number.isdecimal() or not 1 <= int(number) <= 100:
+        known = ", ".join(f"{each}-N" for each in NAMED)
+        raise OptionError(f"There is no degradation {name!r}: choose one of {known}, N from 1 to 100.")
+    amount = int(number)
+    if kind in ("jpeg", "jpeg444"):
+        return open_picture(_encoded(pixels, "JPEG", quality=amount, subsampling=_CHROMA[kind == "jpeg444"]))
+    if kind == "webp":
+        return open_picture(_encoded(pixels, "WEBP", quality=amount))
+    if kind == "former-jpeg":
+        return Picture(as_jpeg(pixels, amount))
+    if kind == "blur":
+        return Picture(blur(pixels, amount / 10))
+    return Picture(add_noise(pixels, amount, np.random.default_rng(0)))
+
+
+_CHROMA = {False: "4:2:0", True: "4:4:4"}
+
+
 def as_jpeg(pixels: np.ndarray, quality: int, *, full_chroma: bool = False) -> np.ndarray:
     """Saved by Pillow as a JPEG of this quality (1 to 100) and read again; colour at half size (4:2:0) unless full."""
-    subsampling = "4:4:4" if full_chroma else "4:2:0"
-    return _saved(pixels, "JPEG", quality=quality, subsampling=subsampling)
+    return _saved(pixels, "JPEG", quality=quality, subsampling=_CHROMA[full_chroma])
 
 
 def as_webp(pixels: np.ndarray, quality: int) -> np.ndarray:
@@ -26,10 +64,14 @@ def as_webp(pixels: np.ndarray, quality: int) -> np.ndarray:
 
 
 def _saved(pixels: np.ndarray, file_format: str, **options: int | str) -> np.ndarray:
+    with Image.open(io.BytesIO(_encoded(pixels, file_format, **options)), formats=[file_format]) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def _encoded(pixels: np.ndarray, file_format: str, **options: int | str) -> bytes:
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(file, file_format, **options)
-    with Image.open(file, formats=[file_format]) as image:
-        return np.asarray(image.convert("RGB"))
+    return file.getvalue()
 
 
 def blur(pixels: np.ndarray, sigma: float) -> np.ndarray:
