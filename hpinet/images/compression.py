@@ -158,17 +158,17 @@ def _telling_windows(colour: np.ndarray, random: np.random.Generator) -> np.ndar
 
 
 @lru_cache
-def _cosines() -> np.ndarray:
-    """(8, 8) orthonormal DCT: frequency by place."""
+def dct_basis() -> np.ndarray:
+    """(8, 8) float32, orthonormal: frequency by place."""
     index = np.arange(BLOCK)
     waves = np.sqrt(2 / BLOCK) * np.cos((2 * index + 1) * index[:, None] * np.pi / (2 * BLOCK))
     waves[0] /= np.sqrt(2)
-    return waves
+    return waves.astype(np.float32)
 
 
 def _basis(frequencies: Sequence[tuple[int, int]]) -> np.ndarray:
     """(64, N) float32: what a block's pixels are multiplied with to give these frequencies."""
-    waves = _cosines()
+    waves = dct_basis()
     return np.stack([np.outer(waves[down], waves[across]).ravel() for down, across in frequencies], 1).astype(
         np.float32
     )

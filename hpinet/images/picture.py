@@ -145,8 +145,8 @@ def from_samples(
     colour, profile = colours.settle(stored.colour, profile)
     if gamma is not None:
         colour = colours.gamma_to_srgb(colour, gamma)
-    alpha = None if stored.alpha is None else _upright(stored.alpha, orientation)
-    return Picture(_upright(colour, orientation), alpha, profile, format)
+    alpha = None if stored.alpha is None else upright(stored.alpha, orientation)
+    return Picture(upright(colour, orientation), alpha, profile, format)
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -192,7 +192,7 @@ def gamma_of(image: Image.Image) -> float | None:
     return image.info.get("gamma")
 
 
-def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
+def upright(array: np.ndarray, orientation: int) -> np.ndarray:
     """Rows and columns as they should be seen: orientations 5 to 8 lie on their side, the others are flips alone.
 
     Anything but 2 to 8 is upright already.
@@ -202,6 +202,11 @@ def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
     rows = -1 if orientation in (3, 4, 7, 8) else 1
     columns = -1 if orientation in (2, 3, 6, 7) else 1
     return np.require(array[::rows, ::columns], requirements=["C", "W"])
+
+
+def stored(array: np.ndarray, orientation: int) -> np.ndarray:
+    """The inverse of `upright`: the two quarter turns are each other's, the rest are their own."""
+    return upright(array, {6: 8, 8: 6}.get(orientation, orientation))
 
 
 def to_samples(image: Image.Image) -> np.ndarray:
