@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hpinet.evaluation import Evaluation
     from hpinet.files import Existing, Failure, Job, Skipped
     from hpinet.plan import TargetSize
+    from hpinet.treatment import Treatment
     from hpinet.upscaler import Upscaler
 
 FAILED = 2  # exit code where something asked for could not be done
@@ -56,6 +57,14 @@ class EngineName(StrEnum):
     openvino = "openvino"
 
 
+class TreatmentName(Enum):
+    """Choices of --treatment."""
+
+    auto = "auto"
+    photo = "photo"
+    clean = "clean"
+
+
 class ExistingName(Enum):
     """Choices of --existing."""
 
@@ -75,6 +84,12 @@ EngineOption = Annotated[EngineName | None, typer.Option(help="What runs the net
 DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N. Default: HPINET_DEVICE or auto.")]
 EnsembleOption = Annotated[
     bool, typer.Option("--self-ensemble", help="Average over 8 flips and turns: slightly better, 8 times the work.")
+]
+TreatmentOption = Annotated[
+    TreatmentName,
+    typer.Option(
+        help="Of compression: clean does nothing, auto as much as the picture asks for, photo something in any case."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
@@ -123,6 +138,7 @@ def upscale(
     ] = None,
     format: Annotated[str | None, typer.Option(help="png, jpeg, webp or tiff. Default: that of --output, png.")] = None,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of jpeg and webp.")] = 90,
+    treatment: TreatmentOption = TreatmentName.auto,
     existing: Annotated[
         ExistingName, typer.Option(help="What if a result is there already; skip: if it has the right size.")
     ] = ExistingName.replace,
@@ -157,7 +173,13 @@ def upscale(
             shelf = _shelf(_source(model, weights), load, request)
             for job in _counted(assign(found, output=output, format=format), bar("pictures")):
                 undone = _enlarge(
-                    job, shelf, format=format, quality=quality, existing=existing.value, progress=bar(job.source.name)
+                    job,
+                    shelf,
+                    format=format,
+                    quality=quality,
+                    treatment=treatment.value,
+                    existing=existing.value,
+                    progress=bar(job.source.name),
                 )
                 failures += [undone] if isinstance(undone, Failure) else []
                 skipped += [undone] if isinstance(undone, Skipped) else []
@@ -224,18 +246,26 @@ def _shelf(source: str | Path, load: Loader, request: "TargetSize | None") -> _S
 
 
 def _enlarge(
-    job: "Job", shelf: _Shelf, *, format: str, quality: int, existing: "Existing", progress: Progress
+    job: "Job",
+    shelf: _Shelf,
+    *,
+    format: str,
+    quality: int,
+    treatment: "Treatment",
+    existing: "Existing",
+    progress: Progress,
 ) -> "Failure | Skipped | None":
     """One picture from file to file; what went wrong, if anything did, or that nothing was to be done."""
     from hpinet.files import DONE, AlreadyDone, Failure, Skipped, enlarge_file
     from hpinet.plan import make_plan, run_plan
+    from hpinet.treatment import examine
 
     began = time.perf_counter()
     try:
         done = enlarge_file(
             job.source,
             plan=lambda size: make_plan(size, shelf.request, natives=shelf.natives),
-            run=lambda picture, plan: run_plan(picture, plan, shelf.upscaler, progress=progress),
+            run=lambda picture, plan: run_plan(picture, plan, shelf.upscaler, treatment=treatment, progress=progress),
             target=lambda plan: job.target(plan, f"hpinet-{shelf.variant.lower()}", existing),
             format=format,
             quality=quality,
@@ -246,7 +276,11 @@ def _enlarge(
         return Failure(str(job.source), str(error) or type(error).__name__)
     finally:
         progress(1, 1)
-    typer.echo(f"{done.target}  {wording.size(done.plan.target)}, {time.perf_counter() - began:.1f} s")
+    facts = [wording.size(done.plan.target), f"{time.perf_counter() - began:.1f} s"]
+    found = None if treatment == "clean" else examine(done.source)
+    if shelf.upscaler(done.plan.passes[0]).strength(found, treatment):
+        facts.append(f"treated as {found or 'a photograph'}")
+    typer.echo(f"{done.target}  {', '.join(facts)}")
     for note in done.source.notes:
         typer.echo(f"{job.source}: {note}", err=True)
     return None
@@ -354,6 +388,14 @@ def evaluate(
     engine: EngineOption = None,
     device: DeviceOption = None,
     self_ensemble: EnsembleOption = False,
+    jpeg: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Save the small ones as JPEG of this quality first.")
+    ] = None,
+    degradation: Annotated[
+        str | None,
+        typer.Option(help="What else to do to them: webp-80, noise-3, ... A wrong name lists all."),
+    ] = None,
+    treatment: TreatmentOption = TreatmentName.clean,
     record: Annotated[bool, typer.Option("--record", help="Write the means into the card of the checkpoint.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -363,10 +405,21 @@ def evaluate(
     """
     from hpinet import evaluation
 
+    if jpeg and degradation:
+        raise OptionError("Choose one of --jpeg and --degradation.")
+    if record and (jpeg or degradation):
+        raise OptionError("Cards record scores of clean pictures: leave --record or the degradation away.")
     with bars() as bar:
         load = _loader(engine, device, self_ensemble=self_ensemble, progress=bar("fetching weights"))
         upscaler = load(_source(model, weights), scale)
-        result = evaluation.evaluate(upscaler, hr_dir, lr=lr, progress=bar(upscaler.info.name))
+        result = evaluation.evaluate(
+            upscaler,
+            hr_dir,
+            lr=lr,
+            degradation=f"jpeg-{jpeg}" if jpeg else degradation,
+            treatment=treatment.value,
+            progress=bar(upscaler.info.name),
+        )
     if record:
         assert upscaler.info.path is not None
         evaluation.record(result, upscaler.info.path)

@@ -16,7 +16,7 @@ import numpy as np
 
 from hpinet import markdown
 from hpinet.atomic import write_atomically
-from hpinet.checkpoints.files import Score, record_score
+from hpinet.checkpoints.files import CARD, Score, record_score
 from hpinet.checkpoints.registry import catalogue
 from hpinet.errors import ImageError, OptionError
 from hpinet.files import find_pictures
@@ -26,6 +26,9 @@ from hpinet.metrics import SSIM_WINDOW, psnr_y, ssim_y
 from hpinet.progress import Progress, ignore
 from hpinet.treatment import Treatment
 from hpinet.upscaler import Upscaler
+
+COMPRESSED_QUALITIES = (None, 95, 85, 75, 50, 30)
+"""JPEG qualities that tables of compressed pictures have; None is the benchmark as it is."""
 
 
 @dataclass(frozen=True)
@@ -192,16 +195,86 @@ def write_score_table(document: Path, evaluations: Sequence[Evaluation]) -> None
 
     Raises OptionError if it says so nowhere.
     """
+    _write_table(document, "scores", score_table(evaluations))
+
+
+@dataclass(frozen=True)
+class CompressedScores:
+    """One checkpoint on JPEGs of one quality."""
+
+    scale: int
+    quality: int | None  # None: as the benchmark has them
+    untreated: Evaluation
+    treated: Evaluation  # by treatment "auto"
+
+
+def evaluate_compressed(
+    hr: Path,
+    *,
+    lr: str | None = None,
+    qualities: Sequence[int | None] = COMPRESSED_QUALITIES,
+    progress: Progress = ignore,
+) -> list[CompressedScores]:
+    """Evaluates every bundled checkpoint that has levels on JPEGs, with and without treatment; arguments as above.
+
+    A table of its scores is written into its card, where that has a place for it.
+    """
+    upscalers = [
+        Upscaler.load(info.path) for info in catalogue() if info.origin == "bundled" and info.path and info.levels
+    ]
+    found: list[CompressedScores] = []
+    for number, upscaler in enumerate(upscalers):
+        small = Path(lr.format(scale=upscaler.scale)) if lr else None
+        own: list[CompressedScores] = []
+        for part, quality in enumerate(qualities):
+            untreated, treated = (
+                evaluate(
+                    upscaler, hr, lr=small, degradation=f"jpeg-{quality}" if quality else None, treatment=treatment
+                )
+                for treatment in ("clean", "auto")
+            )
+            own.append(CompressedScores(upscaler.scale, quality, untreated, treated))
+            progress(number * len(qualities) + part + 1, len(upscalers) * len(qualities))
+        assert upscaler.info.path is not None
+        write_compressed_table(upscaler.info.path / CARD, own)
+        found += own
+    return found
+
+
+def compressed_table(scores: Sequence[CompressedScores]) -> str:
+    """PSNR-Y by JPEG quality and scale as a Markdown table: of bicubic, and of the model untreated and treated."""
+    scales = sorted({each.scale for each in scores})
+    at = {(each.quality, each.scale): each for each in scores}
+    header = ["JPEG quality"]
+    for scale in scales:
+        header += [f"×{scale} bicubic", f"×{scale} clean", f"×{scale} auto"]
+    rows = []
+    for quality in dict.fromkeys(each.quality for each in scores):
+        row = ["none" if quality is None else str(quality)]
+        for scale in scales:
+            untreated, treated = at[quality, scale].untreated.mean, at[quality, scale].treated.mean
+            values = (untreated.bicubic_psnr_y, untreated.psnr_y, treated.psnr_y)
+            row += [f"{value:.2f}" for value in values]
+        rows.append(row)
+    return markdown.table(header, rows, numbers=len(header) - 1)
+
+
+def write_compressed_table(document: Path, scores: Sequence[CompressedScores]) -> None:
+    """Puts that table where a Markdown document says ``<!-- jpeg scores -->`` … ``<!-- end of jpeg scores -->``.
+
+    Raises OptionError if it says so nowhere.
+    """
+    _write_table(document, "jpeg scores", compressed_table(scores))
+
+
+def _write_table(document: Path, name: str, table: str) -> None:
+    begins, ends = f"<!-- {name} -->", f"<!-- end of {name} -->"
     text = document.read_text(encoding="utf-8")
-    before, opening, rest = text.partition(TABLE_BEGINS)
-    _, closing, after = rest.partition(TABLE_ENDS)
+    before, opening, rest = text.partition(begins)
+    _, closing, after = rest.partition(ends)
     if not closing:
-        raise OptionError(f"{document} has no place for scores: write {TABLE_BEGINS} and {TABLE_ENDS} there.")
-    table = f"{before}{opening}\n{score_table(evaluations)}\n{closing}{after}"
-    write_atomically(document, table.encode())
-
-
-TABLE_BEGINS, TABLE_ENDS = "<!-- scores -->", "<!-- end of scores -->"
+        raise OptionError(f"{document} has no place for scores: write {begins} and {ends} there.")
+    write_atomically(document, f"{before}{opening}\n{table}\n{closing}{after}".encode())
 
 
 def _score(

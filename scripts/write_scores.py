@@ -1,12 +1,20 @@
-"""Measures checkpoints on a benchmark for the README's table of scores; bundled ones get theirs into their cards too.
+"""Measures checkpoints on a benchmark for the README's tables of scores; bundled ones get theirs into their cards too.
 
 python -m scripts.write_scores Set5/HR "Set5/LR_bicubic/X{scale}" [HPINet-M-x4.pth ...]
+
+One table is of the benchmark as it is, the other of the bundled models on it saved as JPEG.
 """
 
 import sys
 from pathlib import Path
 
-from hpinet.evaluation import evaluate, evaluate_bundled, write_score_table
+from hpinet.evaluation import (
+    evaluate,
+    evaluate_bundled,
+    evaluate_compressed,
+    write_compressed_table,
+    write_score_table,
+)
 from hpinet.upscaler import Upscaler
 
 README = Path(__file__).parents[1] / "README.md"
@@ -18,6 +26,7 @@ def main(hr: str, lr: str, *others: str) -> None:
         upscaler = Upscaler.load(Path(weights))
         evaluations.append(evaluate(upscaler, Path(hr), lr=Path(lr.format(scale=upscaler.scale))))
     write_score_table(README, evaluations)
+    write_compressed_table(README, evaluate_compressed(Path(hr), lr=lr))
 
 
 if __name__ == "__main__":

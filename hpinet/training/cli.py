@@ -113,6 +113,26 @@ def plot_command(
     typer.echo(f"{output} written.")
 
 
+@train_app.command("calibrate")
+def calibrate_command(
+    checkpoint: Annotated[Path, typer.Argument(help="Folder with clean weights, and levels in folders of it.")],
+    levels: Annotated[list[str], typer.Argument(help="Names of the levels, from weak to strong.")],
+    *,
+    data: Annotated[list[Path], typer.Option(help="Folder of pictures, none of a benchmark; may be repeated.")],
+    pieces: Annotated[int, typer.Option(min=1, help="Pieces of pictures to try.")] = 24,
+    cache: Annotated[Path, typer.Option(help="Where decoded pictures are kept.")] = Path("runs/cache"),
+) -> None:
+    """Find out which strength of treatment is best at which JPEG quality."""
+    from hpinet import markdown
+    from hpinet.checkpoints.levels import PARTS
+    from hpinet.training.calibration import calibrate
+
+    scores = calibrate(checkpoint, levels, data=data, cache=cache, pieces=pieces)
+    header = ["quality", *(f"{part / PARTS:g}" for part in range(PARTS * len(levels) + 1))]
+    rows = [[str(quality), *(f"{value:.2f}" for value in row)] for quality, row in scores.items()]
+    typer.echo(markdown.table(header, rows, numbers=len(header)))
+
+
 @train_app.command("export")
 def export_command(
     run: RunFolder,

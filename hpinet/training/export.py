@@ -17,11 +17,17 @@ from hpinet.upscaler import Upscaler
 
 CURVE, RECIPE = "curve.png", "recipe.json"
 
-LIMITS = """\
+CLEAN_LIMITS = """\
 For enlarging photographs and drawings that are sharp and clean but small. The small pictures of training were made by
 antialiased bicubic shrinking, so that noise, blur and the blocks of strong JPEG compression are not removed but
 enlarged with the rest. Fine detail that the small picture does not hold is made up to look plausible: do not read
 evidence, measurements or identities from it."""
+
+COMPRESSED_LIMITS = """\
+For enlarging photographs that were saved as JPEG: a level of the checkpoint in whose folder it lies, to be mixed with
+its neighbours as strongly as a picture was compressed. The small pictures of training were degraded as
+`recipe.json` tells. On clean pictures these weights take away fine detail. Detail that the small picture does not hold
+is made up to look plausible: do not read evidence, measurements or identities from it."""
 
 
 def export(
@@ -117,7 +123,7 @@ the run's.
 
 ## Intended use and limits
 
-{LIMITS}
+{COMPRESSED_LIMITS if any(phase.degradation for phase in recipe.phases) else CLEAN_LIMITS}
 """
 
 
