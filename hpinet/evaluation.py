@@ -217,26 +217,19 @@ def evaluate_compressed(
 ) -> list[CompressedScores]:
     """Evaluates every bundled checkpoint that has levels on JPEGs, with and without treatment; arguments as above.
 
-    A table of its scores is written into its card, where that has a place for it.
+    The table of its scores is written into its card.
     """
-    upscalers = [
-        Upscaler.load(info.path) for info in catalogue() if info.origin == "bundled" and info.path and info.levels
-    ]
+    paths = [info.path for info in catalogue() if info.origin == "bundled" and info.path and info.levels]
     found: list[CompressedScores] = []
-    for number, upscaler in enumerate(upscalers):
+    for number, path in enumerate(paths):
+        upscaler = Upscaler.load(path)
         small = Path(lr.format(scale=upscaler.scale)) if lr else None
         own: list[CompressedScores] = []
         for part, quality in enumerate(qualities):
-            untreated, treated = (
-                evaluate(
-                    upscaler, hr, lr=small, degradation=f"jpeg-{quality}" if quality else None, treatment=treatment
-                )
-                for treatment in ("clean", "auto")
-            )
-            own.append(CompressedScores(upscaler.scale, quality, untreated, treated))
-            progress(number * len(qualities) + part + 1, len(upscalers) * len(qualities))
-        assert upscaler.info.path is not None
-        write_compressed_table(upscaler.info.path / CARD, own)
+            degraded = partial(evaluate, upscaler, hr, lr=small, degradation=f"jpeg-{quality}" if quality else None)
+            own.append(CompressedScores(upscaler.scale, quality, degraded(), degraded(treatment="auto")))
+            progress(number * len(qualities) + part + 1, len(paths) * len(qualities))
+        write_compressed_table(path / CARD, own)
         found += own
     return found
 

@@ -18,7 +18,7 @@ from file_server import file_server, good, stalling
 from PIL import Image
 
 from hpinet import cli
-from hpinet.checkpoints.files import Provenance, read_scores, write_checkpoint
+from hpinet.checkpoints.files import Provenance, read_model, read_scores, write_checkpoint
 from hpinet.checkpoints.registry import PUBLISHED, find
 from hpinet.images import open_picture
 from hpinet.model import HPINet, HPINetConfig, variant_config
@@ -174,6 +174,57 @@ def test_self_ensemble(run: Run, weights: Path, tmp_path: Path) -> None:
     assert run("upscale", source, "--weights", weights, "--self-ensemble").code == 0
     expected = Upscaler.load(weights, self_ensemble=True)(open_picture(source))
     np.testing.assert_array_equal(open_picture(tmp_path / "a_x2_hpinet-custom.png").colour, expected.colour)
+
+
+@pytest.fixture
+def levelled(weights: Path) -> Path:
+    """With a level that gives black pictures."""
+    model = read_model(weights)
+    with torch.no_grad():
+        model.last_conv.bias.fill_(-2.0)  # pyright: ignore[reportOptionalMemberAccess]
+    write_checkpoint(model, weights / "black", Provenance(source="A test", licence="apache-2.0", note=""))
+    (weights / "treatment.json").write_text('{"levels": ["black"], "strengths": {"80": 1, "90": 0}}')
+    return weights
+
+
+def test_each_picture_is_treated_by_what_it_went_through(run: Run, levelled: Path, tmp_path: Path) -> None:
+    lossless = picture(tmp_path / "in/a.png", 32, 32)
+    Image.open(lossless).save(tmp_path / "in/b.jpg", quality=60)
+    ended = run("upscale", tmp_path / "in", "--weights", levelled, "-o", tmp_path / "out")
+    assert ended.code == 0, ended.err
+    first, second = ended.out.splitlines()
+    assert "treated as" not in first
+    assert second.endswith("treated as JPEG, about quality 60, 4:2:0")
+    assert open_picture(tmp_path / "out/b.png").colour.max() == 0
+    assert open_picture(tmp_path / "out/a.png").colour.max() > 100
+    for treatment, black in {"clean": [False, False], "photo": [True, True]}.items():
+        run("upscale", tmp_path / "in", "--weights", levelled, "-o", tmp_path / treatment, "--treatment", treatment)
+        results = [open_picture(tmp_path / treatment / name).colour.max() == 0 for name in ("a.png", "b.png")]
+        assert results == black
+
+
+def test_photo_needs_weights_for_it(run: Run, weights: Path, tmp_path: Path) -> None:
+    ended = run("upscale", picture(tmp_path / "a.png"), "--weights", weights, "--treatment", "photo")
+    assert ended.code == 2
+    assert "no weights for photographs" in ended.err
+
+
+def test_evaluating_on_jpegs(run: Run, levelled: Path, tmp_path: Path) -> None:
+    picture(tmp_path / "set/one.png", 60, 60)
+
+    def psnr(*options: object) -> float:
+        ended = run("evaluate", tmp_path / "set", "--weights", levelled, "--json", *options)
+        assert ended.code == 0, ended.err
+        return json.loads(ended.out)["mean"]["psnr_y"]
+
+    assert psnr("--jpeg", 30) == psnr("--degradation", "jpeg-30") != psnr()
+    assert psnr("--jpeg", 30, "--treatment", "auto") < psnr("--jpeg", 30)
+    for options in (
+        ("--jpeg", 30, "--degradation", "webp-50"),
+        ("--jpeg", 30, "--record"),
+        ("--degradation", "rain-1"),
+    ):
+        assert run("evaluate", tmp_path / "set", "--weights", levelled, *options).code == 2
 
 
 def test_nothing_to_do(run: Run, tmp_path: Path) -> None:

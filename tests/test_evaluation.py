@@ -13,18 +13,21 @@ import torch.nn.functional as F
 from PIL import Image
 
 from hpinet import evaluation
-from hpinet.checkpoints.files import Provenance, Score, read_scores, write_checkpoint
+from hpinet.checkpoints.files import Provenance, Score, read_model, read_scores, write_checkpoint
 from hpinet.checkpoints.registry import find
 from hpinet.errors import Cancelled, ImageError, OptionError
 from hpinet.evaluation import (
     Evaluation,
     ImageScores,
     benchmark_name,
+    compressed_table,
     evaluate,
     evaluate_bundled,
+    evaluate_compressed,
     find_pairs,
     record,
     score_table,
+    write_compressed_table,
     write_score_table,
 )
 from hpinet.images import Picture, resize_bicubic
@@ -218,6 +221,55 @@ def test_the_score_table(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="no place for scores"):
         write_score_table(readme, [result(31.253)])
     assert score_table([]).count("\n") == 1
+
+
+@pytest.fixture
+def levelled(checkpoint: Path) -> Path:
+    """With a level that gives black pictures: nobody would mistake it."""
+    model = read_model(checkpoint)
+    with torch.no_grad():
+        model.last_conv.bias.fill_(-1.0)  # pyright: ignore[reportOptionalMemberAccess]
+    write_checkpoint(model, checkpoint / "black", Provenance(source="A test", licence="apache-2.0", note=""))
+    (checkpoint / "treatment.json").write_text('{"levels": ["black"], "strengths": {"50": 1, "90": 0}}')
+    return checkpoint
+
+
+def test_pictures_are_degraded_and_treated_like_files(levelled: Path, benchmark: Path) -> None:
+    upscaler = Upscaler.load(levelled)
+    clean, treated_clean = evaluate(upscaler, benchmark), evaluate(upscaler, benchmark, treatment="auto")
+    assert clean.images == treated_clean.images
+    poor = evaluate(upscaler, benchmark, degradation="jpeg-30")
+    assert poor.degradation == "jpeg-30"
+    assert poor.mean.psnr_y < clean.mean.psnr_y
+    assert poor.mean.bicubic_psnr_y < clean.mean.bicubic_psnr_y
+    treated = evaluate(upscaler, benchmark, degradation="jpeg-30", treatment="auto")
+    assert treated.mean.psnr_y < 15
+    assert treated.mean.bicubic_psnr_y == poor.mean.bicubic_psnr_y
+    assert treated.to_dict()["treatment"] == "auto"
+    with pytest.raises(OptionError, match="choose one of"):
+        evaluate(upscaler, benchmark, degradation="rain-3")
+
+
+def test_the_table_of_compressed_pictures(
+    levelled: Path, benchmark: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundled = replace(find(levelled), origin="bundled")
+    monkeypatch.setattr(evaluation, "catalogue", lambda: [bundled, replace(bundled, levels=None)])
+    place = "<!-- jpeg scores -->\n<!-- end of jpeg scores -->\n"
+    card = levelled / "README.md"
+    card.write_text(card.read_text() + place)
+    scores = evaluate_compressed(benchmark, qualities=(None, 30))
+    (tmp_path / "README.md").write_text(f"<!-- scores -->\n{place}The end.\n")
+    write_compressed_table(tmp_path / "README.md", scores)
+    lines = (tmp_path / "README.md").read_text().splitlines()
+    assert lines[2] == "| JPEG quality | ×3 bicubic | ×3 clean | ×3 auto |"
+    none, poor = ([float(cell) for cell in line.split("|")[2:5]] for line in lines[4:6])
+    assert none[1] == none[2] > poor[1] > poor[2]
+    assert lines[6:] == ["<!-- end of jpeg scores -->", "The end."]
+    assert compressed_table(scores) in card.read_text()
+    card.write_text("nothing")
+    with pytest.raises(OptionError, match="no place for scores"):
+        write_compressed_table(card, scores)
 
 
 def test_evaluating_what_is_bundled(

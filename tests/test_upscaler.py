@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hpinet.checkpoints.registry import CheckpointInfo
 from hpinet.engines import create_engine
 from hpinet.errors import Cancelled, CheckpointError, ImageError, OptionError
 from hpinet.images import Picture, open_picture, save_picture
+from hpinet.images.compression import Compression
 from hpinet.model import HPINet, HPINetConfig
 from hpinet.settings import settings as hpinet_settings
 from hpinet.upscaler import Upscaler, fill_transparent
@@ -75,6 +77,79 @@ def scene(height: int = 24, width: int = 28) -> np.ndarray:
     y, x = np.mgrid[:height, :width]
     planes = (8 * y, 200 * (x > y), 100 + 60 * np.sin(x * y / 9))
     return np.stack(planes, axis=-1).clip(0, 255).astype(np.uint8)
+
+
+# ------------------------------------------------------------------------------------------------------ treatments
+
+
+@pytest.fixture
+def levelled(tmp_path: Path) -> Path:
+    """A checkpoint with a level whose results are darker: each strength can be told by its result."""
+    model = small_network()
+    for folder, change in ((tmp_path, 0.0), (tmp_path / "dark", -0.2)):
+        with torch.no_grad():
+            assert model.last_conv.bias is not None
+            model.last_conv.bias += change
+        write_checkpoint(model, folder, Provenance("a test", "apache-2.0", "nobody's"))
+    (tmp_path / "treatment.json").write_text('{"levels": ["dark"], "strengths": {"50": 1, "90": 0.5, "99": 0}}')
+    return tmp_path
+
+
+def darkening(upscaler: Upscaler, picture: Picture, treatment: Any) -> float:
+    """How much darker the result is, as a share of the level's change."""
+    untreated, treated = (upscaler(picture, treatment=how).colour.astype(float) for how in ("clean", treatment))
+    return float((untreated - treated).mean()) / (0.2 * 255)
+
+
+def test_treatment_is_as_strong_as_the_picture_asks_for(levelled: Path) -> None:
+    upscaler = Upscaler.load(levelled, engine="torch", device="cpu")
+    lossless = Picture(np.full((40, 40, 3), 128, np.uint8))
+    for quality, strength in {50: 1.0, 70: 0.75, 90: 0.5, 99: 0.0}.items():
+        picture = replace(lossless, compression=Compression("JPEG", quality))
+        assert darkening(upscaler, picture, "auto") == pytest.approx(strength, abs=0.1)
+        assert upscaler(picture, treatment="auto").compression is None
+    assert darkening(upscaler, lossless, "photo") == pytest.approx(0.75, abs=0.1)  # quality 75
+
+
+def test_lossless_pictures_and_clean_treatment_give_the_same_as_ever(levelled: Path) -> None:
+    upscaler = Upscaler.load(levelled, engine="torch", device="cpu")
+    plain = Upscaler.load(levelled / "model.safetensors", engine="torch", device="cpu")
+    picture = Picture(scene())
+    compressed = replace(picture, compression=Compression("JPEG", 50))
+    expected = plain(picture).colour
+    np.testing.assert_array_equal(upscaler(picture, treatment="auto").colour, expected)
+    np.testing.assert_array_equal(upscaler(compressed).colour, expected)
+    np.testing.assert_array_equal(upscaler(compressed, treatment="clean").colour, expected)
+    assert not np.array_equal(upscaler(compressed, treatment="auto").colour, expected)
+
+
+def test_treatment_leaves_alpha_alone(levelled: Path) -> None:
+    upscaler = Upscaler.load(levelled, engine="torch", device="cpu")
+    picture = Picture(scene(), np.ascontiguousarray(scene()[..., 0]), compression=Compression("JPEG", 50))
+    untreated, treated = (upscaler(picture, treatment=how) for how in ("clean", "auto"))
+    assert untreated.alpha is not None
+    assert treated.alpha is not None
+    np.testing.assert_array_equal(untreated.alpha, treated.alpha)
+    assert not np.array_equal(untreated.colour, treated.colour)
+
+
+def test_without_levels_auto_does_nothing_and_photo_is_refused(upscaler: Upscaler) -> None:
+    compressed = Picture(scene(), compression=Compression("JPEG", 50))
+    np.testing.assert_array_equal(upscaler(compressed, treatment="auto").colour, upscaler(compressed).colour)
+    with pytest.raises(OptionError, match="no weights for photographs"):
+        upscaler(compressed, treatment="photo")
+
+
+def test_pillow_images_and_arrays_are_treated_too(levelled: Path) -> None:
+    upscaler = Upscaler.load(levelled, engine="torch", device="cpu")
+    file = io.BytesIO()
+    Image.fromarray(scene(64, 64)).save(file, "JPEG", quality=50)
+    with Image.open(file) as image:
+        treated, untreated = (np.asarray(upscaler(image, treatment=how)).astype(int) for how in ("auto", "clean"))
+    assert (untreated - treated).mean() > 10
+    array = scene().astype(np.float32) / 255
+    assert (upscaler(array) - upscaler(array, treatment="photo")).mean() > 0.05
+    np.testing.assert_array_equal(upscaler(array, treatment="auto"), upscaler(array))
 
 
 # --------------------------------------------------------------------------------------------- kinds of pictures

@@ -131,7 +131,7 @@ def find_former_jpeg(colour: np.ndarray, *, below: int = 97, seed: int = 0) -> C
     coarse = blocks[:, vanished.argmax()] @ _basis(_COARSE)
     qualities = range(_LOWEST, below)
     swings, certainties = _keeps_to_steps(coarse, qualities)
-    best = int(certainties.argmax())
+    best = len(qualities) - 1 - int(certainties[::-1].argmax())  # the better one of two with the same steps
     if certainties[best] < _CERTAIN or swings[best] < _SWING:
         return None
     return Compression("JPEG", qualities[best], from_pixels=True)
