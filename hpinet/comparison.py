@@ -6,15 +6,19 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from hpinet import markdown
 from hpinet.errors import ImageError
 from hpinet.images import Picture, resize_bicubic
+from hpinet.images.coefficients import read_coefficients
+from hpinet.images.degradations import degrade
 from hpinet.metrics import SSIM_WINDOW, luminance, psnr_y, ssim_y
 from hpinet.plan import Enlarges
 from hpinet.progress import Progress, ignore
+from hpinet.treatment import Treatment
 
 BICUBIC = "bicubic"
 
@@ -63,11 +67,19 @@ class Comparison:
 
 
 def compare(
-    picture: Picture, scale: int, upscalers: Mapping[str, Enlarges], *, progress: Progress = ignore
+    picture: Picture,
+    scale: int,
+    upscalers: Mapping[str, Enlarges],
+    *,
+    degradation: str | None = None,
+    treatment: Treatment = "clean",
+    progress: Progress = ignore,
 ) -> Comparison:
     """Takes ``picture`` for the truth, reduces it by antialiased bicubic and lets each upscaler (by name) restore it.
 
-    Colours are compared in 8 bits; alpha is left out. Raises ImageError for a picture too small to score.
+    The small picture may be degraded first, such as by "jpeg-75", and treated by the upscalers. Colours are compared in
+    8 bits; alpha is left out. Raises ImageError for a picture too small to score, OptionError for a degradation that
+    `hpinet.images.degradations.NAMED` has not, or a treatment that an upscaler has no weights for.
     """
     height, width = (side - side % scale for side in (picture.height, picture.width))
     if min(height, width) < SSIM_WINDOW + 2 * scale:
@@ -76,6 +88,8 @@ def compare(
         )
     truth = Picture.from_array(_rgb(picture)[:height, :width])
     small = resize_bicubic(truth, width // scale, height // scale)
+    if degradation is not None:
+        small = degrade(small.colour, degradation)
     attempts: list[tuple[str, Picture, float | None]] = [(BICUBIC, resize_bicubic(small, width, height), None)]
     for number, (name, upscaler) in enumerate(upscalers.items()):
 
@@ -83,7 +97,7 @@ def compare(
             progress(number * 1000 + 1000 * done // max(1, total), 1000 * len(upscalers))
 
         began = time.perf_counter()
-        attempts.append((name, upscaler(small, progress=overall), time.perf_counter() - began))
+        attempts.append((name, upscaler(small, treatment=treatment, progress=overall), time.perf_counter() - began))
     restored = tuple(
         Restored(
             name,
@@ -106,6 +120,23 @@ def consistency(result: Picture, source: Picture) -> float:
     result, source = result.on(0.5), source.on(0.5)
     reduced = resize_bicubic(result, source.width, source.height)
     return psnr_y(_rgb(reduced), _rgb(source), scale=0)
+
+
+def explained(result: Picture, file: Path) -> float | None:
+    """How much of a JPEG an enlargement explains: the share, 0 to 1, of its coefficients, reduced to the file's size.
+
+    At 1, saving the reduction as the file was saved gives the file again. That is the honest measure for a JPEG, whose
+    decoded pixels `consistency` compares with, blocks and all. None where it cannot be told: for other files, unusual
+    kinds of JPEG, those whose colours were converted on opening, and the finest qualities (see
+    `hpinet.images.coefficients`). Raises ImageError if the file cannot be read.
+    """
+    try:
+        coefficients = read_coefficients(file.read_bytes())
+    except OSError as error:
+        raise ImageError(f"{file} cannot be read.") from error
+    if coefficients is None or coefficients.icc_profile != result.icc_profile:
+        return None
+    return coefficients.explained(_rgb(resize_bicubic(result, coefficients.width, coefficients.height)))
 
 
 def to_markdown(comparison: Comparison) -> str:

@@ -24,7 +24,7 @@ APART = 8  # qualities that an earlier save must be below the last one to be tol
 
 def check_treatment(name: object) -> Treatment:
     """The treatment of that name. Raises OptionError if there is none."""
-    if name not in TREATMENTS:
+    if not isinstance(name, str) or name not in TREATMENTS:
         raise OptionError(f"The treatment must be one of {', '.join(TREATMENTS)}, not {str(name)[:40]!r}.")
     return cast(Treatment, name)
 

@@ -1,13 +1,16 @@
 """Comparing restorations of one picture, and the consistency of an enlargement."""
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hpinet.comparison import BICUBIC, compare, consistency, to_csv, to_markdown
+from hpinet.comparison import BICUBIC, compare, consistency, explained, to_csv, to_markdown
 from hpinet.errors import ImageError
-from hpinet.images import Picture, resize_bicubic
+from hpinet.images import Picture, open_picture, resize_bicubic, save_picture
+from hpinet.images.degradations import degrade
 from hpinet.metrics import psnr_y, ssim_y
 from hpinet.progress import Progress, ignore
 from hpinet.treatment import Treatment
@@ -133,3 +136,40 @@ def test_consistency_is_of_what_shows() -> None:
 def test_consistency_of_a_single_pixel() -> None:
     dot = Picture.from_array(np.full((1, 1, 3), 7, np.uint8))
     assert consistency(resize_bicubic(dot, 4, 4), dot) == math.inf
+
+
+def test_a_degraded_picture_is_restored_with_the_treatment_that_is_asked_for(truth: Picture) -> None:
+    seen: list[tuple[Picture, str]] = []
+
+    def spy(image: Picture, /, *, treatment: Treatment = "clean", progress: Progress = ignore) -> Picture:
+        seen.append((image, treatment))
+        return Oracle(truth)(image, progress=progress)
+
+    result = compare(truth, 4, {"spy": spy}, degradation="jpeg-40", treatment="auto")
+    ((image, treatment),) = seen
+    assert treatment == "auto"
+    assert image.compression is not None
+    assert image.compression.quality == 40
+    expected = degrade(resize_bicubic(truth, 30, 24).colour, "jpeg-40").colour
+    np.testing.assert_array_equal(image.colour, expected)
+    np.testing.assert_array_equal(result.small, expected)
+
+
+def test_what_a_result_explains_of_a_jpeg(tmp_path: Path) -> None:
+    y, x = np.mgrid[:80, :96]
+    waves = [127 + 100 * np.sin(x / 9 + channel) * np.cos(y / 7) for channel in range(3)]
+    source = Picture(np.stack(waves, axis=2).astype(np.uint8))
+    file = tmp_path / "source.jpg"
+    save_picture(source, file, quality=60)
+    decoded = open_picture(file)
+    same = explained(resize_bicubic(decoded, 192, 160), file)
+    off = explained(resize_bicubic(Picture(255 - decoded.colour), 192, 160), file)
+    assert same is not None
+    assert off is not None
+    assert off < 0.95
+    assert same > 0.98
+    assert explained(replace(decoded, icc_profile=b"another"), file) is None
+    save_picture(source, tmp_path / "source.png")
+    assert explained(source, tmp_path / "source.png") is None
+    with pytest.raises(ImageError, match="cannot be read"):
+        explained(source, tmp_path / "none.jpg")

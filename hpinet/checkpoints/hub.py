@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from hpinet.checkpoints.download import Digest
 from hpinet.checkpoints.files import CARD, CONFIG, WEIGHTS
+from hpinet.checkpoints.levels import TREATMENT, read_levels
 from hpinet.errors import CheckpointError
 from hpinet.progress import Progress, ignore
 
@@ -79,18 +80,28 @@ def fetch_repository(repository: str, revision: str | None = None, *, progress: 
 def _fetch(repository: str, revision: str | None, progress: Progress) -> Path:
     config = Path(hf_hub_download(repository, CONFIG, revision=revision))
     commit = config.parent.name  # the other files are of the same one, whatever happens to the branch meanwhile
-    published = get_hf_file_metadata(hf_hub_url(repository, WEIGHTS, revision=commit))
-    size = published.size or 0
+    size = get_hf_file_metadata(hf_hub_url(repository, WEIGHTS, revision=commit)).size or 0
     progress(0, size)
     with suppress(RemoteEntryNotFoundError):  # a card is optional
         hf_hub_download(repository, CARD, revision=commit)
-    weights = Path(hf_hub_download(repository, WEIGHTS, revision=commit, tqdm_class=_reporting(progress)))
-    if published.etag and not _verified(weights, published.etag):
-        weights.resolve().unlink()
-        weights.unlink(missing_ok=True)
-        raise CheckpointError(f"{WEIGHTS} of {repository} arrived damaged: fetch it again.")
+    with suppress(RemoteEntryNotFoundError):  # and so are levels, which come first: weights say that all is here
+        hf_hub_download(repository, TREATMENT, revision=commit)
+    levels = read_levels(config.parent)
+    for level in levels.names if levels else ():
+        hf_hub_download(repository, f"{level}/{CONFIG}", revision=commit)
+        _fetch_weights(repository, f"{level}/{WEIGHTS}", commit)
+    _fetch_weights(repository, WEIGHTS, commit, progress)
     progress(size, size)
     return config.parent
+
+
+def _fetch_weights(repository: str, name: str, commit: str, progress: Progress = ignore) -> None:
+    etag = get_hf_file_metadata(hf_hub_url(repository, name, revision=commit)).etag
+    weights = Path(hf_hub_download(repository, name, revision=commit, tqdm_class=_reporting(progress)))
+    if etag and not _verified(weights, etag):
+        weights.resolve().unlink()
+        weights.unlink(missing_ok=True)
+        raise CheckpointError(f"{name} of {repository} arrived damaged: fetch it again.")
 
 
 def _verified(weights: Path, etag: str) -> bool:

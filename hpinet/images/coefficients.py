@@ -37,6 +37,7 @@ class JpegCoefficients:
     planes: tuple[Plane, ...]  # one if grey, else three
     orientation: int  # by EXIF, from the stored picture to the upright one
     tables: dict[int, list[int]]
+    icc_profile: bytes | None
 
     def explained(self, colour: np.ndarray) -> float | None:
         """The share, 0 to 1, of coefficients that would be the file's if this picture were saved with its tables.
@@ -71,6 +72,7 @@ def read_coefficients(data: bytes) -> JpegCoefficients | None:
             if not isinstance(image, JpegImagePlugin.JpegImageFile):
                 return None
             size, layers, tables = image.size, image.layer, dict(image.quantization)
+            profile = image.info.get("icc_profile")
             full_colour = all(layer[1:3] == layers[0][1:3] for layer in layers)
             halved = [layer[1:3] for layer in layers] == [(2, 2), (1, 1), (1, 1)]
             in_rgb = image.info.get("adobe_transform") == 0 or [layer[0] for layer in layers] == [82, 71, 66]
@@ -87,7 +89,7 @@ def read_coefficients(data: bytes) -> JpegCoefficients | None:
         multiples = np.rint(dct(samples) / steps).astype(np.int16)
         planes.append(Plane(multiples, steps, 2 if halved and number else 1))
     width, height = size if orientation < 5 else size[::-1]
-    return JpegCoefficients(height, width, tuple(planes), orientation, tables)
+    return JpegCoefficients(height, width, tuple(planes), orientation, tables, profile)
 
 
 def _decoded(data: bytes, size: tuple[int, int] | None) -> tuple[np.ndarray, int]:

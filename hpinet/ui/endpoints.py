@@ -12,6 +12,7 @@ from gradio.events import api
 
 from hpinet.attribution.explain import in_words
 from hpinet.plan import MAX_SCALE, Plan, TargetSize
+from hpinet.treatment import Treatment, check_treatment
 from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.batch import gather, run_batch
 from hpinet.ui.jobs.enlarge import Wanted, enlarge
@@ -34,6 +35,7 @@ def upscale(  # noqa: PLR0917 (programs name the arguments)
     width: int | None = None,
     format: Format = "png",
     quality: int = 90,
+    treatment: Treatment = "clean",
     request: gr.Request | None = None,
 ) -> FileData:
     """Makes a picture larger by super-resolution and returns the full-resolution file.
@@ -46,12 +48,14 @@ def upscale(  # noqa: PLR0917 (programs name the arguments)
         width: Width of the result in pixels, in place of scale.
         format: png (lossless), jpeg or webp.
         quality: 1 to 100, for jpeg and webp; webp is lossless at 100.
+        treatment: What to do about compression: clean nothing, auto as much as what is found in the picture asks for,
+            photo something in any case. Only some models know how: see `models`.
 
     Returns:
         The larger picture, named after the one given. Transparency, 16-bit depth, grey and colour profile are kept.
     """
     source = received(image)
-    wanted = _wanted(model, scale, longest_side, width, format, quality)
+    wanted = _wanted(model, scale, longest_side, width, format, quality, treatment)
     folder, stop = new_folder(), _stop(request)
 
     def target(plan: Plan) -> Path:
@@ -69,6 +73,7 @@ def upscale_batch(  # noqa: PLR0917 (programs name the arguments)
     width: int | None = None,
     format: Format = "png",
     quality: int = 90,
+    treatment: Treatment = "clean",
     request: gr.Request | None = None,
 ) -> tuple[FileData, list[dict[str, str]]]:
     """Makes many pictures larger. A file that fails is reported and does not stop the others.
@@ -81,11 +86,13 @@ def upscale_batch(  # noqa: PLR0917 (programs name the arguments)
         width: Width of the results in pixels, in place of scale.
         format: png (lossless), jpeg or webp.
         quality: 1 to 100, for jpeg and webp; webp is lossless at 100.
+        treatment: What to do about compression: clean nothing, auto as much as what is found in the picture asks for,
+            photo something in any case. Only some models know how: see `models`.
 
     Returns:
         A ZIP of the results with the original names and folders, and a report: name, status and detail of each file.
     """
-    wanted = _wanted(model, scale, longest_side, width, format, quality)
+    wanted = _wanted(model, scale, longest_side, width, format, quality, treatment)
     *_, batch = run_batch(gather([received(file) for file in values.many("files", files)]), wanted, _stop(request))
     report = [{"name": item.name, "status": item.status, "detail": item.detail} for item in batch.items]
     return _answer(batch.archive), report
@@ -168,7 +175,8 @@ def models() -> list[dict[str, Any]]:
 
     Returns:
         For each model its key, and for each scale: checkpoint name, origin, whether it is installed, number of
-        parameters, and PSNR-Y on Set5 in dB (null if unknown). Models that are not installed are fetched on first use.
+        parameters, PSNR-Y on Set5 in dB (null if unknown), and whether it knows treatments of compressed pictures.
+        Models that are not installed are fetched on first use.
     """
     return [
         {
@@ -181,6 +189,7 @@ def models() -> list[dict[str, Any]]:
                     "installed": info.installed,
                     "parameters": info.parameters,
                     "psnr_set5": info.psnr_set5,
+                    "treatments": info.levels is not None,
                 }
                 for scale, info in choice.natives.items()
             },
@@ -200,10 +209,17 @@ def _stop(request: gr.Request | None) -> StopFlag:
 
 
 def _wanted(  # noqa: PLR0917 (as in the endpoints' signatures)
-    model: object, scale: object, longest_side: object, width: object, format: object, quality: object
+    model: object,
+    scale: object,
+    longest_side: object,
+    width: object,
+    format: object,
+    quality: object,
+    treatment: object,
 ) -> Wanted:
     size = _size(scale, longest_side, width)
-    return Wanted(as_key(model), size, _format(format), values.number("quality", quality, 1, 100))
+    loss = values.number("quality", quality, 1, 100)
+    return Wanted(as_key(model), size, _format(format), loss, check_treatment(treatment))
 
 
 def _size(scale: object, longest_side: object, width: object) -> TargetSize:

@@ -18,11 +18,13 @@ import torch
 from file_server import serving
 
 from hpinet.checkpoints.files import CARD, CONFIG, WEIGHTS, Provenance, Score, write_checkpoint
+from hpinet.checkpoints.levels import TREATMENT, Levels
 from hpinet.model import HPINet, HPINetConfig
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LOAD = """
 import json, sys
+from hpinet.checkpoints.levels import read_treated
 from hpinet.checkpoints.registry import find, load
 from hpinet.errors import HPINetError
 from hpinet.model import HPINet
@@ -34,8 +36,10 @@ for source, fetch in json.loads(sys.argv[1]):
         repository, _, revision = source.partition("@")
         mixin = HPINet.from_pretrained(repository, revision=revision or None)
         assert all(mixin.state_dict()[name].equal(tensor) for name, tensor in model.state_dict().items())
+        strongest = len(info.levels.names) if info.levels else 0
+        read_treated(info.path, strongest)
         answer = {"origin": info.origin, "name": info.name, "psnr": info.psnr_set5, "sha256": info.sha256,
-                  "calls": calls}
+                  "calls": calls, "levels": strongest}
     except HPINetError as error:
         answer = {"error": str(error)}
     print(json.dumps(answer))
@@ -55,7 +59,7 @@ class Hub(BaseHTTPRequestHandler):
         self.answer(with_body=True)
 
     def answer(self, *, with_body: bool) -> None:
-        owner, name, _, revision, file = self.path.lstrip("/").split("/")
+        owner, name, _, revision, file = self.path.lstrip("/").split("/", 4)
         files = self.repositories.get(f"{owner}/{name}")
         if files is None:
             self.refuse(404, "RepoNotFound")
@@ -69,7 +73,7 @@ class Hub(BaseHTTPRequestHandler):
             data = files[file]
             self.send_response(200)
             self.send_header("Content-Length", str(len(data)))
-            self.send_header("ETag", f'"{self.announced.get(data) or etag(data, large=file == WEIGHTS)}"')
+            self.send_header("ETag", f'"{self.announced.get(data) or etag(data, large=file.endswith(WEIGHTS))}"')
             self.send_header("X-Repo-Commit", COMMIT)
             self.end_headers()
             if with_body:
@@ -112,8 +116,15 @@ ONLINE = [
     ("team/absent", True),
     ("team/good@v9", True),
     ("closed/shop", True),
+    ("team/levels", True),
 ]
-OFFLINE = [("team/good", True), (f"team/good@{COMMIT}", True), ("team/pickle", True), ("team/damaged", False)]
+OFFLINE = [
+    ("team/good", True),
+    (f"team/good@{COMMIT}", True),
+    ("team/pickle", True),
+    ("team/damaged", False),
+    ("team/levels", False),
+]
 DOWN = [("team/good", True), ("team/pickle", True)]
 
 
@@ -131,6 +142,12 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
         "team/good": files,
         "team/without-card": {CONFIG: files[CONFIG], WEIGHTS: files[WEIGHTS]},
         "team/blob": files,
+        "team/levels": {
+            **files,
+            TREATMENT: Levels(("light",), ((50, 1.0),)).to_json().encode(),
+            f"light/{CONFIG}": files[CONFIG],
+            f"light/{WEIGHTS}": files[WEIGHTS],
+        },
         "team/damaged": {CONFIG: files[CONFIG], WEIGHTS: damaged},
         "team/pickle": {CONFIG: files[CONFIG], "pytorch_model.bin": b"pickle"},
         "closed/shop": files,
@@ -172,6 +189,13 @@ def test_fetching(answers: Answers) -> None:
     size = len(answers.files[WEIGHTS])
     assert answer["calls"][0] == [0, size]
     assert answer["calls"][-1] == [size, size]
+
+
+def test_levels_come_along(answers: Answers) -> None:
+    for answer in (answers.online[-1], answers.offline[-1]):
+        assert is_the_model(answer, answers)
+        assert answer["levels"] == 1
+    assert answers.online[1]["levels"] == 0
 
 
 def test_what_was_fetched_stays(answers: Answers) -> None:

@@ -47,7 +47,7 @@ def test_only_the_documented_endpoints_are_public(client: Client) -> None:
         name: [parameter["parameter_name"] for parameter in endpoint["parameters"]]
         for name, endpoint in api["named_endpoints"].items()
     }
-    sizing = ["model", "scale", "longest_side", "width", "format", "quality"]
+    sizing = ["model", "scale", "longest_side", "width", "format", "quality", "treatment"]
     assert signatures == {
         "/upscale": ["image", *sizing],
         "/upscale_batch": ["files", *sizing],
@@ -97,6 +97,7 @@ def test_depth_grey_and_alpha_survive(client: Client, deep_picture: Path) -> Non
         ({"format": "gif"}, "format must be one of"),
         ({"quality": 0}, "from 1 to 100"),
         ({"quality": None}, "from 1 to 100"),
+        ({"treatment": "strong"}, "one of auto, photo, clean"),
     ],
 )
 def test_every_value_is_checked(client: Client, picture: Path, arguments: dict[str, Any], words: str) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import psutil
 
-from hpinet.comparison import consistency
+from hpinet.comparison import consistency, explained
 from hpinet.files import Enlarged, enlarge_file
 from hpinet.images import Picture, check_size
 from hpinet.plan import Plan, Size, TargetSize, make_plan, run_plan
 from hpinet.progress import Progress
+from hpinet.treatment import Treatment, examine
 from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.models import SHELF, choice_of
 from hpinet.ui.jobs.running import Reporter, StopFlag, gpu_seconds, heavy
@@ -26,6 +27,7 @@ class Wanted:
     size: TargetSize
     format: str = "PNG"  # key of `previews.FORMATS`
     quality: int = 90
+    treatment: Treatment = "clean"
 
     def plan(self, source: Size) -> Plan:
         """The plan for a picture of that size. Raises OptionError with what is wrong."""
@@ -47,6 +49,9 @@ class Outcome:
     peak_memory_mb: float  # of the whole server process, while this ran
     consistency_db: float  # see `hpinet.comparison.consistency`
     notes: tuple[str, ...] = ()  # of the source, see `hpinet.images.Picture`
+    explained: float | None = None  # share of a JPEG's coefficients, see `hpinet.comparison.explained`
+    found: str = ""  # what losses the picture went through, in words; empty if none were found
+    strength: float = 0.0  # of the treatment, 0 for none
 
 
 def enlarge(
@@ -79,7 +84,7 @@ def enlarge(
         choice = choice_of(wanted.model)
         if not choice.is_installed(plan):
             SHELF.fetch(choice, plan, progress=Reporter(f"Fetching {choice.key}", stop))
-        return _run(wanted.model, picture, plan, told)
+        return _run(wanted.model, wanted.treatment, picture, plan, told)
 
     with _PeakMemory() as memory:
         done = enlarge_file(
@@ -92,7 +97,8 @@ def enlarge(
         )
     if show is not None:
         show(done)
-    last = SHELF.upscaler(wanted.model, done.plan.passes[-1])
+    found = examine(done.source)
+    first, last = (SHELF.upscaler(wanted.model, done.plan.passes[number]) for number in (0, -1))
     return Outcome(
         picture=done.target,
         plan=done.plan,
@@ -103,17 +109,26 @@ def enlarge(
         peak_memory_mb=memory.peak_mb,
         consistency_db=consistency(done.result, done.source),
         notes=done.source.notes,
+        explained=explained(done.result, source),
+        found=str(found or ""),
+        strength=first.strength(found, wanted.treatment),
     )
 
 
-def _declared_seconds(model: str, picture: Picture, plan: Plan, progress: Progress) -> int:  # noqa: ARG001 (like `_run`)
+def _declared_seconds(
+    model: str,
+    treatment: Treatment,  # noqa: ARG001 (like `_run`)
+    picture: Picture,
+    plan: Plan,
+    progress: Progress,  # noqa: ARG001
+) -> int:
     return gpu_seconds([(choice_of(model), plan)], rounds=rounds_over(picture))
 
 
 @heavy(duration=_declared_seconds)
-def _run(model: str, picture: Picture, plan: Plan, progress: Progress) -> Picture:
+def _run(model: str, treatment: Treatment, picture: Picture, plan: Plan, progress: Progress) -> Picture:
     """The network alone: files are read and written, and results judged, where no GPU waits meanwhile."""
-    return run_plan(picture, plan, SHELF.of(model), progress=progress)
+    return run_plan(picture, plan, SHELF.of(model), treatment=treatment, progress=progress)
 
 
 class _PeakMemory:
