@@ -87,11 +87,22 @@ def train(
     pictures, TrainingStopped if training went wrong; the state on disk is then the last good one.
     """
     run = _settle(folder, run)
-    trainer = Trainer(folder, run, options or Options())
+    with _subnormal_numbers_as_zero():
+        trainer = Trainer(folder, run, options or Options())
+        try:
+            return trainer.run(progress)
+        finally:
+            trainer.close()
+
+
+@contextmanager
+def _subnormal_numbers_as_zero() -> Iterator[None]:
+    """Vanishing moments of the optimiser would slow a CPU down; what the process does next is not to know."""
+    torch.set_flush_denormal(True)
     try:
-        return trainer.run(progress)
+        yield
     finally:
-        trainer.close()
+        torch.set_flush_denormal(False)
 
 
 def _settle(folder: Path, run: Run | None) -> Run:
@@ -110,7 +121,6 @@ class Trainer:
     """The moving parts of a run. `run` does the work."""
 
     def __init__(self, folder: Path, run: Run, options: Options) -> None:
-        torch.set_flush_denormal(True)  # vanishing moments of the optimiser would slow a CPU down
         self.folder, self.options, self.recipe = folder, options, run.recipe
         self.accelerator = _accelerator(folder, options, run.mixed_precision)
         self.processes = self.accelerator.num_processes
