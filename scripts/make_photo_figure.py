@@ -44,11 +44,8 @@ def main(
 def _detailed(pixels: np.ndarray) -> tuple[int, int]:
     """Left and top of the square where neighbours differ most."""
     edges = np.abs(np.diff(pixels.astype(float).mean(axis=2), axis=1))
-    places = [
-        (left, top)
-        for top in range(0, max(1, pixels.shape[0] - SIDE), 8)
-        for left in range(0, max(1, pixels.shape[1] - SIDE), 8)
-    ]
+    down, across = (range(0, max(1, side - SIDE), 8) for side in pixels.shape[:2])
+    places = [(left, top) for top in down for left in across]
     return max(places, key=lambda place: edges[place[1] : place[1] + SIDE, place[0] : place[0] + SIDE].sum())
 
 
