@@ -20,7 +20,7 @@ from hpinet.model import HPINet
 from hpinet.progress import Progress, ignore
 from hpinet.training.data import CropSampler, open_store
 
-QUALITIES = (30, 50, 65, 75, 85, 90, 95, 98)
+QUALITIES = (30, 50, 65, 75, 85, 90, 95, 98, 100)
 PIECE = 64  # side of the LR pieces
 
 
