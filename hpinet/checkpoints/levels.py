@@ -8,6 +8,7 @@ one from another can be mixed like that, weight by weight, and do what lies in b
 
 import json
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,8 +81,13 @@ def read_treated(checkpoint: Path, strength: float) -> HPINet:
     levels = read_levels(checkpoint)
     if levels is None or not 0 < strength <= len(levels.names):
         raise CheckpointError(f"{checkpoint} has no weights of strength {strength:g}.")
-    folders = [checkpoint, *(checkpoint / name for name in levels.names)]
-    below = min(int(strength), len(levels.names) - 1)
+    return read_between(checkpoint, levels.names, strength)
+
+
+def read_between(checkpoint: Path, names: Sequence[str], strength: float) -> HPINet:
+    """The same, of levels that are named: 1.5 lies half-way from the first to the second."""
+    folders = [checkpoint, *(checkpoint / name for name in names)]
+    below = min(int(strength), len(names) - 1)
     model, stronger = (read_model(folders[number]) for number in (below, below + 1))
     if model.config != stronger.config:
         raise CheckpointError(f"{folders[below + 1]} holds another network than {folders[below]}.")

@@ -12,7 +12,7 @@ import torch
 
 from hpinet.atomic import write_atomically
 from hpinet.checkpoints.files import read_config
-from hpinet.checkpoints.levels import PARTS, TREATMENT, Levels, read_treated
+from hpinet.checkpoints.levels import PARTS, TREATMENT, Levels, read_between
 from hpinet.errors import OptionError
 from hpinet.images.degradations import as_jpeg
 from hpinet.metrics import psnr_y
@@ -20,8 +20,8 @@ from hpinet.model import HPINet
 from hpinet.progress import Progress, ignore
 from hpinet.training.data import CropSampler, open_store
 
-QUALITIES = (20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 98)
-PIECE = 96  # side of the LR pieces
+QUALITIES = (30, 50, 65, 75, 85, 90, 95, 98, 100)
+PIECE = 64  # side of the LR pieces
 
 
 def calibrate(
@@ -49,16 +49,13 @@ def calibrate(
     if not names:
         raise OptionError("Name the levels, from weak to strong.")
     scale = read_config(checkpoint).scale
-    # Complete as soon as it is there: strengths that all weights can be read with, before the right ones are known.
-    draft = Levels(tuple(names), ((1, float(len(names))), (100, 0.0)))
-    write_atomically(checkpoint / TREATMENT, draft.to_json().encode())
     sampler = CropSampler(open_store(data, scale=scale, cache=cache), crop=PIECE, seed=0)
     pairs = [(crop.hr, crop.lr) for crop in (sampler.sample(0, index) for index in range(pieces))]
     strengths = [part / PARTS for part in range(PARTS * len(names) + 1)]
     scores: dict[int, list[float]] = {quality: [] for quality in QUALITIES}
     for number, strength in enumerate(strengths):
         progress(number, len(strengths))
-        network = read_treated(checkpoint, strength)
+        network = read_between(checkpoint, names, strength)
         for quality in QUALITIES:
             results = [psnr_y(_enlarged(network, as_jpeg(lr, quality)), hr, scale=scale) for hr, lr in pairs]
             scores[quality].append(float(np.mean(results)))

@@ -76,7 +76,10 @@ def export(
         record(evaluation, output)
         table = _table(evaluation)
     card = ModelCard((output / CARD).read_text(encoding="utf-8"))
-    card.text = f"{card.text.rstrip()}\n{table}{_sections(run, state['step'])}"
+    text = card.text
+    if _is_degraded(run):  # how good a level is, the card of the whole checkpoint says
+        text = text.partition("## Scores")[0]
+    card.text = f"{text.rstrip()}\n{table}{_sections(run, state['step'])}"
     write_atomically(output / CARD, str(card).encode())
 
 
@@ -123,8 +126,12 @@ the run's.
 
 ## Intended use and limits
 
-{COMPRESSED_LIMITS if any(phase.degradation for phase in recipe.phases) else CLEAN_LIMITS}
+{COMPRESSED_LIMITS if _is_degraded(run) else CLEAN_LIMITS}
 """
+
+
+def _is_degraded(run: Run) -> bool:
+    return any(phase.degradation for phase in run.recipe.phases)
 
 
 def _listed(run: Run) -> str:

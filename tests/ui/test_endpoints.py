@@ -19,6 +19,7 @@ from hpinet.comparison import compare
 from hpinet.images import encode_picture
 from hpinet.plan import TargetSize, make_plan, run_plan
 from hpinet.settings import settings
+from hpinet.treatment import Treatment
 from hpinet.ui.tabs.api import CLIENTS
 
 from .conftest import EXAMPLES, missing
@@ -28,10 +29,12 @@ def upscaler_of(scale: int) -> Upscaler:
     return Upscaler.load("T", scale=scale)
 
 
-def made_by_the_library(path: Path, request: TargetSize, format: str = "PNG", quality: int = 90) -> bytes:
+def made_by_the_library(
+    path: Path, request: TargetSize, format: str = "PNG", quality: int = 90, treatment: Treatment = "clean"
+) -> bytes:
     picture = open_picture(path)
     plan = make_plan((picture.width, picture.height), request, natives=native_scales("T"))
-    return encode_picture(run_plan(picture, plan, upscaler_of), format, quality=quality)
+    return encode_picture(run_plan(picture, plan, upscaler_of, treatment=treatment), format, quality=quality)
 
 
 def refused(client: Client, *args: Any, api_name: str = "/upscale", **kwargs: Any) -> str:
@@ -65,6 +68,20 @@ def test_upscale_gives_the_file_the_library_makes(client: Client, picture: Path)
     result = Path(client.predict(handle_file(picture), api_name="/upscale"))
     assert result.name == "my-cat_x4_hpinet-t.png"
     assert result.read_bytes() == made_by_the_library(picture, TargetSize(scale=4))
+
+
+def test_treatments_follow_the_file_when_asked_to(client: Client, picture: Path, tmp_path: Path) -> None:
+    """By default nothing is treated; and no lossless file is, whose results are the same bytes as ever."""
+    saved = tmp_path / "saved.jpg"
+    Image.open(picture).convert("RGB").save(saved, quality=50)
+    size = TargetSize(scale=2)
+    treated, untreated = (made_by_the_library(saved, size, treatment=how) for how in ("auto", "clean"))
+    assert treated != untreated
+    for options, expected in (({}, untreated), ({"treatment": "clean"}, untreated), ({"treatment": "auto"}, treated)):
+        result = client.predict(handle_file(saved), scale=2, **options, api_name="/upscale")
+        assert Path(result).read_bytes() == expected
+    lossless = client.predict(handle_file(picture), scale=2, treatment="auto", api_name="/upscale")
+    assert Path(lossless).read_bytes() == made_by_the_library(picture, size)
 
 
 def test_sizes_in_pixels_and_other_formats(client: Client, picture: Path) -> None:
