@@ -17,7 +17,8 @@ SHARED = Path(__file__).parents[2] / "shared"
 @pytest.fixture(scope="session", autouse=True)
 def _few_threads() -> None:
     """Small tensors gain nothing from many threads, and two cores are all that CI has."""
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    torch.set_num_threads(max(1, min(2, os.cpu_count() or 1) // processes))
 
 
 @pytest.fixture(scope="session")

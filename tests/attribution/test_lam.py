@@ -113,6 +113,7 @@ def test_do_not_depend_on_how_many_steps_run_together(memory_mb: int, untrained:
     np.testing.assert_allclose(together, one_by_one, atol=1e-5 * np.abs(one_by_one).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "bound"), [(QUICK, 0.10), (FULL, 0.05)])
 def test_add_up_on_a_trained_network(path: BlurPath, bound: float, bundled: HPINet) -> None:
     with Image.open(EXAMPLES / "text.png") as image:

@@ -21,6 +21,8 @@ from hpinet.checkpoints.files import CARD, CONFIG, WEIGHTS, Provenance, Score, w
 from hpinet.checkpoints.levels import TREATMENT, Levels
 from hpinet.model import HPINet, HPINetConfig
 
+pytestmark = pytest.mark.slow
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LOAD = """
 import json, sys

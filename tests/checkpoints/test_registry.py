@@ -310,6 +310,7 @@ print(c.fetch("S", 3).sha256)
 """
 
 
+@pytest.mark.slow
 def test_two_processes_at_the_same_time(server: FileServer, published: bytes, cache: Path) -> None:
     server.behaviours = [slow]
     command = [sys.executable, "-c", FETCH, hashlib.sha256(published).hexdigest(), str(len(published))]

@@ -30,6 +30,7 @@ print(json.dumps([before, peak(), result.shape]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["torch", "openvino"])
 def test_memory_is_bounded(name: str, tmp_path: Path) -> None:
     environment = {

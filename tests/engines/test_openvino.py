@@ -109,6 +109,7 @@ def damaged(content: bytes) -> Iterator[bytes]:
         yield content[:position] + bytes([content[position] ^ 0xFF]) + content[position + 1 :]
 
 
+@pytest.mark.slow
 def test_damaged_files_are_compiled_again(cache: Path, compiled: list[Any], model: HPINet) -> None:
     """Also where a few bits of a weight are all that changed, which no parser would notice."""
     right = engine_for(model).upscale(PIXELS)

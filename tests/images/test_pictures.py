@@ -531,6 +531,7 @@ class TestShared:
             with pytest.raises(ImageError):
                 open_picture(path)
 
+    @pytest.mark.slow
     def test_everything_opens_or_is_refused(self, shared):
         opened = 0
         refusals = {}

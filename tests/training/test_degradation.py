@@ -116,6 +116,7 @@ def test_draws_follow_the_recipe(store: PictureStore, monkeypatch: pytest.Monkey
     assert np.mean(np.array(qualities) < 50) == pytest.approx(0.9 / 1.15, abs=0.03)
 
 
+@pytest.mark.slow
 def test_a_degraded_run_resumes_to_the_same_weights(pictures: Path, tmp_path: Path) -> None:
     recipe = tiny_recipe(steps=6)
     recipe = replace(recipe, phases=tuple(replace(phase, degradation=EVERYTHING) for phase in recipe.phases))

@@ -24,6 +24,7 @@ def ended(module: str, *words: str) -> tuple[int, str]:
     return done.returncode, done.stderr.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["accelerate", "pytorch_optimizer"])
 def test_what_is_missing_is_said(module: str, tmp_path: Path) -> None:
     told = f'Error: Training needs {module} too: `pip install "hpinet[train]"`, in a clone `pip install ".[train]"`.'

@@ -70,6 +70,7 @@ def test_a_run_learns_logs_and_ends(pictures: Path, tmp_path: Path) -> None:
     assert [entry["rate"] for entry in log if entry["kind"] == "train"][-1] == pytest.approx(1e-3 / 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adamw", "soap"])
 def test_resuming_changes_nothing(optimizer: str, pictures: Path, tmp_path: Path) -> None:
     run = tiny_run(pictures, validation=True, steps=13, optimizer=optimizer)  # SOAP looks for a new basis every 10
@@ -88,6 +89,7 @@ def test_resuming_changes_nothing(optimizer: str, pictures: Path, tmp_path: Path
     assert_same_end(tmp_path / "straight", tmp_path / "resumed")
 
 
+@pytest.mark.slow
 def test_kill_9_changes_nothing(pictures: Path, tmp_path: Path) -> None:
     run = tiny_run(pictures, steps=16)
     train(tmp_path / "straight", run, options=OFTEN)
@@ -115,6 +117,7 @@ def test_sigterm_saves_and_exits_with_0(pictures: Path, tmp_path: Path) -> None:
     assert all(entry["step"] <= state["step"] for entry in last)
 
 
+@pytest.mark.slow
 def test_two_processes_are_one(pictures: Path, tmp_path: Path) -> None:
     """Under Accelerate with gloo, two processes follow the curve of one that does their common batch."""
     # Not L1: rounding can flip the sign of an error, and so its gradient, and Adam then leads the runs apart.

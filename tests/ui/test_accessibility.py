@@ -11,7 +11,7 @@ pytestmark = pytest.mark.browser
 TABS = ("Upscale", "Batch", "Measure", "Look inside", "API")
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["light", "dark"])
 def test_no_serious_violations(open_page: OpenPage, node_modules: Path, dark: bool) -> None:
     page = open_page(dark=dark)
     page.locator("#picture input[type=file]").set_input_files(EXAMPLES / "line-art.png")
