@@ -278,7 +278,7 @@ def _enlarge(
         progress(1, 1)
     facts = [wording.size(done.plan.target), f"{time.perf_counter() - began:.1f} s"]
     found = None if treatment == "clean" else examine(done.source)
-    if shelf.upscaler(done.plan.passes[0]).strength(found, treatment):
+    if shelf.upscaler(done.plan.passes[0]).info.strength(found, treatment):
         facts.append(f"treated as {found or 'a photograph'}")
     typer.echo(f"{done.target}  {', '.join(facts)}")
     for note in done.source.notes:

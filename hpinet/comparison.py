@@ -18,7 +18,6 @@ from hpinet.images.degradations import degrade
 from hpinet.metrics import SSIM_WINDOW, luminance, psnr_y, ssim_y
 from hpinet.plan import Enlarges
 from hpinet.progress import Progress, ignore
-from hpinet.treatment import Treatment
 
 BICUBIC = "bicubic"
 
@@ -72,14 +71,13 @@ def compare(
     upscalers: Mapping[str, Enlarges],
     *,
     degradation: str | None = None,
-    treatment: Treatment = "clean",
     progress: Progress = ignore,
 ) -> Comparison:
     """Takes ``picture`` for the truth, reduces it by antialiased bicubic and lets each upscaler (by name) restore it.
 
-    The small picture may be degraded first, such as by "jpeg-75", and treated by the upscalers. Colours are compared in
-    8 bits; alpha is left out. Raises ImageError for a picture too small to score, OptionError for a degradation that
-    `hpinet.images.degradations.NAMED` has not, or a treatment that an upscaler has no weights for.
+    The small picture may be degraded first, such as by "jpeg-75"; what is done about that is the upscalers' business.
+    Colours are compared in 8 bits; alpha is left out. Raises ImageError for a picture too small to score, OptionError
+    for a degradation that `hpinet.images.degradations.NAMED` has not.
     """
     height, width = (side - side % scale for side in (picture.height, picture.width))
     if min(height, width) < SSIM_WINDOW + 2 * scale:
@@ -97,7 +95,7 @@ def compare(
             progress(number * 1000 + 1000 * done // max(1, total), 1000 * len(upscalers))
 
         began = time.perf_counter()
-        attempts.append((name, upscaler(small, treatment=treatment, progress=overall), time.perf_counter() - began))
+        attempts.append((name, upscaler(small, progress=overall), time.perf_counter() - began))
     restored = tuple(
         Restored(
             name,

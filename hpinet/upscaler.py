@@ -16,11 +16,10 @@ from hpinet.checkpoints import registry
 from hpinet.checkpoints.levels import read_treated
 from hpinet.checkpoints.registry import CheckpointInfo
 from hpinet.engines import Engine, create_engine
-from hpinet.errors import ImageError, OptionError
+from hpinet.errors import ImageError
 from hpinet.images import Picture
-from hpinet.images.compression import Compression
 from hpinet.progress import Progress, ignore
-from hpinet.treatment import Treatment, examine, quality_to_treat
+from hpinet.treatment import Treatment, examine
 
 Enlargeable = TypeVar("Enlargeable", Picture, Image.Image, np.ndarray)
 
@@ -99,20 +98,6 @@ class Upscaler:
         """How many times larger the result is along each side."""
         return self.engine.scale
 
-    def strength(self, found: Compression | None, treatment: Treatment) -> float:
-        """How strongly a treatment acts on a picture of which `hpinet.treatment.examine` found this; 0 is not at all.
-
-        Raises OptionError if the treatment is "photo" and the checkpoint has no levels. "auto" is then no treatment.
-        """
-        levels = self.info.levels
-        if levels is None:
-            if treatment == "photo":
-                raise OptionError(
-                    f"{self.info.name} has no weights for photographs: choose the treatment auto or clean."
-                )
-            return 0.0
-        return levels.strength(quality_to_treat(found, treatment))
-
     def __call__(
         self, image: Enlargeable, *, treatment: Treatment = "clean", progress: Progress = ignore
     ) -> Enlargeable:
@@ -136,7 +121,7 @@ class Upscaler:
         if image.dtype == np.float32:
             if image.ndim != 3 or image.shape[2] != 3 or not image.size:
                 raise ImageError(f"A floating-point picture is (height, width, 3), not {image.shape}.")
-            engine = self._engine(self.strength(None, treatment))
+            engine = self._engine(self.info.strength(None, treatment))
             return cast(Enlargeable, self._run(engine, image, progress))
         samples = self._enlarge(Picture.from_array(image), treatment, progress).samples
         return cast(Enlargeable, samples[..., 0] if image.ndim == 2 else samples)
@@ -157,7 +142,7 @@ class Upscaler:
 
     def _enlarge(self, picture: Picture, treatment: Treatment, progress: Progress) -> Picture:
         found = None if treatment == "clean" else examine(picture)
-        engine = self._engine(self.strength(found, treatment))
+        engine = self._engine(self.info.strength(found, treatment))
         picture = replace(picture, compression=None)  # the result is another picture
         if picture.alpha is None or not _has_edges(picture.alpha):
             colour = self._enlarge_colour(engine, picture.colour, progress)

@@ -32,9 +32,11 @@ from hpinet.checkpoints.files import (
 from hpinet.checkpoints.hub import cached_repository, fetch_repository, is_repository_id
 from hpinet.checkpoints.levels import Levels, read_levels
 from hpinet.errors import CheckpointError, OptionError
+from hpinet.images.compression import Compression
 from hpinet.model import SCALES, VARIANTS, HPINet, variant_config
 from hpinet.progress import Progress, ignore
 from hpinet.settings import AUTHORS_URL, settings
+from hpinet.treatment import Treatment, quality_to_treat
 
 DEFAULT_SCALE = 4
 
@@ -62,6 +64,17 @@ class CheckpointInfo:
     def name(self) -> str:
         """Such as ``hpinet-t-x4``."""
         return checkpoint_name(self.variant, self.scale)
+
+    def strength(self, found: Compression | None, treatment: Treatment) -> float:
+        """How strongly a treatment acts on a picture of which `hpinet.treatment.examine` found this; 0 is not at all.
+
+        Raises OptionError if the treatment is "photo" and there are no levels. "auto" is then no treatment.
+        """
+        if self.levels is None:
+            if treatment == "photo":
+                raise OptionError(f"{self.name} has no weights for photographs: choose the treatment auto or clean.")
+            return 0.0
+        return self.levels.strength(quality_to_treat(found, treatment))
 
 
 @dataclass(frozen=True)

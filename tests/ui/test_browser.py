@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from file_server import file_server, slow
+from PIL import Image
 
 from hpinet import Upscaler, open_picture
 from hpinet.comparison import compare
@@ -203,15 +204,17 @@ def test_deep_grey_tiff(open_page: OpenPage, upscaler: Upscaler, deep_picture: P
 
 
 def test_links_restore_settings_and_follow_them(open_page: OpenPage) -> None:
-    page = open_page("?model=M&scale=2&format=webp")
+    page = open_page("?model=M&scale=2&treatment=clean&format=webp")
     page.locator("#model label.selected", has_text="M · ").wait_for()
     page.locator("#scale label.selected", has_text="×2").wait_for()
     page.get_by_role("button", name="File format").click()
     page.locator("#format label.selected", has_text="WebP").wait_for()
     choose(page, "#scale", "×3")
-    page.wait_for_url("**/?model=M&scale=3&format=webp")
+    page.wait_for_url("**/?model=M&scale=3&treatment=clean&format=webp")
+    page.locator("#treatment label.selected", has_text="Clean").wait_for()
 
-    page = open_page("?model=<b>&scale=99&format=exe")
+    page = open_page("?model=<b>&scale=99&treatment=all&format=exe")
+    page.locator("#treatment label.selected", has_text="Auto").wait_for()
     page.locator("#model label.selected", has_text="T · ").wait_for()
     page.locator("#scale label.selected", has_text="×4").wait_for()
 
@@ -408,6 +411,37 @@ def test_measure(open_page: OpenPage) -> None:
     page.get_by_role("button", name="Copy the table").click()
     assert page.locator("#measure-markdown textarea").input_value().startswith("| model | PSNR-Y")
     assert page.locator("#measure-csv textarea").input_value().startswith("model,PSNR-Y")
+
+
+def test_measure_as_a_jpeg(open_page: OpenPage) -> None:
+    page = open_page()
+    page.get_by_role("tab", name="Measure").click()
+    choose(page, "#measure-scale", "×2")
+    choose(page, "#measure-jpeg", "JPEG of quality 50")
+    page.locator("#measure-examples button.thumbnail-item").first.click()
+    page.locator("#measure-table tbody tr").nth(2).wait_for()
+    names = [row.split("\t")[0] for row in page.locator("#measure-table tbody tr").all_inner_texts()]
+    assert names == ["bicubic", "hpinet-t-x2", "hpinet-t-x2, treated"]
+    assert "saved as JPEG of quality 50" in page.locator("#measure-status").inner_text()
+
+
+def test_a_photograph_is_treated_by_itself_and_left_alone_when_told(open_page: OpenPage, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.jpg"
+    with Image.open(EXAMPLES / "facade.png") as facade:
+        facade.convert("RGB").resize((96, 80)).save(photo, quality=40)
+    page = open_page("?scale=2")
+    upload(page, photo)
+    page.locator("#forecast", has_text="JPEG, about quality 40, 4:2:0: treated").wait_for()
+    upscale(page)
+    page.locator("#status", has_text="quality 40, 4:2:0: treated").wait_for()
+    assert re.search(r"explains \d+ % of the JPEG", page.locator("#status").inner_text())
+    choose(page, "#treatment", "Clean")
+    page.locator("#forecast", has_text="4:2:0: as it is").wait_for()
+    upscale(page)
+    page.locator("#status", has_text="4:2:0: as it is").wait_for()
+    choose(page, "#treatment", "Photo")
+    choose(page, "#model", "M · ")
+    page.locator("#forecast [role=alert]", has_text="choose the treatment auto or clean").wait_for()
 
 
 def test_measure_goes_on_without_a_model_that_cannot_be_fetched(open_page: OpenPage) -> None:

@@ -61,6 +61,7 @@ def test_through_the_page(picture: Path, counts: Counter[str], format: str) -> N
         scale="×2",
         side="Width",
         pixels=1,
+        treatment="auto",
         format=format,
         quality=90,
         before="Bicubic",

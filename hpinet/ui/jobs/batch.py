@@ -124,7 +124,8 @@ def _enlarged(path: Path, wanted: Wanted, reporter: Reporter, folder: Path) -> t
     file = folder / f"result{previews.FORMATS[wanted.format]}"
     outcome = enlarge(path, wanted, target=lambda _plan: file, stop=reporter.stop, reporter=reporter)
     sizes = f"{wording.size(outcome.plan.source)} → {wording.size(outcome.plan.target)}"
-    return file, " ".join((f"{sizes}, {outcome.seconds:.1f} s", *outcome.notes))
+    treated = f", {outcome.found or 'no JPEG'}: treated" if outcome.strength else ""
+    return file, " ".join((f"{sizes}, {outcome.seconds:.1f} s{treated}", *outcome.notes))
 
 
 def _free_name(name: str, suffix: str, used: set[str]) -> str:

@@ -111,7 +111,7 @@ def enlarge(
         notes=done.source.notes,
         explained=explained(done.result, source),
         found=str(found or ""),
-        strength=first.strength(found, wanted.treatment),
+        strength=first.info.strength(found, wanted.treatment),
     )
 
 

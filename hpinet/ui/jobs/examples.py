@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hpinet.plan import Plan
 from hpinet.settings import settings
-from hpinet.ui.jobs.enlarge import Outcome
+from hpinet.ui.jobs.enlarge import Outcome, Wanted
 from hpinet.ui.jobs.models import choice_of
 from hpinet.version import __version__
 
@@ -38,9 +38,9 @@ def load_examples(folder: Path = FOLDER) -> list[Example]:
     return [Example(folder / name, caption, licence) for name, caption, licence in rows]
 
 
-def cached(source: Path, plan: Plan, model: str, folder: Path) -> Outcome | None:
+def cached(source: Path, plan: Plan, wanted: Wanted, folder: Path) -> Outcome | None:
     """The result of an example run before, copied into ``folder``; None for anything else."""
-    place = _place(source, plan, model)
+    place = _place(source, plan, wanted)
     if place is None or not (place / "outcome.json").is_file():
         return None
     picture = Path(shutil.copy(place / "result.png", folder / "result.png"))
@@ -48,9 +48,9 @@ def cached(source: Path, plan: Plan, model: str, folder: Path) -> Outcome | None
     return Outcome(**{**told, "plan": plan, "picture": picture})
 
 
-def remember(source: Path, model: str, outcome: Outcome) -> None:
+def remember(source: Path, wanted: Wanted, outcome: Outcome) -> None:
     """Keeps the result if ``source`` is an example."""
-    place = _place(source, outcome.plan, model)
+    place = _place(source, outcome.plan, wanted)
     if place is None or place.exists():
         return
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -66,13 +66,14 @@ def remember(source: Path, model: str, outcome: Outcome) -> None:
         shutil.rmtree(part)
 
 
-def _place(source: Path, plan: Plan, model: str) -> Path | None:
+def _place(source: Path, plan: Plan, wanted: Wanted) -> Path | None:
     """Where the result of an example is kept; None if ``source`` is none. New weights or code make a new place."""
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     if digest not in _digests():
         return None
-    weights = [choice_of(model).natives[scale].sha256 for scale in plan.passes]
-    key = json.dumps([digest, plan.target, plan.passes, weights, settings().engine, __version__])
+    used = [choice_of(wanted.model).natives[scale] for scale in plan.passes]
+    weights = [(info.sha256, info.levels and info.levels.to_json()) for info in used]
+    key = json.dumps([digest, plan.target, plan.passes, weights, wanted.treatment, settings().engine, __version__])
     return settings().cache / "examples" / hashlib.sha256(key.encode()).hexdigest()[:32]
 
 

@@ -13,9 +13,12 @@ from hpinet.ui.jobs.running import Reporter, StopFlag, gpu_seconds, heavy
 
 
 def measure(
-    source: Path, scale: int, models: Sequence[str], stop: StopFlag
+    source: Path, scale: int, models: Sequence[str], stop: StopFlag, *, jpeg: int | None = None
 ) -> tuple[Comparison, list[CheckpointError]]:
     """Compares the chosen models on a picture, fetching those that are missing.
+
+    With ``jpeg``, a quality from 1 to 100, what they restore was saved as JPEG; models that have weights for that run
+    with the treatment "auto" too.
 
     Returns what is wrong with those that could not be fetched too. Raises HPINetError, also if none could be.
     """
@@ -35,7 +38,7 @@ def measure(
             missing.append(error)
     if not ready:
         raise missing[0]
-    return _compare(source, scale, ready, stop), missing
+    return _compare(source, scale, ready, stop, jpeg), missing
 
 
 def _declared_seconds(
@@ -43,16 +46,25 @@ def _declared_seconds(
     scale: int,  # noqa: ARG001
     work: Sequence[tuple[Choice, Plan]],
     stop: StopFlag,  # noqa: ARG001
+    jpeg: int | None,
 ) -> int:
-    return gpu_seconds(work)
+    return gpu_seconds(work) * (1 if jpeg is None else 2)
 
 
 @heavy(duration=_declared_seconds)
-def _compare(source: Path, scale: int, work: Sequence[tuple[Choice, Plan]], stop: StopFlag) -> Comparison:
-    upscalers = {
-        name_of(choice, plan): partial(run_plan, plan=plan, upscaler=SHELF.of(choice.key)) for choice, plan in work
-    }
-    return compare(open_picture(source), scale, upscalers, progress=Reporter("Restoring", stop))
+def _compare(
+    source: Path, scale: int, work: Sequence[tuple[Choice, Plan]], stop: StopFlag, jpeg: int | None
+) -> Comparison:
+    upscalers = {}
+    for choice, plan in work:
+        run = partial(run_plan, plan=plan, upscaler=SHELF.of(choice.key))
+        upscalers[name_of(choice, plan)] = run
+        if jpeg is not None and choice.natives[plan.passes[0]].levels:
+            upscalers[f"{name_of(choice, plan)}, treated"] = partial(run, treatment="auto")
+    degradation = None if jpeg is None else f"jpeg-{jpeg}"
+    return compare(
+        open_picture(source), scale, upscalers, degradation=degradation, progress=Reporter("Restoring", stop)
+    )
 
 
 def name_of(choice: Choice, plan: Plan) -> str:

@@ -11,8 +11,10 @@ from hpinet.errors import HPINetError
 from hpinet.images.formats import READABLE_LABELS
 from hpinet.plan import TargetSize
 from hpinet.settings import settings
+from hpinet.treatment import TREATMENTS, check_treatment
 from hpinet.ui.jobs import previews
-from hpinet.ui.jobs.models import lines
+from hpinet.ui.jobs.enlarge import Wanted
+from hpinet.ui.jobs.models import as_key, lines
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts.events import COMPUTE, LIGHT, RAW
 from hpinet.ui.server import values
@@ -114,6 +116,33 @@ def model_field(prefix: str = "") -> gr.Radio:
         elem_classes="lines",
         elem_id=f"{prefix}model",
     )
+
+
+def treatment_field(prefix: str = "") -> gr.Radio:
+    """What to do about the traces of compression."""
+    return gr.Radio(
+        [(name.capitalize(), name) for name in TREATMENTS],
+        value="auto",
+        label="What it is",
+        info="Auto frees photographs of the blocks and ringing of JPEG, as far as the file asks for it. Clean changes "
+        "nothing: for drawings and screenshots.",
+        elem_id=f"{prefix}treatment",
+    )
+
+
+def wanted_from(
+    *,
+    model: object,
+    scale: object,
+    side: object,
+    pixels: object,
+    treatment: object,
+    format: object,
+    quality: object,
+) -> Wanted:
+    """What the fields of an enlargement ask for, by the names of their `inputs`. Raises OptionError."""
+    size = asked(scale=scale, side=side, pixels=pixels)
+    return Wanted(as_key(model), size, *checked_format(format, quality), check_treatment(treatment))
 
 
 @dataclass(frozen=True)

@@ -11,18 +11,16 @@ from hpinet import wording
 from hpinet.errors import HPINetError, OptionError
 from hpinet.settings import settings
 from hpinet.ui.jobs.batch import ACCEPTED_SUFFIXES, Batch, Item, gather, names_in_folder, run_batch
-from hpinet.ui.jobs.enlarge import Wanted
-from hpinet.ui.jobs.models import as_key
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts import html
 from hpinet.ui.parts.controls import (
-    asked,
-    checked_format,
     format_fields,
     model_field,
     run_buttons,
     size_fields,
+    treatment_field,
     trouble_with,
+    wanted_from,
 )
 from hpinet.ui.parts.events import LIGHT, PRIVATE, RAW
 from hpinet.ui.server import values
@@ -49,6 +47,7 @@ def build() -> None:
                 tree = gr.File(file_count="directory", label="Folder", height=140, elem_id="batch-folder")
                 paths = gr.JSON(visible=False)
             size = size_fields("batch-")
+            treatment = treatment_field("batch-")
             buttons = run_buttons("Upscale all", "batch", "batch-")
             model = model_field("batch-")
             file = format_fields("batch-")
@@ -62,7 +61,15 @@ def build() -> None:
     buttons.start(
         buttons.run.click,
         upscale_all,
-        inputs={"files": files, "tree": tree, "paths": paths, "model": model, **size.inputs, **file.inputs},
+        inputs={
+            "files": files,
+            "tree": tree,
+            "paths": paths,
+            "model": model,
+            **size.inputs,
+            "treatment": treatment,
+            **file.inputs,
+        },
         outputs=[status, table, download],
         status=status,
     )
@@ -83,17 +90,11 @@ def upscale_all(
     files: object,
     tree: object,
     paths: object,
-    model: object,
-    scale: object,
-    side: object,
-    pixels: object,
-    format: object,
-    quality: object,
+    **fields: object,
 ) -> Iterator[tuple[Any, ...]]:
     """The button: status, table and download, anew after every picture."""
     try:
-        size = asked(scale=scale, side=side, pixels=pixels)
-        wanted = Wanted(as_key(model), size, *checked_format(format, quality))
+        wanted = wanted_from(**fields)
         items = gather(*_uploads(values.many("The files", files), values.many("The folder", tree), paths))
         for batch in run_batch(items, wanted, StopFlag.of(request, "batch")):
             yield _summary(batch), _table(batch.items), _offer(batch)

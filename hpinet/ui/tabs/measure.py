@@ -25,6 +25,7 @@ from hpinet.ui.server.storage import new_folder
 
 CROP_SIDE, CROPS, CROP_ZOOM = 64, 3, 2
 EXAMPLES = 4
+JPEG_QUALITIES = (95, 85, 75, 50, 30)
 WORST_ERROR = 32  # grey levels, the bright end of the error maps: one scale for all pictures ever measured
 
 CAVEATS = """**What the numbers mean.** Your picture was reduced by bicubic, each model restored it from that, and the
@@ -47,6 +48,13 @@ def build(examples: list[Example]) -> None:
             )
             scale = gr.Radio(
                 [(f"×{number}", number) for number in SCALES], value=4, label="Reduced by", elem_id="measure-scale"
+            )
+            jpeg = gr.Radio(
+                [("Not compressed", 0), *((f"JPEG of quality {quality}", quality) for quality in JPEG_QUALITIES)],
+                value=0,
+                label="Then saved as",
+                info="As most pictures on the web were. T then runs with and without its treatment.",
+                elem_id="measure-jpeg",
             )
             models = gr.CheckboxGroup(
                 _for_scale(4),
@@ -88,7 +96,7 @@ def build(examples: list[Example]) -> None:
     scale.change(lambda number: gr.update(choices=_for_scale(number)), scale, models, **LIGHT)
     run: dict[str, Any] = {
         "handler": measure_picture,
-        "inputs": {"image": image, "scale": scale, "models": models},
+        "inputs": {"image": image, "scale": scale, "jpeg": jpeg, "models": models},
         "outputs": [status, results, table, crops, maps, markdown, csv],
         "status": status,
     }
@@ -120,6 +128,7 @@ def measure_picture(
     *,
     image: dict[str, Any] | None,
     scale: object,
+    jpeg: object,
     models: object,
 ) -> tuple[Any, ...]:
     """The button: status, results group, table, crops, error maps, and the table as text twice."""
@@ -129,14 +138,16 @@ def measure_picture(
             raise OptionError("Choose a picture first.")
         times = values.choice("The scale", scale, SCALES)
         keys = values.several("The models", models, as_key)
-        comparison, missing = measure(path, times, keys, StopFlag.of(request, "measure"))
+        quality = values.choice("The quality", jpeg, [0, *JPEG_QUALITIES]) or None
+        comparison, missing = measure(path, times, keys, StopFlag.of(request, "measure"), jpeg=quality)
     except Cancelled:
         return html.quiet("Stopped."), *[gr.skip()] * 6
     except HPINetError as error:
         return html.trouble(trouble_with(error)), *[gr.skip()] * 6
     height, width = comparison.truth.shape[:2]
     small = comparison.small.shape
-    words = f"{wording.size((width, height))} reduced to {wording.size((small[1], small[0]))} and restored."
+    saved = f", saved as JPEG of quality {quality}," if quality else ""
+    words = f"{wording.size((width, height))} reduced to {wording.size((small[1], small[0]))}{saved} and restored."
     return (
         html.quiet(words) + "".join(html.trouble(str(error)) for error in missing),
         gr.update(visible=True),

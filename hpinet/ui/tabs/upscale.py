@@ -18,6 +18,7 @@ from hpinet.ui.parts.controls import (
     picture_field,
     run_buttons,
     size_fields,
+    treatment_field,
 )
 from hpinet.ui.parts.events import COMPUTE, LIGHT, RAW
 from hpinet.ui.parts.spots import spot_fields
@@ -38,6 +39,7 @@ class UpscaleTab:
 
     model: gr.Radio
     size: SizeFields
+    treatment: gr.Radio
     file: FormatFields
 
 
@@ -49,6 +51,7 @@ def build(examples: list[Example]) -> UpscaleTab:
                 "Your picture", "or paste it, or tap to choose one", "picture", height=216, classes="spotted"
             )
             size = size_fields()
+            treatment = treatment_field()
             # Before the model, so that it is in view on a laptop.
             buttons = run_buttons("Upscale", "upscale")
             forecast = gr.HTML(upscale_events.NOTHING_FORESEEN, elem_id="forecast", elem_classes="forecast")
@@ -79,7 +82,7 @@ def build(examples: list[Example]) -> UpscaleTab:
             gallery = example_gallery("Examples: one click enlarges", tiles, "examples")
 
     source, shown = gr.State(None), gr.State(None)
-    settings_of_run = {"model": model, **size.inputs, **file.inputs}
+    settings_of_run = {"model": model, **size.inputs, "treatment": treatment, **file.inputs}
 
     # What the page says about the picture and the settings.
     foreseen: dict[str, Any] = {
@@ -115,7 +118,7 @@ def build(examples: list[Example]) -> UpscaleTab:
     clicked = spot.follow(image).then(lambda: gr.update(open=True), None, glass, **LIGHT)
     for looked in (clicked.then, look.click):
         looked(lens.magnify, [source, spot.x, spot.y], crops, js=_SHOW_CROPS, **COMPUTE)
-    return UpscaleTab(model, size, file)
+    return UpscaleTab(model, size, treatment, file)
 
 
 def _pick(examples: list[Example]) -> Callable[..., Any]:

@@ -1,6 +1,6 @@
 """What happens behind the first tab."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,15 @@ import gradio as gr
 from hpinet import wording
 from hpinet.errors import Cancelled, HPINetError, OptionError
 from hpinet.images import Picture, open_picture
-from hpinet.plan import Plan, TargetSize
+from hpinet.images.compression import Compression
+from hpinet.treatment import examine
 from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.enlarge import Outcome, Wanted, enlarge
 from hpinet.ui.jobs.examples import cached, remember
-from hpinet.ui.jobs.models import as_key, caption, choice_of, choices, expected_seconds, lines
+from hpinet.ui.jobs.models import caption, choice_of, choices, expected_seconds, lines
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts import html
-from hpinet.ui.parts.controls import asked, checked_format, trouble_with
+from hpinet.ui.parts.controls import checked_format, trouble_with, wanted_from
 from hpinet.ui.parts.events import uploaded
 from hpinet.ui.server import values
 from hpinet.ui.server.storage import new_folder
@@ -36,6 +37,7 @@ class Source:
     height: int
     rounds: int  # how often the network goes over it, see `hpinet.upscaler.rounds_over`
     traits: tuple[str, ...]  # what is unusual about it and will be kept
+    found: Compression | None  # what losses it went through
     sample: Picture  # a piece of it, to guess file sizes by
 
 
@@ -84,58 +86,61 @@ def read_source(path: Path) -> Source:
     }
     kept = tuple(trait for trait, holds in traits.items() if holds)
     shown = previews.shown_instead(path, picture)
-    return Source(path, shown, picture.width, picture.height, rounds_over(picture), kept, previews.sample_of(picture))
+    return Source(
+        path,
+        shown,
+        picture.width,
+        picture.height,
+        rounds_over(picture),
+        kept,
+        examine(picture),
+        previews.sample_of(picture),
+    )
 
 
-def foresee(
-    *,
-    source: Source | None,
-    model: object,
-    scale: object,
-    side: object,
-    pixels: object,
-    format: object,
-    quality: object,
-) -> tuple[str, Any]:
+def foresee(*, source: Source | None, **fields: object) -> tuple[str, Any]:
     """What pressing the button would do, and the models' lines for this picture."""
     if source is None:
         return NOTHING_FORESEEN, gr.update(choices=lines())
     try:
-        request = asked(scale=scale, side=side, pixels=pixels)
-        key, form = as_key(model), checked_format(format, quality)
-        words = _prospect(source, planned(source, key, request, form[0]), key, *form)
+        wanted = wanted_from(**fields)
+        words = _prospect(source, wanted)
     except HPINetError as error:
         return html.trouble(str(error)), gr.skip()
-    return words, gr.update(choices=[(_truth_for(key, source, request), key) for key in choices()])
+    return words, gr.update(choices=[(_truth_for(key, source, wanted), key) for key in choices()])
 
 
-def planned(source: Source, model: str, request: TargetSize, format: str = "PNG") -> Plan:
-    """The plan for a picture. Raises HPINetError with what is wrong, a size that the format cannot hold included."""
-    return Wanted(model, request, format).plan((source.width, source.height))
-
-
-def _truth_for(key: str, source: Source, request: TargetSize) -> str:
+def _truth_for(key: str, source: Source, wanted: Wanted) -> str:
     try:
-        return caption(choice_of(key), planned(source, key, request), rounds=source.rounds)
+        plan = replace(wanted, model=key).plan((source.width, source.height))
+        return caption(choice_of(key), plan, rounds=source.rounds)
     except HPINetError:
         return caption(choice_of(key))
 
 
-def _prospect(source: Source, plan: Plan, model: str, format: str, quality: int) -> str:
+def _prospect(source: Source, wanted: Wanted) -> str:
+    plan = wanted.plan((source.width, source.height))
     how = " then ".join(f"×{scale}" for scale in plan.passes) + (", then reduced" if plan.is_reduced else "")
-    weight = previews.expected_bytes(source.sample, plan, format, quality)
-    choice = choice_of(model)
+    weight = previews.expected_bytes(source.sample, plan, wanted.format, wanted.quality)
+    choice = choice_of(wanted.model)
+    strength = choice.natives[plan.passes[0]].strength(source.found, wanted.treatment)
     return html.facts(
         [
             f"<b>{wording.size(plan.source)} → {wording.size(plan.target)}</b>",
             *source.traits,
-            f"{model} {how}",
+            *_said_of_losses(source.found, strength),
+            f"{wanted.model} {how}",
             wording.duration(expected_seconds(choice, plan, rounds=source.rounds)),
             *([] if choice.is_installed(plan) else ["fetched on first use"]),
-            f"{format} of about {wording.megabytes(weight)}",
-            *_lost(source, format),
+            f"{wanted.format} of about {wording.megabytes(weight)}",
+            *_lost(source, wanted.format),
         ]
     )
+
+
+def _said_of_losses(found: Compression | None, strength: float) -> list[str]:
+    """What was found of losses, and what a treatment of that strength makes of them."""
+    return [f"{found or 'no JPEG'}: " + ("<b>treated</b>" if strength else "as it is")] if found or strength else []
 
 
 def _lost(source: Source, format: str) -> list[str]:
@@ -157,14 +162,9 @@ def upscale(
     *,
     image: dict[str, Any] | None,
     source: Source | None,
-    model: object,
-    scale: object,
-    side: object,
-    pixels: object,
-    format: object,
-    quality: object,
     before: object,
     shown: Shown | None,
+    **fields: object,
 ) -> tuple[Any, ...]:
     """The Upscale button: status, group of the result, slider, download button, what is shown."""
     try:
@@ -173,27 +173,31 @@ def upscale(
             raise OptionError("Choose a picture first.")
         if source is None or source.shown != path:  # the button was quicker than the upload's own event
             source = read_source(path)
-        form = checked_format(format, quality)
-        key, left = as_key(model), values.choice("The comparison", before, previews.ENLARGERS)
-        wanted = Wanted(key, asked(scale=scale, side=side, pixels=pixels))
-        plan = planned(source, key, wanted.size, form[0])
+        left, wanted = values.choice("The comparison", before, previews.ENLARGERS), wanted_from(**fields)
+        plan = wanted.plan((source.width, source.height))
         folder = new_folder()
-        outcome = cached(source.path, plan, key, folder)
+        outcome = cached(source.path, plan, wanted, folder)
         is_kept = outcome is not None
         if outcome is None:
             stop = StopFlag.of(request, "upscale")
             outcome = enlarge(
                 source.path,
-                wanted,
+                replace(wanted, format="PNG"),  # others are made of it when they are offered
                 target=lambda _: folder / "result.png",
                 stop=stop,
                 plan=plan,
                 show=lambda done: previews.write_slides(done, left, folder),
             )
-            remember(source.path, key, outcome)
+            remember(source.path, wanted, outcome)
         made = Shown(source, outcome, folder)
         slides = previews.before_and_after(source.path, outcome.picture, plan.target, left, folder)
-        return _details(outcome, is_kept), gr.update(visible=True), slides, _offer(made, *form), made
+        return (
+            _details(outcome, source.found, is_kept),
+            gr.update(visible=True),
+            slides,
+            _offer(made, wanted.format, wanted.quality),
+            made,
+        )
     except Cancelled:
         return html.quiet("Stopped."), *[gr.skip()] * 4
     except HPINetError as error:
@@ -201,7 +205,7 @@ def upscale(
         return html.trouble(trouble_with(error)) + earlier, *[gr.skip()] * 4
 
 
-def _details(outcome: Outcome, is_kept: bool) -> str:
+def _details(outcome: Outcome, found: Compression | None, is_kept: bool) -> str:
     plan = outcome.plan
     return html.facts(
         [
@@ -211,6 +215,7 @@ def _details(outcome: Outcome, is_kept: bool) -> str:
             f"<b>{outcome.seconds:.1f} s</b>" + (" when it was made" if is_kept else ""),
             f"{plan.target[0] * plan.target[1] / 1e6:.2f} megapixels",
             *outcome.notes,
+            *_said_of_losses(found, outcome.strength),
             html.tip(
                 f"peak memory {outcome.peak_memory_mb:.0f} MB",
                 "The most that the whole server held while this ran, models and other visitors' work included.",
@@ -220,7 +225,16 @@ def _details(outcome: Outcome, is_kept: bool) -> str:
                 "The result, reduced to the size of your picture, compared with it. Above 40 dB nothing that shows in "
                 "your picture was changed. It says how faithful a result is, not how pretty.",
             ),
+            *([] if outcome.explained is None else [_agreement(outcome.explained)]),
         ]
+    )
+
+
+def _agreement(explained: float) -> str:
+    return html.tip(
+        f"explains {100 * explained:.0f} % of the JPEG",
+        "A JPEG says of each detail between which values it lies. The result, reduced to the size of your picture, "
+        "keeps to so many of these statements: at 100 % your file could be a JPEG of it.",
     )
 
 

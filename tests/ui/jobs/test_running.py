@@ -161,8 +161,9 @@ def test_so_does_what_the_other_tabs_ask_and_are_told(picture: Path) -> None:
     larger = there_and_back(_run(*there_and_back(("T", "clean", small, way, reporter))))
     assert (larger.width, larger.height) == way.target
 
-    comparison = there_and_back(_compare(*there_and_back((picture, 2, [(choice_of("T"), plan)], flag))))
+    comparison = there_and_back(_compare(*there_and_back((picture, 2, [(choice_of("T"), plan)], flag, 75))))
     assert isinstance(comparison, Comparison)
+    assert [one.name for one in comparison.restored[1:]] == ["hpinet-t-x2", "hpinet-t-x2, treated"]
 
     question = Question(picture, 14, 10, "T", 4, flag, path=BlurPath(steps=1), window=8)
     answer = there_and_back(_look(there_and_back(question)))
