@@ -17,7 +17,7 @@ from hpinet.images.coefficients import read_coefficients
 from hpinet.images.degradations import degrade
 from hpinet.metrics import SSIM_WINDOW, luminance, psnr_y, ssim_y
 from hpinet.plan import Enlarges
-from hpinet.progress import Progress, ignore
+from hpinet.progress import Progress, ignore, nth
 
 BICUBIC = "bicubic"
 
@@ -90,12 +90,9 @@ def compare(
         small = degrade(small.colour, degradation)
     attempts: list[tuple[str, Picture, float | None]] = [(BICUBIC, resize_bicubic(small, width, height), None)]
     for number, (name, upscaler) in enumerate(upscalers.items()):
-
-        def overall(done: int, total: int, number: int = number) -> None:
-            progress(number * 1000 + 1000 * done // max(1, total), 1000 * len(upscalers))
-
         began = time.perf_counter()
-        attempts.append((name, upscaler(small, progress=overall), time.perf_counter() - began))
+        restored_picture = upscaler(small, progress=nth(progress, number, len(upscalers)))
+        attempts.append((name, restored_picture, time.perf_counter() - began))
     restored = tuple(
         Restored(
             name,

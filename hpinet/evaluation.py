@@ -23,7 +23,7 @@ from hpinet.files import find_pictures
 from hpinet.images import Picture, open_picture, resize_bicubic
 from hpinet.images.degradations import degrade
 from hpinet.metrics import SSIM_WINDOW, psnr_y, ssim_y
-from hpinet.progress import Progress, ignore
+from hpinet.progress import Progress, ignore, nth
 from hpinet.treatment import Treatment
 from hpinet.upscaler import Upscaler
 
@@ -110,7 +110,7 @@ def evaluate(
     """
     pairs = find_pairs(hr, lr, scale=upscaler.scale)
     images = [
-        _score(upscaler, pair, degradation, treatment, partial(_nth, progress, number, len(pairs)))
+        _score(upscaler, pair, degradation, treatment, nth(progress, number, len(pairs)))
         for number, pair in enumerate(pairs)
     ]
     return Evaluation(
@@ -167,7 +167,7 @@ def evaluate_bundled(hr: Path, *, lr: str | None = None, progress: Progress = ig
     for number, path in enumerate(bundled):
         upscaler = Upscaler.load(path)
         small = Path(lr.format(scale=upscaler.scale)) if lr else None
-        evaluation = evaluate(upscaler, hr, lr=small, progress=partial(_nth, progress, number, len(bundled)))
+        evaluation = evaluate(upscaler, hr, lr=small, progress=nth(progress, number, len(bundled)))
         record(evaluation, path)
         evaluations.append(evaluation)
     return evaluations
@@ -305,11 +305,6 @@ def _rgb(picture: Picture) -> np.ndarray:
     """(H, W, 3) uint8: grey three times over, alpha left out."""
     colour = picture.to_8_bit().colour
     return np.ascontiguousarray(np.broadcast_to(colour, (*colour.shape[:2], 3)))
-
-
-def _nth(progress: Progress, number: int, count: int, done: int, total: int) -> None:
-    """Progress of the piece of work ``number`` of ``count`` like ones, as progress of all."""
-    progress(1000 * number + 1000 * done // max(1, total), 1000 * count)
 
 
 def _finite(value: Any) -> Any:

@@ -10,6 +10,9 @@ The network reads a picture from coarse to fine, stage by stage:
 - IPSA (Intra-Patch Self-Attention): the pixels of a patch attend to each other;
 - a 3x3 convolution over the merged patches;
 - CPD (Cascaded Patch Division): the patch size changes between stages, so that patch borders never coincide.
+
+`HPINet.refer` and `HPINet.integrate` hold all patches of a picture at once. Their twins that do not, with the same
+results, are `_match` and `_integrate` in `hpinet.engines.streaming`.
 """
 
 from dataclasses import dataclass, fields, replace

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from hpinet.errors import OptionError
 from hpinet.images import Picture, resize_bicubic
-from hpinet.progress import Progress, ignore
+from hpinet.progress import Progress, ignore, part
 from hpinet.settings import settings
 from hpinet.treatment import Treatment
 from hpinet.wording import size as words
@@ -138,10 +138,6 @@ def run_plan(
     """
     weights = [width * height for width, height in plan.inputs]
     for number, scale in enumerate(plan.passes):
-        before, weight = sum(weights[:number]), weights[number]
-
-        def overall(done: int, total: int, before: int = before, weight: int = weight) -> None:
-            progress(before + weight * done // max(1, total), sum(weights))
-
-        picture = upscaler(scale)(picture, treatment="clean" if number else treatment, progress=overall)
+        told = part(progress, sum(weights[:number]), weights[number], sum(weights))
+        picture = upscaler(scale)(picture, treatment="clean" if number else treatment, progress=told)
     return resize_bicubic(picture, *plan.target) if plan.is_reduced else picture

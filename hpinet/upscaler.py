@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TypeVar, cast
@@ -18,7 +17,7 @@ from hpinet.checkpoints.registry import CheckpointInfo
 from hpinet.engines import Engine, create_engine
 from hpinet.errors import ImageError
 from hpinet.images import Picture
-from hpinet.progress import Progress, ignore
+from hpinet.progress import Progress, ignore, nth
 from hpinet.treatment import Treatment, examine
 
 Enlargeable = TypeVar("Enlargeable", Picture, Image.Image, np.ndarray)
@@ -149,8 +148,8 @@ class Upscaler:
             alpha = None if picture.alpha is None else np.full(colour.shape[:2], picture.alpha[0, 0])
             return replace(picture, colour=colour, alpha=alpha)
         visible = fill_transparent(picture.colour, picture.alpha)
-        colour = self._enlarge_colour(engine, visible, partial(_half, progress, 0))
-        return replace(picture, colour=colour, alpha=self._enlarge_alpha(picture.alpha, partial(_half, progress, 1)))
+        colour = self._enlarge_colour(engine, visible, nth(progress, 0, 2))
+        return replace(picture, colour=colour, alpha=self._enlarge_alpha(picture.alpha, nth(progress, 1, 2)))
 
     def _enlarge_colour(self, engine: Engine, colour: np.ndarray, progress: Progress) -> np.ndarray:
         """(H, W, 3) or (H, W, 1) -> the same kind, larger."""
@@ -192,9 +191,7 @@ class Upscaler:
         for number in range(8):
             turns, flipped = divmod(number, 2)
             view = np.rot90(pixels[:, ::-1] if flipped else pixels, turns)
-            result = np.rot90(
-                engine.upscale(np.ascontiguousarray(view), progress=partial(_eighth, progress, number)), -turns
-            )
+            result = np.rot90(engine.upscale(np.ascontiguousarray(view), progress=nth(progress, number, 8)), -turns)
             total += result[:, ::-1] if flipped else result
         total /= 8
         return total if rgb.dtype == np.float32 else np.rint(total * full).astype(rgb.dtype)
@@ -231,11 +228,3 @@ def _pull_push(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 def _has_edges(alpha: np.ndarray | None) -> bool:
     """Whether there is an alpha channel that is not the same everywhere."""
     return alpha is not None and bool((alpha != alpha[0, 0]).any())
-
-
-def _half(progress: Progress, number: int, done: int, total: int) -> None:
-    progress(number * total + done, 2 * total)
-
-
-def _eighth(progress: Progress, number: int, done: int, total: int) -> None:
-    progress(number * total + done, 8 * total)

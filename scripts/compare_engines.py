@@ -6,8 +6,6 @@ Two engines add up the same numbers in different orders. Almost every sample com
 all but equally similar to a third, the choice between them may flip, and the detail there with it.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +17,6 @@ from hpinet.engines.streaming import StreamingEngine
 from hpinet.evaluation import Pair, benchmark_name, find_pairs
 from hpinet.images import open_picture
 from hpinet.metrics import psnr_y
-from hpinet.patches import PatchGrid
 from hpinet.upscaler import Upscaler
 
 ENGINES = ("torch", "openvino")
@@ -62,24 +59,9 @@ def _restore(upscaler: Upscaler, pair: Pair) -> tuple[np.ndarray, list[torch.Ten
     """The result (H, W, 3) uint8, and the number of the reference patch of every patch, stage by stage."""
     assert isinstance(upscaler.engine, StreamingEngine)
     assert pair.lr is not None
-    with _noting_choices(upscaler.engine) as choices:
+    with upscaler.engine.choices() as choices:
         result = upscaler(open_picture(pair.lr))
     return result.colour, choices
-
-
-@contextmanager
-def _noting_choices(engine: StreamingEngine) -> Iterator[list[torch.Tensor]]:
-    match, choices = engine._match, []
-
-    def noting(stage: int, features: torch.Tensor, grid: PatchGrid) -> torch.Tensor:
-        choices.append(match(stage, features, grid))
-        return choices[-1]
-
-    engine._match = noting
-    try:
-        yield choices
-    finally:
-        engine._match = match
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ class StreamingEngine(ABC):
         self.workers = Workers(threads if self.torch_device.type == "cpu" else 1)
         self._seconds_per_unit: float | None = None
         self._spans: list[tuple[str, float]] | None = None
+        self._choices: list[Tensor] | None = None
 
     @property
     def scale(self) -> int:
@@ -120,6 +121,15 @@ class StreamingEngine(ABC):
             self._spans = None
 
     @contextmanager
+    def choices(self) -> Iterator[list[Tensor]]:
+        """Collects (L,) int64 for every stage that runs inside: the number of the reference patch of each patch."""
+        self._choices = []
+        try:
+            yield self._choices
+        finally:
+            self._choices = None
+
+    @contextmanager
     def _part(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
@@ -163,6 +173,8 @@ class StreamingEngine(ABC):
 
         with self._part("matching"):
             best = self._match(stage, features, grid)
+        if self._choices is not None:
+            self._choices.append(best)
         work.add(matching)
 
         pixels, sums = features.view(-1, dim), merged.view(-1, dim).zero_()

@@ -77,7 +77,12 @@ def test_treatments_follow_the_file_when_asked_to(client: Client, picture: Path,
     size = TargetSize(scale=2)
     treated, untreated = (made_by_the_library(saved, size, treatment=how) for how in ("auto", "clean"))
     assert treated != untreated
-    for options, expected in (({}, untreated), ({"treatment": "clean"}, untreated), ({"treatment": "auto"}, treated)):
+    cases: list[tuple[dict[str, Any], bytes]] = [
+        ({}, untreated),
+        ({"treatment": "clean"}, untreated),
+        ({"treatment": "auto"}, treated),
+    ]
+    for options, expected in cases:
         result = client.predict(handle_file(saved), scale=2, **options, api_name="/upscale")
         assert Path(result).read_bytes() == expected
     lossless = client.predict(handle_file(picture), scale=2, treatment="auto", api_name="/upscale")
