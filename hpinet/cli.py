@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from enum import Enum, StrEnum
+from enum import Enum
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +23,7 @@ from hpinet.attribution.cli import attribution_app
 from hpinet.benchmark.cli import benchmark_app
 from hpinet.errors import HPINetError, OptionError
 from hpinet.progress import Progress
+from hpinet.settings import EngineName
 from hpinet.terminal import bars, complain, print_table
 from hpinet.training.cli import train_app
 from hpinet.version import __version__
@@ -47,14 +48,6 @@ app = typer.Typer(
 app.add_typer(attribution_app)
 app.add_typer(benchmark_app)
 app.add_typer(train_app, name="train")
-
-
-class EngineName(StrEnum):
-    """Choices of --engine."""
-
-    auto = "auto"
-    torch = "torch"
-    openvino = "openvino"
 
 
 class TreatmentName(Enum):
@@ -207,7 +200,7 @@ def _loader(engine: EngineName | None, device: str | None, *, self_ensemble: boo
         return Upscaler.load(
             source,
             scale=scale,
-            engine=engine.value if engine else None,
+            engine=engine,
             device=device,
             self_ensemble=self_ensemble,
             fetch=True,

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal, get_args
 
 from platformdirs import user_cache_path
 
@@ -13,13 +14,18 @@ AUTHORS_COMMIT = "25d5db1422df50b1671aae6f6ec3a2953fa352c5"
 AUTHORS_URL = f"https://raw.githubusercontent.com/passerer/HPINet/{AUTHORS_COMMIT}/checkpoints"
 
 
+EngineName = Literal["auto", "torch", "openvino"]
+"""What runs the networks, see `hpinet.engines.create_engine`."""
+ENGINES: tuple[str, ...] = get_args(EngineName)
+
+
 @dataclass(frozen=True)
 class Settings:
     """Every setting of the package. Command line options and arguments override them."""
 
     cache: Path  # HPINET_CACHE: fetched weights and compiled models
     authors_url: str  # HPINET_AUTHORS_URL: folder that serves the authors' HPINet-*.pth files (a mirror, say)
-    engine: str  # HPINET_ENGINE: auto, torch or openvino
+    engine: str  # HPINET_ENGINE: one of `ENGINES`
     device: str  # HPINET_DEVICE: auto, cpu, cuda or cuda:N
     memory_mb: int  # HPINET_MEMORY_MB: working set of the engines beyond the feature maps of the whole picture
     threads: int  # HPINET_THREADS: CPU threads; 0 takes what the process may use
@@ -33,7 +39,7 @@ def settings() -> Settings:
     return Settings(
         cache=Path(os.environ.get("HPINET_CACHE") or user_cache_path("hpinet")).expanduser(),
         authors_url=(os.environ.get("HPINET_AUTHORS_URL") or AUTHORS_URL).rstrip("/"),
-        engine=_choice("HPINET_ENGINE", ("auto", "torch", "openvino")),
+        engine=_choice("HPINET_ENGINE", ENGINES),
         device=os.environ.get("HPINET_DEVICE") or "auto",
         memory_mb=int(_number("HPINET_MEMORY_MB", 256, least=16)),
         threads=int(_number("HPINET_THREADS", 0)),

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts import make_layers
+
 ROOT = Path(__file__).parents[1]
 
 LAYERS = (
@@ -142,6 +144,12 @@ LAYERED = sorted(MODULES.keys() - {"hpinet"})
 
 def test_every_module_has_a_layer() -> None:
     assert {layer(module) for module in LAYERED} <= set(LAYERS)
+
+
+def test_the_picture_of_the_layers_is_up_to_date() -> None:
+    assert make_layers.PICTURE.read_text(encoding="utf-8") == make_layers.drawing()
+    shown = [name for line in make_layers.rows() for name in line]
+    assert sorted(shown) == sorted(LAYERS)
 
 
 @pytest.mark.parametrize("module", LAYERED)

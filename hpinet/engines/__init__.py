@@ -7,11 +7,9 @@ from hpinet.engines.base import Arithmetic, Engine, arithmetic
 from hpinet.errors import OptionError
 from hpinet.model import HPINet
 from hpinet.progress import Progress, ignore
-from hpinet.settings import settings
+from hpinet.settings import ENGINES, settings
 
 __all__ = ["ENGINES", "Arithmetic", "Engine", "arithmetic", "create_engine"]
-
-ENGINES = ("auto", "torch", "openvino")
 
 # OpenVINO reports its import and each conversion to a statistics server, from a forked process. This project sends
 # nothing anywhere unasked, and a fork of a process with threads may hang: without this module OpenVINO uses its stub.

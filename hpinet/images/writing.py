@@ -48,10 +48,7 @@ def encode_picture(picture: Picture, format: str = "PNG", *, quality: int = 90) 
     if not 1 <= quality <= 100:
         raise OptionError(f"Quality goes from 1 to 100, not {quality}.")
     check_size(picture.width, picture.height, format)
-    encoders = {"PNG": _to_png, "TIFF": _to_tiff}
-    if format in encoders:
-        return encoders[format](picture)
-    return _to_jpeg(picture, quality) if format == "JPEG" else _to_webp(picture, quality)
+    return _ENCODERS[format](picture, quality)
 
 
 def save_picture(picture: Picture, path: str | Path, *, format: str | None = None, quality: int = 90) -> None:
@@ -68,7 +65,7 @@ def save_picture(picture: Picture, path: str | Path, *, format: str | None = Non
         raise ImageError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
-def _to_png(picture: Picture) -> bytes:
+def _to_png(picture: Picture, quality: int) -> bytes:  # noqa: ARG001 (like the others)
     from imagecodecs import png_encode  # noqa: PLC0415 (slow to import)
 
     return _with_colour_chunk(bytes(png_encode(np.ascontiguousarray(picture.samples), _PNG_LEVEL)), picture.icc_profile)
@@ -82,7 +79,7 @@ def _with_colour_chunk(png: bytes, profile: bytes | None) -> bytes:
     return png[:after_header] + chunk + png[after_header:]
 
 
-def _to_tiff(picture: Picture) -> bytes:
+def _to_tiff(picture: Picture, quality: int) -> bytes:  # noqa: ARG001
     from tifffile import imwrite  # noqa: PLC0415 (slow to import)
 
     file = BytesIO()
@@ -120,3 +117,7 @@ def _save(image: Image.Image, format: str, **options: object) -> bytes:
     file = BytesIO()
     image.save(file, format, icc_profile=image.info.get("icc_profile"), **options)
     return file.getvalue()
+
+
+_ENCODERS = {"PNG": _to_png, "JPEG": _to_jpeg, "WEBP": _to_webp, "TIFF": _to_tiff}
+"""For each format of `hpinet.images.formats.WRITABLE`."""
