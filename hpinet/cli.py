@@ -439,6 +439,42 @@ def _print_evaluation(result: "Evaluation") -> None:
     )
 
 
+# ----------------------------------------------------------------------------------------------------------- hub
+
+
+@app.command()
+def deploy(
+    space: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="The Space: new, or one to update.")],
+    *,
+    hardware: Annotated[str | None, typer.Option(help="zero-a10g, cpu-basic, ... Default: as it is.")] = None,
+    private: Annotated[bool, typer.Option("--private", help="If it is new, show it to nobody else.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the files, check the card, and stop.")] = False,
+) -> None:
+    """Deploy the page as a Hugging Face Space, from a clone; wait until it runs, and try it. Needs `hf auth login`."""
+    from hpinet import space as spaces
+
+    upload = spaces.prepare()
+    if dry_run:
+        for path in upload.paths:
+            typer.echo(path)
+        typer.echo(f"{len(upload.paths)} files, {upload.total_bytes / 1e6:.1f} MB; the card is in order.")
+        return
+    typer.echo(spaces.deploy(space, upload, hardware=hardware, private=private))
+
+
+@app.command()
+def publish(
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint folder, with its card.")],
+    repository: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="On the Hub: new, or one to update.")],
+    *,
+    private: Annotated[bool, typer.Option("--private", help="If it is new, show it to nobody else.")] = False,
+) -> None:
+    """Put a checkpoint on the Hub; `--model OWNER/NAME` reads it back. Needs `hf auth login`."""
+    from hpinet.checkpoints.hub import publish_folder
+
+    typer.echo(publish_folder(checkpoint, repository, private=private))
+
+
 # -------------------------------------------------------------------------------------------------------- output
 
 

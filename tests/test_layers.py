@@ -45,6 +45,7 @@ LAYERS = (
     "ui.endpoints",
     "ui.tabs",
     "ui",
+    "space",
     "cli",
     "__main__",
     "app",

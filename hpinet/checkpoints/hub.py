@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub import (
+    CommitOperationAdd,
+    HfApi,
+    get_hf_file_metadata,
+    hf_hub_download,
+    hf_hub_url,
+    try_to_load_from_cache,
+)
 from huggingface_hub.errors import (
     EntryNotFoundError,
     HfHubHTTPError,
@@ -22,7 +29,7 @@ from huggingface_hub.utils import validate_repo_id
 from tqdm import tqdm
 
 from hpinet.checkpoints.download import Digest
-from hpinet.checkpoints.files import CARD, CONFIG, WEIGHTS
+from hpinet.checkpoints.files import CARD, CONFIG, WEIGHTS, read_model
 from hpinet.checkpoints.levels import TREATMENT, read_levels
 from hpinet.errors import CheckpointError
 from hpinet.progress import Progress, ignore
@@ -75,6 +82,38 @@ def fetch_repository(repository: str, revision: str | None = None, *, progress: 
         raise CheckpointError(f"Cannot reach the Hub for {where}: go online, or use a bundled model.") from error
     except OSError as error:
         raise CheckpointError(f"{where} cannot be fetched: {error}.") from error
+
+
+def publish_folder(folder: Path, repository: str, *, private: bool = False) -> str:
+    """Puts a checkpoint with its card in a repository, which is made where missing; returns its address.
+
+    Args:
+        folder: With configuration, weights and card; other files that a training run left beside them go along.
+        repository: "owner/name".
+        private: Of a new repository.
+
+    Raises:
+        CheckpointError: this is no whole checkpoint, or the Hub refuses it.
+    """
+    if not (folder / CARD).is_file():
+        raise CheckpointError(f"{folder} has no {CARD}: a checkpoint is published with its card.")
+    read_model(folder)
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
+    hub = HfApi()
+    try:
+        address = hub.create_repo(repository, private=private or None, exist_ok=True)
+        additions = [CommitOperationAdd(path.name, path) for path in files]
+        hub.create_commit(repository, additions, commit_message="Publish weights")
+    except HFValidationError as error:
+        raise CheckpointError(f"{repository!r} is no name of a repository: owner/name is.") from error
+    except HfHubHTTPError as error:
+        if error.response.status_code == httpx2.codes.UNAUTHORIZED:
+            raise CheckpointError("The Hub does not know you: `hf auth login` first, or set HF_TOKEN.") from error
+        told = error.server_message or error.response.status_code
+        raise CheckpointError(f"The Hub refuses {repository}: {told}.") from error
+    except httpx2.TransportError as error:
+        raise CheckpointError(f"Cannot reach the Hub for {repository}: go online, and try again.") from error
+    return str(address)
 
 
 def _fetch(repository: str, revision: str | None, progress: Progress) -> Path:

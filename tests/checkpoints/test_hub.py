@@ -9,13 +9,13 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from file_server import serving
+from hub_server import COMMIT, Hub, etag
 
 from hpinet.checkpoints.files import CARD, CONFIG, WEIGHTS, Provenance, Score, write_checkpoint
 from hpinet.checkpoints.levels import TREATMENT, Levels
@@ -23,7 +23,6 @@ from hpinet.model import HPINet, HPINetConfig
 
 pytestmark = pytest.mark.slow
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LOAD = """
 import json, sys
 from hpinet.checkpoints.levels import read_treated
@@ -46,55 +45,6 @@ for source, fetch in json.loads(sys.argv[1]):
         answer = {"error": str(error)}
     print(json.dumps(answer))
 """
-
-
-class Hub(BaseHTTPRequestHandler):
-    """What the client asks for: HEAD and GET of /owner/name/resolve/revision/file."""
-
-    repositories: dict[str, dict[str, bytes]]
-    announced: dict[bytes, str]  # ETag of a content, where it is not its own hash
-
-    def do_HEAD(self) -> None:
-        self.answer(with_body=False)
-
-    def do_GET(self) -> None:
-        self.answer(with_body=True)
-
-    def answer(self, *, with_body: bool) -> None:
-        owner, name, _, revision, file = self.path.lstrip("/").split("/", 4)
-        files = self.repositories.get(f"{owner}/{name}")
-        if files is None:
-            self.refuse(404, "RepoNotFound")
-        elif owner == "closed":
-            self.refuse(403, "")
-        elif revision not in ("main", COMMIT):
-            self.refuse(404, "RevisionNotFound")
-        elif file not in files:
-            self.refuse(404, "EntryNotFound")
-        else:
-            data = files[file]
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(data)))
-            self.send_header("ETag", f'"{self.announced.get(data) or etag(data, large=file.endswith(WEIGHTS))}"')
-            self.send_header("X-Repo-Commit", COMMIT)
-            self.end_headers()
-            if with_body:
-                self.wfile.write(data)
-
-    def refuse(self, status: int, code: str) -> None:
-        self.send_response(status)
-        self.send_header("X-Error-Code", code)
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-def etag(data: bytes, *, large: bool) -> str:
-    """As the Hub names contents: large files by SHA-256, others by their git blob."""
-    return hashlib.sha256(data).hexdigest() if large else hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
 @dataclass

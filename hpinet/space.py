@@ -1,0 +1,159 @@
+"""Deploying the page as a Hugging Face Space: what is uploaded, whether its card is right, whether it then works."""
+
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, SpaceHardware, SpaceStage, metadata_load
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
+
+from hpinet.errors import HPINetError, OptionError
+
+ROOT = Path(__file__).parents[1]
+MAX_BYTES = 10_000_000
+"""Of everything together: a Space needs no file of a size that the Hub keeps apart."""
+
+HARDWARE = tuple(kind.value for kind in SpaceHardware)
+PYTHONS = ("3.10", "3.12")  # what the Hub builds with (its documentation, 2026-08)
+COLOURS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
+STARTUP_SECONDS = 30 * 60.0
+_POLL_SECONDS = 2.0
+_FAILED = {SpaceStage.CONFIG_ERROR, SpaceStage.BUILD_ERROR, SpaceStage.RUNTIME_ERROR, SpaceStage.PAUSED}
+_KEPT = ".gitattributes"  # the Hub's own, in every repository
+
+
+class DeployError(HPINetError):
+    """The Space cannot be deployed, or does not work."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What a Space needs: paths within the repository, and their bytes."""
+
+    root: Path
+    paths: tuple[str, ...]
+
+    @property
+    def total_bytes(self) -> int:
+        """Of all files together."""
+        return sum((self.root / path).stat().st_size for path in self.paths)
+
+
+def prepare(root: Path = ROOT) -> Upload:
+    """The files of a clone that a Space needs, none else, with the card checked.
+
+    Raises DeployError: no clone, too much, or what is wrong with the card.
+    """
+    if not (root / "app.py").is_file():
+        raise DeployError("Deploy from a clone of the project: an installed package lacks app.py and the card.")
+    card = (root / "README.md").read_text("utf-8")
+    single = ["app.py", "README.md", "LICENSE", "requirements.txt", *re.findall(r"!\[[^]]*\]\((docs/[^)]+)\)", card)]
+    folders = [
+        path.relative_to(root)
+        for folder in ("hpinet", "checkpoints", "examples")
+        for path in sorted((root / folder).rglob("*"))
+        if path.is_file()
+    ]
+    inner = [path.as_posix() for path in folders if not any(part.startswith((".", "__py")) for part in path.parts)]
+    upload = Upload(root, tuple(dict.fromkeys([*single, *inner])))
+    if absent := [path for path in upload.paths if not (root / path).is_file()]:
+        raise DeployError(f"The card shows {', '.join(absent)}, which is not there.")
+    if upload.total_bytes > MAX_BYTES:
+        raise DeployError(f"These files are {upload.total_bytes / 1e6:.1f} MB; a Space gets at most 10.")
+    if complaints := complaints_about(root):
+        raise DeployError(f"The card in README.md: {'; '.join(complaints)}.")
+    return upload
+
+
+def complaints_about(root: Path = ROOT) -> list[str]:
+    """What the Hub would refuse or misread in the card of a Space."""
+    fields = metadata_load(root / "README.md") or {}
+    python = fields.get("python_version")
+    sdk = fields.get("sdk_version", "")
+    checks = {
+        "sdk must be gradio": fields.get("sdk") == "gradio",
+        "sdk_version must be a release such as 6.31.0": bool(re.fullmatch(r"\d+\.\d+\.\d+", str(sdk))),
+        f"python_version must be one of {', '.join(PYTHONS)}, in quotes, not {python}": python in PYTHONS,
+        "app_file must name a file": (root / str(fields.get("app_file"))).is_file(),
+        "short_description must have 1 to 60 characters": 0 < len(fields.get("short_description", "")) <= 60,
+        f"colours must be of {', '.join(COLOURS)}": {fields.get("colorFrom"), fields.get("colorTo")} <= {*COLOURS},
+        f"suggested_hardware must be one of {', '.join(HARDWARE)}": fields.get("suggested_hardware") in HARDWARE,
+        "title and license must be there": bool(fields.get("title") and fields.get("license")),
+    }
+    return [complaint for complaint, fine in checks.items() if not fine]
+
+
+def deploy(space: str, upload: Upload, *, hardware: str | None = None, private: bool = False) -> str:
+    """Makes or updates a Space, waits until it runs, and has it enlarge a picture; returns its address.
+
+    The files are one commit, in which whatever the Space had besides goes.
+
+    Args:
+        space: "owner/name".
+        upload: From `prepare`.
+        hardware: One of `HARDWARE`; by default what the Space has, which is cpu-basic for a new one.
+        private: Of a new Space.
+
+    Raises:
+        OptionError: there is no such hardware.
+        DeployError: the Hub refuses, the Space does not start, or it does not enlarge.
+    """
+    if hardware is not None and hardware not in HARDWARE:
+        raise OptionError(f"The hardware must be one of {', '.join(HARDWARE)}, not {hardware!r}.")
+    hub = HfApi()
+    try:
+        address = hub.create_repo(space, repo_type="space", space_sdk="gradio", private=private or None, exist_ok=True)
+        if hardware is not None:
+            hub.request_space_hardware(space, SpaceHardware(hardware))
+        surplus = set(hub.list_repo_files(space, repo_type="space")) - {*upload.paths, _KEPT}
+        hub.create_commit(
+            space,
+            [CommitOperationAdd(path, upload.root / path) for path in upload.paths]
+            + [CommitOperationDelete(path) for path in sorted(surplus)],
+            commit_message="Deploy",
+            repo_type="space",
+        )
+        _wait(hub, space)
+    except (HFValidationError, LocalTokenNotFoundError) as error:
+        raise DeployError(str(error)) from error
+    except HfHubHTTPError as error:
+        if error.response.status_code == httpx2.codes.UNAUTHORIZED:
+            raise DeployError("The Hub does not know you: `hf auth login` first, or set HF_TOKEN.") from error
+        raise DeployError(f"The Hub refuses {space}: {error.server_message or error.response.status_code}.") from error
+    except httpx2.TransportError as error:
+        raise DeployError(f"Cannot reach the Hub for {space}: go online, and try again.") from error
+    _smoke_test(space, upload.root / "examples" / "badge.png")
+    return str(address)
+
+
+def _wait(hub: HfApi, space: str) -> None:
+    """Until the Space runs. A new one has for a while no file, by its own account."""
+    until = time.monotonic() + STARTUP_SECONDS
+    stage = None
+    while time.monotonic() < until:
+        runtime = hub.get_space_runtime(space)
+        stage = runtime.stage
+        if stage == SpaceStage.RUNNING:
+            return
+        if stage in _FAILED:
+            told = runtime.raw.get("errorMessage") or "see its log on the Hub"
+            raise DeployError(f"{space} does not start ({stage}): {told}.")
+        time.sleep(_POLL_SECONDS)
+    raise DeployError(f"{space} is not running after {STARTUP_SECONDS / 60:.0f} minutes ({stage}): see its log.")
+
+
+def _smoke_test(space: str, picture: Path) -> None:
+    from gradio_client import Client, handle_file  # noqa: PLC0415 (slow to come)
+    from PIL import Image  # noqa: PLC0415
+
+    try:
+        client = Client(space, verbose=False)
+        larger = client.predict(handle_file(picture), model="T", scale=2, api_name="/upscale")
+        with Image.open(larger) as result, Image.open(picture) as source:
+            sizes = result.size, (2 * source.width, 2 * source.height)
+    except Exception as error:  # whatever it is, the Space runs and does not work
+        raise DeployError(f"{space} runs, but does not enlarge a picture: {error}") from error
+    if sizes[0] != sizes[1]:
+        raise DeployError(f"{space} runs, but made {sizes[0]} pixels of a picture where {sizes[1]} were asked for.")
