@@ -459,6 +459,7 @@ def deploy(
             typer.echo(path)
         typer.echo(f"{len(upload.paths)} files, {upload.total_bytes / 1e6:.1f} MB; the card is in order.")
         return
+    _only_bars_on_terminals()
     typer.echo(spaces.deploy(space, upload, hardware=hardware, private=private))
 
 
@@ -472,7 +473,16 @@ def publish(
     """Put a checkpoint on the Hub; `--model OWNER/NAME` reads it back. Needs `hf auth login`."""
     from hpinet.checkpoints.hub import publish_folder
 
+    _only_bars_on_terminals()
     typer.echo(publish_folder(checkpoint, repository, private=private))
+
+
+def _only_bars_on_terminals() -> None:
+    """Keeps the Hub's own progress bars out of files and pipes."""
+    from huggingface_hub.utils import disable_progress_bars
+
+    if not sys.stderr.isatty():
+        disable_progress_bars()
 
 
 # -------------------------------------------------------------------------------------------------------- output
