@@ -448,11 +448,17 @@ def deploy(
     *,
     hardware: Annotated[str | None, typer.Option(help="zero-a10g, cpu-basic, ... Default: as it is.")] = None,
     private: Annotated[bool, typer.Option("--private", help="If it is new, show it to nobody else.")] = False,
+    variable: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A setting such as HPINET_MAX_MEGAPIXELS=12; repeat.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the files, check the card, and stop.")] = False,
 ) -> None:
     """Deploy the page as a Hugging Face Space, from a clone; wait until it runs, and try it. Needs `hf auth login`."""
     from hpinet import space as spaces
 
+    variables = {name: value for name, _, value in (pair.partition("=") for pair in variable or [])}
+    if not all(variables.values()):
+        raise OptionError("A variable is given as NAME=VALUE.")
     upload = spaces.prepare()
     if dry_run:
         for path in upload.paths:
@@ -460,7 +466,7 @@ def deploy(
         typer.echo(f"{len(upload.paths)} files, {upload.total_bytes / 1e6:.1f} MB; the card is in order.")
         return
     _only_bars_on_terminals()
-    typer.echo(spaces.deploy(space, upload, hardware=hardware, private=private))
+    typer.echo(spaces.deploy(space, upload, hardware=hardware, private=private, variables=variables))
 
 
 @app.command()

@@ -1,14 +1,15 @@
 """Deploying the page as a Hugging Face Space: what is uploaded, whether its card is right, whether it then works."""
 
 import re
+import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, SpaceHardware, SpaceStage, metadata_load
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 
+from hpinet.checkpoints.hub import hub_errors
 from hpinet.errors import HPINetError, OptionError
 
 ROOT = Path(__file__).parents[1]
@@ -20,6 +21,7 @@ PYTHONS = ("3.10", "3.12")  # what the Hub builds with (its documentation, 2026-
 COLOURS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
 STARTUP_SECONDS = 30 * 60.0
 _POLL_SECONDS = 2.0
+_SETTLE_SECONDS = 60.0  # how long after an upload the Hub may still tell what had failed before
 _FAILED = {SpaceStage.CONFIG_ERROR, SpaceStage.BUILD_ERROR, SpaceStage.RUNTIME_ERROR, SpaceStage.PAUSED}
 _KEPT = ".gitattributes"  # the Hub's own, in every repository
 
@@ -42,29 +44,36 @@ class Upload:
 
 
 def prepare(root: Path = ROOT) -> Upload:
-    """The files of a clone that a Space needs, none else, with the card checked.
+    """The files of a clone that a Space needs, none else, with the card checked. They are taken as they are on disk.
 
-    Raises DeployError: no clone, too much, or what is wrong with the card.
+    Raises DeployError: no clone, something is missing or too much, or what is wrong with the card.
     """
     if not (root / "app.py").is_file():
         raise DeployError("Deploy from a clone of the project: an installed package lacks app.py and the card.")
-    card = (root / "README.md").read_text("utf-8")
-    single = ["app.py", "README.md", "LICENSE", "requirements.txt", *re.findall(r"!\[[^]]*\]\((docs/[^)]+)\)", card)]
-    folders = [
-        path.relative_to(root)
-        for folder in ("hpinet", "checkpoints", "examples")
-        for path in sorted((root / folder).rglob("*"))
-        if path.is_file()
-    ]
-    inner = [path.as_posix() for path in folders if not any(part.startswith((".", "__py")) for part in path.parts)]
-    upload = Upload(root, tuple(dict.fromkeys([*single, *inner])))
+    pictures = re.findall(r"!\[[^]]*\]\((docs/[^)]+)\)", (root / "README.md").read_text("utf-8"))
+    inner = [path for path in _project_files(root) if path.startswith(("hpinet/", "checkpoints/", "examples/"))]
+    upload = Upload(root, ("app.py", "README.md", "LICENSE", "requirements.txt", *dict.fromkeys(pictures), *inner))
     if absent := [path for path in upload.paths if not (root / path).is_file()]:
-        raise DeployError(f"The card shows {', '.join(absent)}, which is not there.")
+        raise DeployError(f"The Space needs {', '.join(absent)}, which is not there.")
     if upload.total_bytes > MAX_BYTES:
         raise DeployError(f"These files are {upload.total_bytes / 1e6:.1f} MB; a Space gets at most 10.")
     if complaints := complaints_about(root):
         raise DeployError(f"The card in README.md: {'; '.join(complaints)}.")
     return upload
+
+
+def _project_files(root: Path) -> list[str]:
+    """What git knows of, so that runs and notes lying about stay here; or all of a source archive, without caches."""
+    if not (root / ".git").exists():
+        found = (path.relative_to(root) for path in sorted(root.rglob("*")) if path.is_file())
+        return [path.as_posix() for path in found if not any(part.startswith((".", "__py")) for part in path.parts)]
+    command = ["git", "-c", f"safe.directory={root}", "-C", str(root), "ls-files", "-z"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        told = getattr(error, "stderr", "").strip() or error
+        raise DeployError(f"git does not tell which files belong to the project: {told}") from error
+    return listed.rstrip("\0").split("\0")
 
 
 def complaints_about(root: Path = ROOT) -> list[str]:
@@ -85,7 +94,14 @@ def complaints_about(root: Path = ROOT) -> list[str]:
     return [complaint for complaint, fine in checks.items() if not fine]
 
 
-def deploy(space: str, upload: Upload, *, hardware: str | None = None, private: bool = False) -> str:
+def deploy(
+    space: str,
+    upload: Upload,
+    *,
+    hardware: str | None = None,
+    private: bool = False,
+    variables: Mapping[str, str] | None = None,
+) -> str:
     """Makes or updates a Space, waits until it runs, and has it enlarge a picture; returns its address.
 
     The files are one commit, in which whatever the Space had besides goes.
@@ -95,6 +111,7 @@ def deploy(space: str, upload: Upload, *, hardware: str | None = None, private: 
         upload: From `prepare`.
         hardware: One of `HARDWARE`; by default what the Space has, which is cpu-basic for a new one.
         private: Of a new Space.
+        variables: Of its environment, to set or change; others that it has stay.
 
     Raises:
         OptionError: there is no such hardware.
@@ -103,41 +120,35 @@ def deploy(space: str, upload: Upload, *, hardware: str | None = None, private: 
     if hardware is not None and hardware not in HARDWARE:
         raise OptionError(f"The hardware must be one of {', '.join(HARDWARE)}, not {hardware!r}.")
     hub = HfApi()
-    try:
+    with hub_errors(space, DeployError):
         address = hub.create_repo(space, repo_type="space", space_sdk="gradio", private=private or None, exist_ok=True)
         if hardware is not None:
             hub.request_space_hardware(space, SpaceHardware(hardware))
+        for name, value in (variables or {}).items():
+            hub.add_space_variable(space, name, value)
         surplus = set(hub.list_repo_files(space, repo_type="space")) - {*upload.paths, _KEPT}
-        hub.create_commit(
+        commit = hub.create_commit(
             space,
             [CommitOperationAdd(path, upload.root / path) for path in upload.paths]
             + [CommitOperationDelete(path) for path in sorted(surplus)],
             commit_message="Deploy",
             repo_type="space",
         )
-        _wait(hub, space)
-    except (HFValidationError, LocalTokenNotFoundError) as error:
-        raise DeployError(str(error)) from error
-    except HfHubHTTPError as error:
-        if error.response.status_code == httpx2.codes.UNAUTHORIZED:
-            raise DeployError("The Hub does not know you: `hf auth login` first, or set HF_TOKEN.") from error
-        raise DeployError(f"The Hub refuses {space}: {error.server_message or error.response.status_code}.") from error
-    except httpx2.TransportError as error:
-        raise DeployError(f"Cannot reach the Hub for {space}: go online, and try again.") from error
+        _wait(hub, space, commit.oid)
     _smoke_test(space, upload.root / "examples" / "badge.png")
     return str(address)
 
 
-def _wait(hub: HfApi, space: str) -> None:
-    """Until the Space runs. A new one has for a while no file, by its own account."""
-    until = time.monotonic() + STARTUP_SECONDS
+def _wait(hub: HfApi, space: str, commit: str) -> None:
+    """Until the Space runs this commit. For a while the Hub still speaks of the one before, or says there is none."""
+    began = time.monotonic()
     stage = None
-    while time.monotonic() < until:
+    while (waited := time.monotonic() - began) < STARTUP_SECONDS:
         runtime = hub.get_space_runtime(space)
-        stage = runtime.stage
-        if stage == SpaceStage.RUNNING:
+        stage, is_new = runtime.stage, runtime.raw.get("sha", commit) == commit
+        if stage == SpaceStage.RUNNING and is_new:
             return
-        if stage in _FAILED:
+        if stage in _FAILED and (is_new or waited > _SETTLE_SECONDS):
             told = runtime.raw.get("errorMessage") or "see its log on the Hub"
             raise DeployError(f"{space} does not start ({stage}): {told}.")
         time.sleep(_POLL_SECONDS)

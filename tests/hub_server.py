@@ -31,8 +31,11 @@ class Hub(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if not path.startswith("/api/"):
             self.answer(with_body=True)
+        elif self.is_stranger():
+            self.json({"error": "Invalid username or password."}, 401)
         elif path.endswith("/runtime"):
-            self.json(self.stages.pop(0) if len(self.stages) > 1 else self.stages[0])
+            stage = self.stages.pop(0) if len(self.stages) > 1 else self.stages[0]
+            self.json({"sha": COMMIT, **stage})
         elif "/tree/" in path:
             files = self.repositories[self.named(path)]
             self.json([{"type": "file", "path": name, "size": len(data), "oid": ""} for name, data in files.items()])
@@ -48,7 +51,7 @@ class Hub(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         path, body = self.path.partition("?")[0], self.body()
-        if self.headers.get("Authorization") != "Bearer hf_of_a_test":
+        if self.is_stranger():
             self.json({"error": "Invalid username or password."}, 401)
         elif path.endswith("/commit/main"):
             self.commit(self.named(path), [json.loads(line) for line in body.splitlines()])
@@ -72,8 +75,8 @@ class Hub(BaseHTTPRequestHandler):
             base = f"http://{self.headers['Host']}/lfs"
             objects = [{**o, "actions": {"upload": {"href": f"{base}/{o['oid']}"}}} for o in body["objects"]]
             self.json({"transfer": "basic", "objects": objects})
-        else:  # hardware
-            self.json({"stage": "BUILDING"})
+        else:  # hardware, variables
+            self.json({"stage": "BUILDING"} if path.endswith("/hardware") else {})
 
     def commit(self, name: str, lines: list[dict[str, Any]]) -> None:
         files = self.repositories[name]
@@ -87,6 +90,9 @@ class Hub(BaseHTTPRequestHandler):
                 del files[value["path"]]
         self.told.append(("commit", name))
         self.json({"commitUrl": f"http://{self.headers['Host']}/{name}/commit/{COMMIT}", "commitOid": COMMIT})
+
+    def is_stranger(self) -> bool:
+        return self.headers.get("Authorization") != "Bearer hf_of_a_test"
 
     def named(self, path: str) -> str:
         return "/".join(path.split("/")[3:5])

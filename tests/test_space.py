@@ -1,6 +1,8 @@
 """Deploying and publishing to a Hub that is a server on loopback, with the real client in processes of their own."""
 
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +15,8 @@ from hub_server import Hub
 from PIL import Image
 
 from hpinet import space
-from hpinet.checkpoints.files import WEIGHTS
+from hpinet.checkpoints.files import CONFIG, WEIGHTS
+from hpinet.checkpoints.levels import TREATMENT, Levels
 from hpinet.space import DeployError, complaints_about, prepare
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +36,8 @@ def ended(url: str, folder: Path, *words: str, token: str = "hf_of_a_test") -> t
 def hub() -> Iterator[str]:
     """Its address."""
     Hub.repositories, Hub.announced, Hub.uploads, Hub.told = {}, {}, {}, []
-    Hub.stages = [{"stage": "NO_APP_FILE"}, {"stage": "BUILDING"}, {"stage": "RUNNING"}]
+    old = {"stage": "RUNNING", "sha": "0" * 40}  # what ran before
+    Hub.stages = [{"stage": "NO_APP_FILE"}, old, {"stage": "BUILDING"}, {"stage": "RUNNING"}]
     with serving(Hub) as url:
         yield url
 
@@ -64,6 +68,27 @@ def test_what_a_space_gets() -> None:
     assert not [path for path in upload.paths if path.startswith("tests") or "__pycache__" in path]
     assert "docs/page-phone.png" not in upload.paths or "docs/page-phone.png" in (ROOT / "README.md").read_text()
     assert upload.total_bytes < 10_000_000
+
+
+def test_only_what_git_knows_is_uploaded(tmp_path: Path) -> None:
+    """Levels of weights among it; runs, caches and notes that lie about are not."""
+    known = ["hpinet/a.py", "checkpoints/t/treatment.json", "checkpoints/t/light/model.safetensors", "examples/b.png"]
+    card = (ROOT / "README.md").read_text("utf-8").replace("](docs/", "](examples/")  # shows pictures
+    for path in [*known, "README.md", "LICENSE", "requirements.txt", "app.py", "tests/test_a.py"]:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(card if path == "README.md" else "", "utf-8")
+    for command in ("init --quiet", "add ."):
+        subprocess.run(["git", "-C", str(tmp_path), *command.split()], check=True)
+    for path in ("hpinet/__pycache__/a.pyc", "checkpoints/mine/model.safetensors", "examples/note.txt"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).touch()
+    assert {*prepare(tmp_path).paths} == {*known, "README.md", "LICENSE", "requirements.txt", "app.py"}
+    (tmp_path / "hpinet/a.py").unlink()
+    with pytest.raises(DeployError, match=r"needs hpinet/a\.py"):
+        prepare(tmp_path)
+    (tmp_path / "hpinet/a.py").write_bytes(bytes(10_000_001))
+    with pytest.raises(DeployError, match=r"10\.0 MB; a Space gets at most 10"):
+        prepare(tmp_path)
 
 
 def test_the_card_is_in_order() -> None:
@@ -102,19 +127,23 @@ def test_the_dry_run_asks_nobody(tmp_path: Path) -> None:
     assert "the card is in order" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [2, 3])
 def test_deploying(hub: str, tmp_path: Path, factor: int) -> None:
     """To a Space that works, and to one that enlarges wrongly."""
     blocks = page(factor)
     _, Hub.host, _ = blocks.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
     try:
-        code, out, complaint = ended(hub, tmp_path, "deploy", "team/demo", "--hardware", "cpu-basic", "--private")
+        more = ["--hardware", "cpu-basic", "--private", "--variable", "HPINET_MAX_MEGAPIXELS=12"]
+        code, out, complaint = ended(hub, tmp_path, "deploy", "team/demo", *more)
     finally:
         blocks.close()
     files = Hub.repositories["team/demo"]
     assert {*files} == {*prepare().paths, ".gitattributes"}
     assert all(files[path] == (ROOT / path).read_bytes() for path in prepare().paths)
+    assert [stage["stage"] for stage in Hub.stages] == ["RUNNING"]  # it waited for the new one
     told = dict(Hub.told)
+    assert told["/api/spaces/team/demo/variables"] == {"key": "HPINET_MAX_MEGAPIXELS", "value": "12"}
     assert told["/api/repos/create"]["visibility"] == "private"
     assert told["/api/spaces/team/demo/hardware"]["flavor"] == "cpu-basic"
     if factor == 2:
@@ -126,14 +155,41 @@ def test_deploying(hub: str, tmp_path: Path, factor: int) -> None:
 
 def test_a_space_that_does_not_start(hub: str, tmp_path: Path) -> None:
     Hub.stages = [{"stage": "BUILD_ERROR", "errorMessage": "no such package"}]
+    Hub.stages.insert(0, {"stage": "BUILD_ERROR", "errorMessage": "what failed before", "sha": "0" * 40})
     code, _, complaint = ended(hub, tmp_path, "deploy", "team/demo")
     assert (code, complaint) == (2, "Error: team/demo does not start (BUILD_ERROR): no such package.")
 
 
+@pytest.mark.slow
 def test_who_is_not_logged_in(hub: str, tmp_path: Path) -> None:
     for words in (["deploy", "team/demo"], ["publish", str(BUNDLED), "team/weights"]):
         code, _, complaint = ended(hub, tmp_path, *words, token="hf_of_nobody")
         assert (code, complaint) == (2, "Error: The Hub does not know you: `hf auth login` first, or set HF_TOKEN.")
+
+
+@pytest.mark.parametrize("pair", ["HPINET_MAX_MEGAPIXELS", "HPINET_MAX_MEGAPIXELS="])
+def test_a_variable_without_a_value(pair: str, tmp_path: Path) -> None:
+    code, _, complaint = ended("http://127.0.0.1:9", tmp_path, "deploy", "team/demo", "--variable", pair)
+    assert (code, complaint) == (2, "Error: A variable is given as NAME=VALUE.")
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme(hub: str, tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    section = readme[readme.index("## On the Hugging Face Hub") : readme.index("## Train")]
+    lines = [shlex.split(line, comments=True)[3:] for line in section.splitlines() if line.startswith("python -m")]
+    assert [words[0] for words in lines] == ["deploy", "deploy", "deploy", "publish"]
+    blocks = page(2)
+    _, Hub.host, _ = blocks.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
+    try:
+        for words in lines:
+            code, _, complaint = ended(hub, tmp_path, *words)
+            assert (code, complaint) == (0, "")
+    finally:
+        blocks.close()
+    assert {*Hub.repositories} == {"OWNER/NAME", "OWNER/WEIGHTS"}
+    sent = prepare().total_bytes / 1e6
+    assert f"one commit ({sent:.0f} MB)" in section
 
 
 def test_hardware_that_there_is_none_of() -> None:
@@ -141,12 +197,21 @@ def test_hardware_that_there_is_none_of() -> None:
         space.deploy("team/demo", prepare(), hardware="abacus")
 
 
+@pytest.mark.slow
 def test_publishing_and_reading_back(hub: str, tmp_path: Path) -> None:
-    assert ended(hub, tmp_path, "publish", str(BUNDLED), "team/weights")[:2] == (0, f"{hub}/team/weights")
-    assert Hub.repositories["team/weights"][WEIGHTS] == (BUNDLED / WEIGHTS).read_bytes()
+    """Levels go along."""
+    checkpoint = Path(shutil.copytree(BUNDLED, tmp_path / "checkpoint"))
+    (checkpoint / TREATMENT).write_text(Levels(("light",), ((10, 1.0), (95, 0.0))).to_json())
+    (checkpoint / "light").mkdir(exist_ok=True)
+    for name in (CONFIG, WEIGHTS):
+        shutil.copy(BUNDLED / name, checkpoint / "light")
+    assert ended(hub, tmp_path, "publish", str(checkpoint), "team/weights")[:2] == (0, f"{hub}/team/weights")
+    there = Hub.repositories["team/weights"]
+    assert there[WEIGHTS] == there[f"light/{WEIGHTS}"] == (BUNDLED / WEIGHTS).read_bytes()
     picture, result = tmp_path / "small.png", tmp_path / "large.png"
     Image.new("RGB", (20, 16)).save(picture)
     words = ["upscale", str(picture), "--model", "team/weights", "--output", str(result), "--engine", "torch"]
+    words += ["--treatment", "photo"]
     assert ended(hub, tmp_path, *words)[0] == 0
     with Image.open(result) as large:
         assert large.size == (80, 64)

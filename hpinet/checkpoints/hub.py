@@ -2,7 +2,8 @@
 
 import io
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from tqdm import tqdm
 from hpinet.checkpoints.download import Digest
 from hpinet.checkpoints.files import CARD, CONFIG, WEIGHTS, read_model
 from hpinet.checkpoints.levels import TREATMENT, read_levels
-from hpinet.errors import CheckpointError
+from hpinet.errors import CheckpointError, HPINetError
 from hpinet.progress import Progress, ignore
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -88,7 +89,8 @@ def publish_folder(folder: Path, repository: str, *, private: bool = False) -> s
     """Puts a checkpoint with its card in a repository, which is made where missing; returns its address.
 
     Args:
-        folder: With configuration, weights and card; other files that a training run left beside them go along.
+        folder: With configuration, weights and card; other files that a training run left beside them go along, and
+            so do its levels.
         repository: "owner/name".
         private: Of a new repository.
 
@@ -97,23 +99,32 @@ def publish_folder(folder: Path, repository: str, *, private: bool = False) -> s
     """
     if not (folder / CARD).is_file():
         raise CheckpointError(f"{folder} has no {CARD}: a checkpoint is published with its card.")
-    read_model(folder)
-    files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
+    levels = read_levels(folder)
+    folders = [folder, *(folder / name for name in (levels.names if levels else ()))]
+    for each in folders:
+        read_model(each)
+    files = [path for each in folders for path in sorted(each.iterdir()) if path.is_file() and path.name[0] != "."]
     hub = HfApi()
-    try:
+    with hub_errors(repository, CheckpointError):
         address = hub.create_repo(repository, private=private or None, exist_ok=True)
-        additions = [CommitOperationAdd(path.name, path) for path in files]
+        additions = [CommitOperationAdd(path.relative_to(folder).as_posix(), path) for path in files]
         hub.create_commit(repository, additions, commit_message="Publish weights")
+    return str(address)
+
+
+@contextmanager
+def hub_errors(name: str, kind: type[HPINetError]) -> Iterator[None]:
+    """Turns what the Hub's client raises while ``name``, "owner/name", is written into one sentence of a ``kind``."""
+    try:
+        yield
     except HFValidationError as error:
-        raise CheckpointError(f"{repository!r} is no name of a repository: owner/name is.") from error
+        raise kind(f"{name!r} is no name on the Hub: owner/name is.") from error
     except HfHubHTTPError as error:
         if error.response.status_code == httpx2.codes.UNAUTHORIZED:
-            raise CheckpointError("The Hub does not know you: `hf auth login` first, or set HF_TOKEN.") from error
-        told = error.server_message or error.response.status_code
-        raise CheckpointError(f"The Hub refuses {repository}: {told}.") from error
+            raise kind("The Hub does not know you: `hf auth login` first, or set HF_TOKEN.") from error
+        raise kind(f"The Hub refuses {name}: {error.server_message or error.response.status_code}.") from error
     except httpx2.TransportError as error:
-        raise CheckpointError(f"Cannot reach the Hub for {repository}: go online, and try again.") from error
-    return str(address)
+        raise kind(f"Cannot reach the Hub for {name}: go online, and try again.") from error
 
 
 def _fetch(repository: str, revision: str | None, progress: Progress) -> Path:
