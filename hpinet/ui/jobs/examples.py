@@ -1,10 +1,12 @@
 """The example gallery. Its results are kept on disk, so that the second visitor who clicks one waits for nothing."""
 
+import errno
 import hashlib
 import json
-import os
+import logging
 import re
 import shutil
+import tempfile
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +16,8 @@ from hpinet.settings import settings
 from hpinet.ui.jobs.enlarge import Outcome, Wanted
 from hpinet.ui.jobs.models import choice_of
 from hpinet.version import __version__
+
+_log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parents[3] / "examples"
 
@@ -41,29 +45,32 @@ def load_examples(folder: Path = FOLDER) -> list[Example]:
 def cached(source: Path, plan: Plan, wanted: Wanted, folder: Path) -> Outcome | None:
     """The result of an example run before, copied into ``folder``; None for anything else."""
     place = _place(source, plan, wanted)
-    if place is None or not (place / "outcome.json").is_file():
+    if place is None:
         return None
-    picture = Path(shutil.copy(place / "result.png", folder / "result.png"))
-    told = json.loads((place / "outcome.json").read_text("utf-8"))
+    try:
+        told = json.loads((place / "outcome.json").read_text("utf-8"))
+        picture = Path(shutil.copy(place / "result.png", folder / "result.png"))
+    except OSError:  # not run yet, or a cache that cannot be read
+        return None
     return Outcome(**{**told, "plan": plan, "picture": picture})
 
 
 def remember(source: Path, wanted: Wanted, outcome: Outcome) -> None:
-    """Keeps the result if ``source`` is an example."""
+    """Keeps the result if ``source`` is an example. A cache that cannot be written costs the next visitor a wait."""
     place = _place(source, outcome.plan, wanted)
-    if place is None or place.exists():
+    if place is None:
         return
-    place.parent.mkdir(parents=True, exist_ok=True)
-    part = place.with_name(f"{place.name}.{os.getpid()}.part")
-    part.mkdir()
-    shutil.copy(outcome.picture, part / "result.png")
     told = asdict(replace(outcome, picture=Path()))
     del told["plan"], told["picture"]
-    (part / "outcome.json").write_text(json.dumps(told), "utf-8")
     try:
-        part.rename(place)
-    except OSError:  # somebody else was quicker
-        shutil.rmtree(part)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent) as part:
+            shutil.copy(outcome.picture, Path(part) / "result.png")
+            (Path(part) / "outcome.json").write_text(json.dumps(told), "utf-8")
+            Path(part).rename(place)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # else somebody was quicker
+            _log.warning("The result of an example cannot be kept: %s", error)
 
 
 def _place(source: Path, plan: Plan, wanted: Wanted) -> Path | None:
