@@ -16,7 +16,9 @@ from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.enlarge import Wanted, enlarge
 from hpinet.ui.jobs.models import choice_of
 from hpinet.ui.jobs.running import Reporter, StopFlag
+from hpinet.ui.jobs.zerogpu import NoGpuError
 from hpinet.ui.server.archive import leads_outside, unpack
+from hpinet.ui.server.defects import reported
 from hpinet.ui.server.storage import new_folder
 
 MAX_PICTURES = 500
@@ -112,6 +114,12 @@ def run_batch(items: list[Item], wanted: Wanted, stop: StopFlag) -> Iterator[Bat
                 break
             except HPINetError as error:
                 item.status, item.detail = "failed", str(error)
+                if isinstance(error, NoGpuError):  # the others would fare no better
+                    for rest, _ in waiting[number + 1 :]:
+                        rest.status = "stopped"
+                    break
+            except Exception as error:  # whatever it is, what is done is handed over and the others get their turn
+                item.status, item.detail = "failed", reported(error, "a picture of a batch")
             finally:
                 for leftover in folder.glob("result.*"):
                     leftover.unlink()

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import gradio as gr
-import spaces
 
 from hpinet.errors import Cancelled, HPINetError
 from hpinet.plan import Plan
 from hpinet.ui.jobs.models import Choice
+from hpinet.ui.jobs.zerogpu import on_gpu
 from hpinet.ui.server.storage import results_root
 from hpinet.wording import time_left
 
@@ -70,7 +70,7 @@ class _Failed:
 
 
 def heavy(duration: Callable[P, int] | int) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Decorates work for a GPU, if there is one: `spaces.GPU`, with the server waiting for the work when it ends.
+    """Decorates work for a GPU, if there is one, with the server waiting for the work when it ends.
 
     An HPINetError that the work raises reaches the caller as it was raised, from a worker process too.
     """
@@ -83,12 +83,12 @@ def heavy(duration: Callable[P, int] | int) -> Callable[[Callable[P, T]], Callab
             except HPINetError as error:
                 return _Failed(error)
 
-        on_gpu = spaces.GPU(duration=duration)(returning)
+        run = on_gpu(returning, duration=duration)
 
         @functools.wraps(work)
         def call(*args: P.args, **kwargs: P.kwargs) -> T:
             with CREW:
-                result = on_gpu(*args, **kwargs)
+                result = run(*args, **kwargs)
             if isinstance(result, _Failed):
                 raise result.error
             return result

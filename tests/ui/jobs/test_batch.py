@@ -3,9 +3,16 @@
 import zipfile
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
-from hpinet.ui.jobs.batch import _free_name, gather, names_in_folder
+from hpinet.errors import ImageError
+from hpinet.plan import TargetSize
+from hpinet.ui.jobs import batch
+from hpinet.ui.jobs.batch import Item, _free_name, gather, names_in_folder, run_batch
+from hpinet.ui.jobs.enlarge import Wanted
+from hpinet.ui.jobs.running import StopFlag
+from hpinet.ui.jobs.zerogpu import GpuError, NoGpuError
 
 
 @pytest.mark.parametrize(
@@ -47,3 +54,38 @@ def test_a_suspicious_entry_is_one_line_of_the_report(tmp_path: Path) -> None:
 )
 def test_names_of_results_are_free_on_every_system(name: str, used: set[str], expected: str) -> None:
     assert _free_name(name, ".png", used) == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "statuses", "detail"),
+    [
+        (ImageError("It is damaged."), ["done", "failed", "done", "done"], "It is damaged."),
+        (GpuError("It takes too long."), ["done", "failed", "done", "done"], "It takes too long."),
+        (NoGpuError("There is none."), ["done", "failed", "stopped", "stopped"], "There is none."),
+        (RuntimeError("its own words"), ["done", "failed", "done", "done"], "report number"),
+        (gr.Error("its own words"), ["done", "failed", "done", "done"], "report number"),
+    ],
+)
+def test_what_is_finished_is_kept_whatever_ends_the_batch(
+    error: Exception, statuses: list[str], detail: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[Path]()
+
+    def enlarged(path: Path, _wanted: Wanted, _reporter: object, folder: Path) -> tuple[Path, str]:
+        asked.append(path)
+        if len(asked) == 2:
+            raise error
+        (folder / "result.png").write_text(path.name)
+        return folder / "result.png", "fine"
+
+    monkeypatch.setattr(batch, "_enlarged", enlarged)
+    items = [Item(f"{number}.jpg", tmp_path / f"{number}.jpg") for number in range(4)]
+    *_, done = run_batch(items, Wanted("T", TargetSize(scale=2)), StopFlag.of(None, "batch"))
+    assert done.finished
+    assert [item.status for item in items] == statuses
+    assert detail in items[1].detail
+    assert "own words" not in items[1].detail
+    with zipfile.ZipFile(done.archive) as archive:
+        assert archive.testzip() is None
+        expected = [f"{number}.png" for number, status in enumerate(statuses) if status == "done"]
+        assert archive.namelist() == expected

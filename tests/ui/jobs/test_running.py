@@ -16,7 +16,7 @@ from hpinet.errors import Cancelled, ImageError
 from hpinet.images import open_picture
 from hpinet.plan import Plan, TargetSize, make_plan
 from hpinet.settings import settings
-from hpinet.ui.jobs import running
+from hpinet.ui.jobs import running, zerogpu
 from hpinet.ui.jobs.enlarge import Wanted, _run
 from hpinet.ui.jobs.explain import Answer, Question, _look
 from hpinet.ui.jobs.measure import _compare
@@ -136,7 +136,7 @@ def test_errors_of_heavy_work_arrive_as_they_were_raised(monkeypatch: pytest.Mon
 
         return decorate
 
-    monkeypatch.setattr(running.spaces, "GPU", gpu)
+    monkeypatch.setattr(zerogpu.spaces, "GPU", gpu)
     for error in (ImageError("What is wrong."), Cancelled()):
 
         @heavy(duration=15)

@@ -1,0 +1,80 @@
+"""Work on a GPU that a scheduler lends for seconds (ZeroGPU), and what becomes of it when there is none, in our words.
+
+`spaces` raises `gradio.Error` with words made for its own notices, or RuntimeError, in the main process; what the work
+itself raises in a worker comes back as the name of its class. Elsewhere `spaces.GPU` changes nothing.
+"""
+
+import functools
+import re
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import gradio as gr
+import spaces
+
+from hpinet.errors import Cancelled, HPINetError
+from hpinet.ui.server.defects import reported
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class GpuError(HPINetError):
+    """The GPU cannot do this, or was taken away from it; other work may fare better."""
+
+
+class NoGpuError(GpuError):
+    """No GPU is to be had, for other work neither."""
+
+
+_SMALLER = "try model T, or a smaller scale."
+_QUOTA = re.compile(r"\((\d+)s requested vs\. (-?\d+)s left\)(?:\. Try again in ([\d:]*\d))?")
+
+_SENTENCES: tuple[tuple[str, type[GpuError], str], ...] = (
+    ("runs limit", NoGpuError, "You have used the GPU as often as one may today: try again tomorrow."),
+    ("pending credits", NoGpuError, "Your GPU time is taken by work under way: try again once that is done."),
+    ("its GPU limit", NoGpuError, "Without signing in there is no GPU time left: sign in to Hugging Face for more."),
+    ("illegal duration", GpuError, f"This takes more GPU time than one may ask for at once: {_SMALLER}"),
+    ("No GPU was available", NoGpuError, "All GPUs are in use: try again in a minute."),
+    ("proxy token", NoGpuError, "This visit has lasted too long for the GPU: reload the page."),
+    ("GPU task aborted", GpuError, f"The GPU was taken away before this was done: {_SMALLER}"),
+    ("OutOfMemoryError", GpuError, f"The GPU has not enough memory for this: {_SMALLER}"),
+)
+"""By words that stand in the title or the message, as spaces 0.51 has them."""
+
+
+def on_gpu(work: Callable[P, T], *, duration: Callable[P, int] | int) -> Callable[P, T]:
+    """`spaces.GPU`. What the scheduler raises becomes a `GpuError`, or `Cancelled` if the visitor has gone."""
+    scheduled = spaces.GPU(duration=duration)(work)
+    if scheduled is work:
+        return work
+
+    @functools.wraps(work)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return scheduled(*args, **kwargs)
+        except Exception as error:  # of many kinds, those of the HTTP client included
+            raise in_our_words(error) from error
+
+    return call
+
+
+def in_our_words(error: Exception) -> HPINetError:
+    """What `spaces` has raised, as an error with one sentence that says what to do."""
+    told = f"{getattr(error, 'title', '')}: {getattr(error, 'message', error)}"
+    if "closed by visitor" in told:
+        return Cancelled()
+    if quota := _QUOTA.search(told):
+        asked, left, wait = quota.groups()
+        again = f", or again in {wait}" if wait else ""
+        return NoGpuError(
+            f"This takes {asked} s of GPU time and you have {max(0, int(left))} s left today: "
+            f"sign in to Hugging Face for more{again}, or {_SMALLER}"
+        )
+    for words, kind, sentence in _SENTENCES:
+        if words in told:
+            return kind(sentence)
+    if isinstance(error, gr.Error) and "worker error" in told:  # our own defect, by the name of its class
+        return GpuError(reported(error, "work on the GPU"))
+    reported(error, "the scheduler of the GPU")
+    return NoGpuError("The GPUs do not answer: try again in a minute.")
