@@ -1,6 +1,7 @@
 """The one heavy thing the page does: to enlarge a picture in a file, with progress, Stop and a GPU if there is one."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ from hpinet.plan import Plan, Size, TargetSize, make_plan, run_plan
 from hpinet.progress import Progress
 from hpinet.treatment import Treatment, examine
 from hpinet.ui.jobs import previews
-from hpinet.ui.jobs.models import SHELF, choice_of
+from hpinet.ui.jobs.models import SHELF, choice_of, operations
 from hpinet.ui.jobs.running import Reporter, StopFlag, gpu_seconds, heavy
+from hpinet.ui.jobs.zerogpu import IS_HERE, PACE
 from hpinet.upscaler import rounds_over
 
 
@@ -79,12 +81,18 @@ def enlarge(
     """
     told = reporter or Reporter("Enlarging", stop)
     told(0, 1)
+    engine = ""
 
     def run(picture: Picture, plan: Plan) -> Picture:
+        nonlocal engine
         choice = choice_of(wanted.model)
         if not choice.is_installed(plan):
             SHELF.fetch(choice, plan, progress=Reporter(f"Fetching {choice.key}", stop))
-        return _run(wanted.model, wanted.treatment, picture, plan, told)
+        ran = _run(wanted.model, wanted.treatment, picture, plan, told)
+        if IS_HERE:
+            PACE.learn(operations(choice, plan, rounds=rounds_over(picture)), ran.seconds)
+        engine = ran.engine
+        return ran.result
 
     with _PeakMemory() as memory:
         done = enlarge_file(
@@ -98,20 +106,20 @@ def enlarge(
     if show is not None:
         show(done)
     found = examine(done.source)
-    first, last = (SHELF.upscaler(wanted.model, done.plan.passes[number]) for number in (0, -1))
+    choice = choice_of(wanted.model)
     return Outcome(
         picture=done.target,
         plan=done.plan,
-        checkpoint=last.info.name,
-        origin=choice_of(wanted.model).checkpoint(done.plan).origin,
-        engine=f"{last.engine.name} on {last.engine.device}",
+        checkpoint=choice.checkpoint(done.plan).name,
+        origin=choice.checkpoint(done.plan).origin,
+        engine=engine,
         seconds=done.seconds,
         peak_memory_mb=memory.peak_mb,
         consistency_db=consistency(done.result, done.source),
         notes=done.source.notes,
         explained=explained(done.result, source),
         found=str(found or ""),
-        strength=first.info.strength(found, wanted.treatment),
+        strength=choice.natives[done.plan.passes[0]].strength(found, wanted.treatment),
     )
 
 
@@ -125,10 +133,23 @@ def _declared_seconds(
     return gpu_seconds([(choice_of(model), plan)], rounds=rounds_over(picture))
 
 
+@dataclass(frozen=True)
+class _Ran:
+    """What comes back from where the network runs."""
+
+    result: Picture
+    engine: str  # in words fit to show
+    seconds: float
+
+
 @heavy(duration=_declared_seconds)
-def _run(model: str, treatment: Treatment, picture: Picture, plan: Plan, progress: Progress) -> Picture:
+def _run(model: str, treatment: Treatment, picture: Picture, plan: Plan, progress: Progress) -> _Ran:
     """The network alone: files are read and written, and results judged, where no GPU waits meanwhile."""
-    return run_plan(picture, plan, SHELF.of(model), treatment=treatment, progress=progress)
+    upscaler = SHELF.of(model)
+    last = upscaler(plan.passes[-1]).engine
+    began = time.perf_counter()
+    result = run_plan(picture, plan, upscaler, treatment=treatment, progress=progress)
+    return _Ran(result, f"{last.name} on {last.device}", time.perf_counter() - began)
 
 
 class _PeakMemory:

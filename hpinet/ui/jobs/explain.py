@@ -12,8 +12,9 @@ from hpinet.attribution.regions import rgb_pixels
 from hpinet.errors import OptionError
 from hpinet.images import open_picture
 from hpinet.plan import Plan, TargetSize, make_plan
-from hpinet.ui.jobs.models import SHELF, Choice, choice_of, pass_seconds
+from hpinet.ui.jobs.models import SHELF, Choice, choice_of, pass_operations, pass_seconds
 from hpinet.ui.jobs.running import Reporter, StopFlag, heavy
+from hpinet.ui.jobs.zerogpu import PACE
 
 PATHS = {"Quick": QUICK, "Full": FULL}
 MIN_REGION, MAX_REGION = 48, 128
@@ -107,9 +108,10 @@ def _size(source: Path) -> tuple[int, int]:
 
 
 def _declared_seconds(question: Question) -> int:
-    """What to ask of ZeroGPU: overhead, then three passes a step (one forward, two back)."""
-    parameters = choice_of(question.model).natives[question.scale].parameters / 1e6
-    return min(120, round(10 + 3 * question.path.steps * parameters * question.region**2 / 1e6 / 0.4))
+    """What to ask of ZeroGPU."""
+    choice, side = choice_of(question.model), question.region
+    work = question.path.steps * _PASSES * pass_operations(choice, question.scale, side, side)
+    return PACE.to_ask_for(work + pass_operations(choice, question.scale, SURROUNDINGS, SURROUNDINGS))
 
 
 @heavy(duration=_declared_seconds)

@@ -13,6 +13,7 @@ from hpinet.errors import CheckpointError, OptionError
 from hpinet.model import variant_config
 from hpinet.plan import Plan
 from hpinet.progress import Progress, ignore
+from hpinet.ui.jobs import zerogpu
 from hpinet.ui.server.values import told
 from hpinet.upscaler import Upscaler
 from hpinet.wording import duration
@@ -104,17 +105,30 @@ def expected_seconds(choice: Choice, plan: Plan, *, rounds: int = 1) -> float:
 
 def pass_seconds(choice: Choice, scale: int, width: int, height: int) -> float:
     """Seconds that one native pass over a picture of this size should take here."""
+    if zerogpu.IS_HERE:
+        return zerogpu.PACE.seconds(pass_operations(choice, scale, width, height))
     ready = SHELF.peek(choice.key, scale)
     if ready is not None:
         return ready.engine.estimate_seconds(height, width)
     default = next(iter(choices().values()))
     largest = max(default.natives)
     yardstick = SHELF.peek(default.key, largest) or SHELF.upscaler(default.key, largest)
-    work, known = (
-        arithmetic(config, height, width).total
-        for config in (variant_config(choice.variant, scale), variant_config(default.variant, yardstick.scale))
-    )
+    work = pass_operations(choice, scale, width, height)
+    known = pass_operations(default, yardstick.scale, width, height)
     return yardstick.engine.estimate_seconds(height, width) * work / known
+
+
+def operations(choice: Choice, plan: Plan, *, rounds: int = 1) -> float:
+    """Floating-point operations of a plan, see `hpinet.engines.base.Arithmetic`."""
+    return rounds * sum(
+        pass_operations(choice, scale, width, height)
+        for scale, (width, height) in zip(plan.passes, plan.inputs, strict=True)
+    )
+
+
+def pass_operations(choice: Choice, scale: int, width: int, height: int) -> float:
+    """Floating-point operations of one native pass over a picture of this size."""
+    return arithmetic(variant_config(choice.variant, scale), height, width).total
 
 
 class Shelf:
@@ -149,8 +163,12 @@ class Shelf:
             if ready is None:
                 info = choice_of(key).natives[scale]
                 # A bundled or fetched checkpoint goes by its folder: its variant's name may mean another one.
-                ready = Upscaler.load(info.path or info.name, scale=scale)
-                ready.engine.estimate_seconds(64, 64)  # measures now, while nobody else uses it
+                source = info.path or info.name
+                if zerogpu.IS_HERE:  # whatever the settings say: OpenVINO does not survive the fork of a worker
+                    ready = Upscaler.load(source, scale=scale, engine="torch", device="cuda")
+                else:
+                    ready = Upscaler.load(source, scale=scale)
+                    ready.engine.estimate_seconds(64, 64)  # measures now, while nobody else uses it
                 self._ready[key, scale] = ready
                 while len(self._ready) > self._capacity:
                     self._ready.popitem(last=False)
@@ -158,9 +176,13 @@ class Shelf:
             return ready
 
     def prepare(self) -> None:
-        """Loads the default model, so that the first visitor does not wait for it."""
+        """Loads the default model, so that the first visitor does not wait for it.
+
+        Where GPUs are lent at all its scales: it is the one time when this process may put anything on a GPU.
+        """
         default = next(iter(choices().values()))
-        self.upscaler(default.key, max(default.natives))
+        for scale in default.natives if zerogpu.IS_HERE else [max(default.natives)]:
+            self.upscaler(default.key, scale)
 
     def of(self, key: str) -> partial[Upscaler]:
         """The upscalers of one choice by scale, as `hpinet.plan.run_plan` wants them."""

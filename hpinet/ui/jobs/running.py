@@ -18,8 +18,8 @@ import gradio as gr
 
 from hpinet.errors import Cancelled, HPINetError
 from hpinet.plan import Plan
-from hpinet.ui.jobs.models import Choice
-from hpinet.ui.jobs.zerogpu import on_gpu
+from hpinet.ui.jobs.models import Choice, operations
+from hpinet.ui.jobs.zerogpu import PACE, on_gpu
 from hpinet.ui.server.storage import results_root
 from hpinet.wording import time_left
 
@@ -155,15 +155,8 @@ class Reporter:
 
 
 def gpu_seconds(work: Sequence[tuple[Choice, Plan]], *, rounds: int = 1) -> int:
-    """What to ask of ZeroGPU: little, since the quota is checked against it. Overhead, then time by work.
+    """What to ask of ZeroGPU for some work.
 
     ``rounds`` is how often the network goes over each picture, see `hpinet.upscaler.rounds_over`.
-
-    A datacentre GPU gets through about 0.4 M parameters times megapixels in a second, at a cautious guess.
     """
-    load = sum(
-        choice.natives[scale].parameters / 1e6 * (width * height / 1e6)
-        for choice, plan in work
-        for scale, (width, height) in zip(plan.passes, plan.inputs, strict=True)
-    )
-    return min(120, round(8 + rounds * load / 0.4))
+    return PACE.to_ask_for(sum(operations(choice, plan, rounds=rounds) for choice, plan in work))

@@ -1,4 +1,7 @@
-"""Work on a GPU that a scheduler lends for seconds (ZeroGPU), and what becomes of it when there is none, in our words.
+"""Work on a GPU that a scheduler lends for seconds (ZeroGPU), what to ask of it, and what it answers, in our words.
+
+The process that serves pages plans there, and never computes: workers forked from it do, which find on the GPU whatever
+was put there before the page was launched.
 
 `spaces` raises `gradio.Error` with words made for its own notices, or RuntimeError, in the main process; what the work
 itself raises in a worker comes back as the name of its class. Elsewhere `spaces.GPU` changes nothing.
@@ -6,17 +9,66 @@ itself raises in a worker comes back as the name of its class. Elsewhere `spaces
 
 import functools
 import re
+from collections import deque
 from collections.abc import Callable
+from datetime import timedelta
+from math import ceil
 from typing import ParamSpec, TypeVar
 
 import gradio as gr
 import spaces
+from spaces.config import Config
 
 from hpinet.errors import Cancelled, HPINetError
 from hpinet.ui.server.defects import reported
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+IS_HERE: bool = Config.zero_gpu
+"""Whether GPUs are lent to this process. Everything below is for that, and harmless elsewhere."""
+
+LONGEST_SECONDS = 120
+_START_SECONDS = 2.5  # of a worker: fork, CUDA, weights
+
+
+class Pace:
+    """How fast lent GPUs are, in operations a second as `hpinet.engines.base.arithmetic` counts them.
+
+    What workers took tells, from the first picture that is large enough to say something; until then, a cautious guess.
+    """
+
+    CAUTIOUS = 3e12  # a guess, well below what such GPUs can do: 0.4 s for a megapixel with T ×4
+    ENOUGH = 2e11  # operations; of smaller work launches take most of the time
+    MARGIN = 1.3
+
+    def __init__(self) -> None:
+        self._measured: deque[float] = deque(maxlen=8)
+
+    def learn(self, operations: float, seconds: float) -> None:
+        """So much work took a worker so long."""
+        if operations >= self.ENOUGH:
+            self._measured.append(operations / seconds)
+
+    def seconds(self, operations: float) -> float:
+        """That so much work should take, at the slowest pace of late."""
+        return operations / min(self._measured, default=self.CAUTIOUS)
+
+    def to_ask_for(self, operations: float) -> int:
+        """Seconds of GPU to ask for: the least that is safe, since visitors pay with their daily time."""
+        return min(LONGEST_SECONDS, ceil(_START_SECONDS + self.MARGIN * self.seconds(operations)))
+
+
+PACE = Pace()
+"""Of the life of this process."""
+
+
+def quota_seconds(asked: int) -> int:
+    """What the scheduler takes ``asked`` seconds for: it counts large GPUs more than once."""
+    from spaces.zero.client import get_duration_seconds  # noqa: PLC0415 (only there: it emulates a GPU)
+
+    return round(get_duration_seconds(timedelta(seconds=asked), None))
 
 
 class GpuError(HPINetError):

@@ -6,8 +6,9 @@ from hpinet import wording
 from hpinet.errors import HPINetError, OptionError
 from hpinet.images import Picture, open_picture, resize_bicubic
 from hpinet.ui.jobs import previews
-from hpinet.ui.jobs.models import SHELF, choices
+from hpinet.ui.jobs.models import SHELF, choices, pass_operations
 from hpinet.ui.jobs.running import heavy
+from hpinet.ui.jobs.zerogpu import PACE
 from hpinet.ui.parts import html
 from hpinet.ui.server import values
 from hpinet.ui.tabs.upscale_events import Source
@@ -47,7 +48,13 @@ def magnify(
     return html.figures((_view(view, *spot), name) for name, view in views)
 
 
-@heavy(duration=15)
+def _declared_seconds(surroundings: Picture) -> int:
+    width, height = surroundings.width, surroundings.height
+    ready = [choice for choice in choices().values() if SCALE in choice.natives and choice.natives[SCALE].installed]
+    return PACE.to_ask_for(sum(pass_operations(choice, SCALE, width, height) for choice in ready))
+
+
+@heavy(duration=_declared_seconds)
 def _enlarged(surroundings: Picture) -> list[tuple[str, Picture]]:
     views = [("bicubic", resize_bicubic(surroundings, surroundings.width * SCALE, surroundings.height * SCALE))]
     for choice in choices().values():

@@ -11,12 +11,13 @@ from hpinet import wording
 from hpinet.errors import Cancelled, HPINetError, OptionError
 from hpinet.images import Picture, open_picture
 from hpinet.images.compression import Compression
+from hpinet.plan import Plan
 from hpinet.treatment import examine
-from hpinet.ui.jobs import previews
+from hpinet.ui.jobs import previews, zerogpu
 from hpinet.ui.jobs.enlarge import Outcome, Wanted, enlarge
 from hpinet.ui.jobs.examples import cached, remember
-from hpinet.ui.jobs.models import caption, choice_of, choices, expected_seconds, lines
-from hpinet.ui.jobs.running import StopFlag
+from hpinet.ui.jobs.models import Choice, caption, choice_of, choices, expected_seconds, lines
+from hpinet.ui.jobs.running import StopFlag, gpu_seconds
 from hpinet.ui.parts import html
 from hpinet.ui.parts.controls import checked_format, trouble_with, wanted_from
 from hpinet.ui.parts.events import uploaded
@@ -131,6 +132,7 @@ def _prospect(source: Source, wanted: Wanted) -> str:
             *_said_of_losses(source.found, strength),
             f"{wanted.model} {how}",
             wording.duration(expected_seconds(choice, plan, rounds=source.rounds)),
+            *([f"asks for {_quota(choice, plan, source.rounds)} s of your daily GPU time"] if zerogpu.IS_HERE else []),
             *([] if choice.is_installed(plan) else ["fetched on first use"]),
             f"{wanted.format} of about {wording.megabytes(weight)}",
             *_lost(source, wanted.format),
@@ -141,6 +143,10 @@ def _prospect(source: Source, wanted: Wanted) -> str:
 def _said_of_losses(found: Compression | None, strength: float) -> list[str]:
     """What was found of losses, and what a treatment of that strength makes of them."""
     return [f"{found or 'no JPEG'}: " + ("<b>treated</b>" if strength else "as it is")] if found or strength else []
+
+
+def _quota(choice: Choice, plan: Plan, rounds: int) -> int:
+    return zerogpu.quota_seconds(gpu_seconds([(choice, plan)], rounds=rounds))
 
 
 def _lost(source: Source, format: str) -> list[str]:

@@ -158,7 +158,7 @@ def test_so_does_what_the_other_tabs_ask_and_are_told(picture: Path) -> None:
     plan = make_plan((14, 10), TargetSize(scale=2), natives=choice_of("T").natives)
     small, reporter = open_picture(picture), Reporter("Enlarging", flag)
     way = Wanted("T", TargetSize(scale=2)).plan((small.width, small.height))
-    larger = there_and_back(_run(*there_and_back(("T", "clean", small, way, reporter))))
+    larger = there_and_back(_run(*there_and_back(("T", "clean", small, way, reporter)))).result
     assert (larger.width, larger.height) == way.target
 
     comparison = there_and_back(_compare(*there_and_back((picture, 2, [(choice_of("T"), plan)], flag, 75))))

@@ -8,8 +8,10 @@ import pytest
 import spaces
 
 from hpinet.errors import Cancelled
+from hpinet.plan import Plan
 from hpinet.ui.jobs import zerogpu
-from hpinet.ui.jobs.zerogpu import GpuError, NoGpuError, in_our_words, on_gpu
+from hpinet.ui.jobs.models import choice_of, operations
+from hpinet.ui.jobs.zerogpu import LONGEST_SECONDS, GpuError, NoGpuError, Pace, in_our_words, on_gpu
 
 EXCEEDED = "You have exceeded your free ZeroGPU quota (12s requested vs. 3s left). Try again in 0:20:00. "
 
@@ -86,3 +88,20 @@ def test_without_a_scheduler_the_work_is_as_it_was() -> None:
         raise RuntimeError("its own")
 
     assert on_gpu(work, duration=3) is work
+
+
+def test_little_is_asked_for_and_what_workers_took_counts() -> None:
+    pace = Pace()
+    megapixel = operations(choice_of("T"), Plan((1000, 1000), (4000, 4000), (4,)))
+    assert pace.to_ask_for(megapixel) <= 3
+    pace.learn(megapixel, 0.1)
+    assert pace.seconds(megapixel) == pytest.approx(0.1)
+    pace.learn(megapixel, 20)
+    assert pace.seconds(megapixel) == pytest.approx(20)  # the slowest of late
+    assert pace.to_ask_for(megapixel) > 20
+    assert pace.to_ask_for(100 * megapixel) == LONGEST_SECONDS
+    for _ in range(8):
+        pace.learn(megapixel, 0.5)
+    assert pace.seconds(megapixel) == pytest.approx(0.5)
+    pace.learn(1e9, 10)  # a small picture, whose time says nothing
+    assert pace.seconds(megapixel) == pytest.approx(0.5)
