@@ -102,6 +102,17 @@ def test_the_fields_of_the_card() -> None:
     assert isinstance(README_CARD["python_version"], str)  # in quotes: YAML would read 3.10 as 3.1
 
 
+def test_the_container_is_made_of_what_there_is() -> None:
+    """`scripts/check_container` lints it, and builds it where that is possible."""
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    assert f"FROM python:{README_CARD['python_version']}-slim" in lines
+    copied = {name for line in lines if line.startswith("COPY") for name in line.split()[1:-1]}
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert copied == allowed
+    assert all((ROOT / name).exists() for name in copied)
+    assert "USER 1000" in lines
+
+
 def test_the_lock_is_within_the_ranges() -> None:
     """Run `scripts/lock` if it is not."""
     lock = requirements("requirements.lock")
