@@ -27,6 +27,15 @@ from .scheduler import Answer, Scheduler, broken, exceeded, lend, no_gpu, queue
 pytestmark = pytest.mark.zerogpu
 
 
+TOKEN = ".".join(base64.urlsafe_b64encode(json.dumps({"user": "someone"}).encode()).decode().rstrip("=") for _ in "abc")
+
+
+@pytest.fixture(scope="module")
+def signed_in(space: str) -> Client:
+    """A visitor whom the scheduler knows."""
+    return Client(space, verbose=False, headers={"X-IP-Token": TOKEN, "x-gradio-user": "app"})
+
+
 def by_the_library(picture: Path, scale: int) -> np.ndarray:
     return Upscaler.load("T", scale=scale, engine="torch")(open_picture(picture)).colour.astype(int)
 
@@ -89,16 +98,14 @@ def test_the_other_endpoints(client: Client, picture: Path, scheduler: Scheduler
     assert not any(failed for _, failed in scheduler.released)
 
 
-def test_the_visitors_token_reaches_the_scheduler(space: str, picture: Path, scheduler: Scheduler) -> None:
+def test_the_visitors_token_reaches_the_scheduler(signed_in: Client, picture: Path, scheduler: Scheduler) -> None:
     """Which is what their quota hangs on."""
-    token = f"a.{base64.urlsafe_b64encode(json.dumps({'user': 'someone'}).encode()).decode().rstrip('=')}.b"
-    client = Client(space, verbose=False, headers={"X-IP-Token": token, "x-gradio-user": "app"})
     file = handle_file(str(picture))
-    client.predict(file, api_name="/upscale")
-    client.predict([file], api_name="/upscale_batch")
-    client.predict(file, scale=2, api_name="/measure")
-    client.predict(file, x=14, y=10, api_name="/explain")
-    assert [asked.get("token") for asked in scheduler.asked] == [token] * 4
+    signed_in.predict(file, api_name="/upscale")
+    signed_in.predict([file], api_name="/upscale_batch")
+    signed_in.predict(file, scale=2, api_name="/measure")
+    signed_in.predict(file, x=14, y=10, api_name="/explain")
+    assert [asked.get("token") for asked in scheduler.asked] == [TOKEN] * 4
 
 
 def test_a_worker_is_used_again_or_not(client: Client, picture: Path, scheduler: Scheduler) -> None:
@@ -137,6 +144,16 @@ def test_refused(client: Client, picture: Path, scheduler: Scheduler, answer: An
     with pytest.raises(Exception, match=f"^{re.escape(words)}$"):
         call(client, picture)
     works(client, picture, scheduler)
+
+
+def test_too_little_quota(signed_in: Client, picture: Path, scheduler: Scheduler) -> None:
+    scheduler.answers[:] = [exceeded(left=2, wait=1200)]
+    words = (
+        "This takes 3 s of GPU time and you have 2 s left today: sign in to Hugging Face for more, or again in 0:20:00"
+    )
+    with pytest.raises(Exception, match=words):
+        call(signed_in, picture)
+    works(signed_in, picture, scheduler)
 
 
 def test_a_wait_and_then_a_gpu(client: Client, picture: Path, scheduler: Scheduler) -> None:
