@@ -31,6 +31,10 @@ class Settings:
     threads: int  # HPINET_THREADS: CPU threads; 0 takes what the process may use
     max_megapixels: float  # HPINET_MAX_MEGAPIXELS: largest input picture
     max_upload_mb: int  # HPINET_MAX_UPLOAD_MB: largest input file
+    max_seconds: float  # HPINET_MAX_SECONDS: longest job of the page and its endpoints, as expected on this machine
+    jobs_mb: int  # HPINET_JOBS_MB: memory of the jobs that the page has under way at once
+    jobs_per_session: int  # HPINET_JOBS_PER_SESSION: of one visitor, waiting and under way
+    jobs_per_address: int  # HPINET_JOBS_PER_ADDRESS: the same of all visitors behind one address
 
 
 @lru_cache(maxsize=1)
@@ -45,6 +49,10 @@ def settings() -> Settings:
         threads=int(_number("HPINET_THREADS", 0)),
         max_megapixels=_number("HPINET_MAX_MEGAPIXELS", 24),
         max_upload_mb=int(_number("HPINET_MAX_UPLOAD_MB", 64, least=1)),
+        max_seconds=_number("HPINET_MAX_SECONDS", 3600, least=1),
+        jobs_mb=int(_number("HPINET_JOBS_MB", 4000, least=64)),
+        jobs_per_session=int(_number("HPINET_JOBS_PER_SESSION", 4, least=1)),
+        jobs_per_address=int(_number("HPINET_JOBS_PER_ADDRESS", 20, least=1)),
     )
 
 

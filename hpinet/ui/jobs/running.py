@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -19,7 +20,9 @@ import spaces
 
 from hpinet.errors import Cancelled, HPINetError
 from hpinet.plan import Plan
+from hpinet.settings import settings
 from hpinet.ui.jobs.models import Choice
+from hpinet.ui.jobs.turns import Load, Place, Turns, Visitor
 from hpinet.ui.server.storage import results_root
 from hpinet.wording import time_left
 
@@ -58,6 +61,14 @@ class _Crew:
             self._changed.wait_for(lambda: not self._busy, CLOSING_SECONDS)
 
 
+@lru_cache(maxsize=1)
+def turns() -> Turns:
+    """The order in which the heavy jobs of this process work."""
+    limits = settings()
+    return Turns(budget_mb=limits.jobs_mb, per_session=limits.jobs_per_session, per_address=limits.jobs_per_address)
+
+
+_SECRET = secrets.token_bytes()
 CREW = _Crew()
 atexit.register(CREW.close)
 
@@ -69,8 +80,20 @@ class _Failed:
     error: HPINetError
 
 
-def heavy(duration: Callable[P, int] | int) -> Callable[[Callable[P, T]], Callable[P, T]]:
+@dataclass(frozen=True)
+class Needs:
+    """What heavy work needs of this machine, and what ends it."""
+
+    stop: "StopFlag"
+    megabytes: float
+    seconds: float  # expected, with nothing else to do
+
+
+def heavy(duration: Callable[P, int] | int, needs: Callable[P, Needs]) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Decorates work for a GPU, if there is one: `spaces.GPU`, with the server waiting for the work when it ends.
+
+    Here the work takes turns with all other, see `hpinet.ui.jobs.turns`; on ZeroGPU its turn is the whole run.
+    ``needs`` is called with the work's arguments, as ``duration`` is.
 
     An HPINetError that the work raises reaches the caller as it was raised, from a worker process too.
     """
@@ -87,7 +110,15 @@ def heavy(duration: Callable[P, int] | int) -> Callable[[Callable[P, T]], Callab
 
         @functools.wraps(work)
         def call(*args: P.args, **kwargs: P.kwargs) -> T:
-            with CREW:
+            needed = needs(*args, **kwargs)
+            load = Load(needed.stop.visitor, needed.megabytes, needed.seconds)
+            bar = gr.Progress()
+
+            def tell(place: Place) -> None:
+                starts, ends = time_left(place.starts_in), time_left(place.ends_in)
+                bar(0, desc=f"Number {place.number} in the queue: starts in {starts}, done in {ends}")
+
+            with CREW, turns().job(load, stopped=needed.stop.ends, waiting=tell):
                 result = on_gpu(*args, **kwargs)
             if isinstance(result, _Failed):
                 raise result.error
@@ -103,13 +134,15 @@ class StopFlag:
     """A visitor's Stop button, as a file: the one thing that reaches a forked worker."""
 
     path: Path
+    visitor: Visitor
 
     @classmethod
     def of(cls, request: gr.Request | None, work: str) -> "StopFlag":
         """The flag for one kind of work of the session behind a request; of nobody's when there is none."""
         session = (request and request.session_hash) or secrets.token_hex()
         name = hashlib.sha256(f"{work} {session}".encode()).hexdigest()  # the client chooses its session's name
-        return cls(results_root() / f"{name}.stop")
+        address = getattr(getattr(request, "client", None), "host", "")
+        return cls(results_root() / f"{name}.stop", Visitor(_opaque(session), address and _opaque(address)))
 
     def raise_it(self) -> None:
         """Asks the work to stop."""
@@ -123,6 +156,15 @@ class StopFlag:
     def is_raised(self) -> bool:
         """Whether the work should stop."""
         return self.path.exists()
+
+    def ends(self) -> bool:
+        """Whether the work should stop for any reason."""
+        return CREW.closing or self.is_raised
+
+
+def _opaque(name: str) -> str:
+    """Tells names apart within this process and says nothing outside it."""
+    return hashlib.blake2b(name.encode(), key=_SECRET, digest_size=16).hexdigest()
 
 
 class Reporter:
@@ -139,11 +181,13 @@ class Reporter:
 
     def __call__(self, done: int, total: int) -> None:
         """See `hpinet.progress`. Raises Cancelled once Stop has been pressed or the server ends."""
+        if not turns().take(stopped=self.stop.ends):
+            raise Cancelled
         now = time.monotonic()
         if now - self.told < REPORT_EVERY_SECONDS and 0 < done < total:
             return
         self.told = now
-        if CREW.closing or self.stop.is_raised:
+        if self.stop.ends():
             raise Cancelled
         fraction = self.start + self.share * (done / total if total else 0.0)
         self.bar(fraction, desc=self._words(fraction, now - self.began))

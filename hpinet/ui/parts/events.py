@@ -11,8 +11,8 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 LIGHT: dict[str, Any] = {**PRIVATE, "show_progress": "hidden", "concurrency_limit": 8, "concurrency_id": "light"}
 """Quick answers: many at a time."""
 
-COMPUTE: dict[str, Any] = {**PRIVATE, "concurrency_limit": 1, "concurrency_id": "compute"}
-"""Whatever runs a network: one at a time on this machine, the rest waits in the queue."""
+COMPUTE: dict[str, Any] = {**PRIVATE, "concurrency_limit": 24, "concurrency_id": "compute"}
+"""Whatever runs a network: jobs take turns, see `hpinet.ui.jobs.turns`. Each has a thread; Gradio has 40 of them."""
 
 RAW: dict[str, Any] = {"preprocess": False}
 """For handlers of pictures: Gradio would open the file with whatever Pillow can open, and fail in its own words."""
