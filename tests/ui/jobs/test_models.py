@@ -107,7 +107,7 @@ def test_too_long_a_job_is_refused_with_what_would_fit(monkeypatch: pytest.Monke
     choice = choice_of("T")
     plan = make_plan((200, 150), TargetSize(scale=4), natives=choice.natives)
     monkeypatch.setattr(models, "settings", lambda: SimpleNamespace(max_seconds=60))
-    monkeypatch.setattr(models, "expected_seconds", lambda _choice, plan, rounds=1: 20.0 * plan.passes[0])
+    monkeypatch.setattr(models, "expected_seconds", lambda _choice, plan, **_: 20.0 * plan.passes[0])
     with pytest.raises(OptionError, match=r"takes about 80 s here with model T, and about 60 s is the limit: ×3 with"):
         check_seconds(choice, plan)
     monkeypatch.setattr(models, "settings", lambda: SimpleNamespace(max_seconds=10))
