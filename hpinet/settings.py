@@ -33,6 +33,7 @@ class Settings:
     max_upload_mb: int  # HPINET_MAX_UPLOAD_MB: largest input file
     max_seconds: float  # HPINET_MAX_SECONDS: longest job of the page and its endpoints, as expected on this machine
     jobs_mb: int  # HPINET_JOBS_MB: memory of the jobs that the page has under way at once
+    jobs: int  # HPINET_JOBS: of all visitors, waiting and under way
     jobs_per_session: int  # HPINET_JOBS_PER_SESSION: of one visitor, waiting and under way
     jobs_per_address: int  # HPINET_JOBS_PER_ADDRESS: the same of all visitors behind one address
 
@@ -51,6 +52,7 @@ def settings() -> Settings:
         max_upload_mb=int(_number("HPINET_MAX_UPLOAD_MB", 64, least=1)),
         max_seconds=_number("HPINET_MAX_SECONDS", 3600, least=1),
         jobs_mb=int(_number("HPINET_JOBS_MB", 4000, least=64)),
+        jobs=int(_number("HPINET_JOBS", 48, least=1)),
         jobs_per_session=int(_number("HPINET_JOBS_PER_SESSION", 4, least=1)),
         jobs_per_address=int(_number("HPINET_JOBS_PER_ADDRESS", 20, least=1)),
     )

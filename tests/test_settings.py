@@ -35,6 +35,7 @@ def test_defaults() -> None:
         max_upload_mb=64,
         max_seconds=3600,
         jobs_mb=4000,
+        jobs=48,
         jobs_per_session=4,
         jobs_per_address=20,
     )
@@ -53,6 +54,7 @@ def test_every_field_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "20",
         "90",
         "1000",
+        "30",
         "2",
         "5",
     ]
@@ -70,6 +72,7 @@ def test_every_field_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         max_upload_mb=20,
         max_seconds=90,
         jobs_mb=1000,
+        jobs=30,
         jobs_per_session=2,
         jobs_per_address=5,
     )

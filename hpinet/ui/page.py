@@ -13,6 +13,7 @@ from hpinet.ui.jobs.examples import FOLDER, Example, load_examples
 from hpinet.ui.jobs.models import SHELF
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts.door import Page
+from hpinet.ui.parts.events import SPARE_THREADS
 from hpinet.ui.parts.theme import CSS, HEAD, SCRIPT, theme
 from hpinet.ui.server import storage
 from hpinet.ui.server.guard import Guard
@@ -62,7 +63,8 @@ def create_demo(examples: list[Example] | None = None) -> gr.Blocks:
 
 def launch_options() -> dict[str, Any]:
     """Arguments for `gradio.Blocks.launch`: looks, limits and what stays closed."""
-    megabytes = settings().max_upload_mb
+    limits = settings()
+    megabytes = limits.max_upload_mb
     guard = Middleware(Guard, max_upload_bytes=megabytes * 1_000_000)
     return {
         "theme": theme(),
@@ -71,6 +73,7 @@ def launch_options() -> dict[str, Any]:
         "js": SCRIPT,
         "mcp_server": True,
         "ssr_mode": False,
+        "max_threads": limits.jobs + SPARE_THREADS,
         "max_file_size": megabytes * 1_000_000,
         "enable_monitoring": False,
         "run_history": False,

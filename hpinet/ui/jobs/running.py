@@ -65,7 +65,12 @@ class _Crew:
 def turns() -> Turns:
     """The order in which the heavy jobs of this process work."""
     limits = settings()
-    return Turns(budget_mb=limits.jobs_mb, per_session=limits.jobs_per_session, per_address=limits.jobs_per_address)
+    return Turns(
+        budget_mb=limits.jobs_mb,
+        most=limits.jobs,
+        per_session=limits.jobs_per_session,
+        per_address=limits.jobs_per_address,
+    )
 
 
 _SECRET = secrets.token_bytes()

@@ -27,7 +27,7 @@ _LOOK_UP_SECONDS = 0.2  # how often a waiting job looks whether it was stopped
 
 
 class BusyError(HPINetError):
-    """A visitor has as much work here as one may have at a time."""
+    """A visitor has as much work here as one may have at a time, or all together have."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,12 @@ class Turns:
         self,
         *,
         budget_mb: float,
+        most: int,
         per_session: int,
         per_address: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._budget_mb, self._per_session, self._per_address = budget_mb, per_session, per_address
+        self._budget_mb, self._most, self._per_session, self._per_address = budget_mb, most, per_session, per_address
         self._clock = clock
         self._jobs: list[_Job] = []  # in order of arrival
         self._working: _Job | None = None
@@ -113,7 +114,7 @@ class Turns:
             stopped: Whether to give up: the block then begins at once, for its first callback to end it.
             waiting: Is told again and again while there is no room.
 
-        Raises BusyError if the visitor has too many jobs here.
+        Raises BusyError if the visitor has too many jobs here, or all visitors together.
         """
         job = self._enter(load)
         try:
@@ -154,6 +155,8 @@ class Turns:
             if of_session >= self._per_session or (load.visitor.address and of_address >= self._per_address):
                 count = self._per_session if of_session >= self._per_session else self._per_address
                 raise BusyError(f"You have {count} jobs here already: wait until one of them is done, or stop one.")
+            if len(self._jobs) >= self._most:
+                raise BusyError("Too many people are waiting: try again in a minute.")
             now = self._clock()
             for session, account in list(self._accounts.items()):
                 is_here = any(job.account is account for job in self._jobs)

@@ -114,7 +114,7 @@ NEVER: Callable[[], bool] = lambda: False  # noqa: E731
 
 
 def turns(**options: float) -> Turns:
-    limits = {"budget_mb": 1000, "per_session": 4, "per_address": 6, **options}
+    limits = {"budget_mb": 1000, "most": 100, "per_session": 4, "per_address": 6, **options}
     return Turns(**limits)  # pyright: ignore[reportArgumentType]
 
 
@@ -220,6 +220,14 @@ def test_caps() -> None:
         thread.join(10)
     with order.job(load("a", address="x"), stopped=NEVER):
         pass
+
+
+def test_all_visitors_together_have_no_more_than_so_many() -> None:
+    order = turns(most=1)
+    with order.job(load("a"), stopped=NEVER):
+        with pytest.raises(BusyError, match="Too many"), order.job(load("b"), stopped=NEVER):
+            pass
+        assert order.counts == (0, 1)
 
 
 def test_what_takes_no_turns_is_not_held_up() -> None:
