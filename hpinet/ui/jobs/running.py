@@ -17,12 +17,14 @@ from typing import ParamSpec, TypeVar
 
 import gradio as gr
 import spaces
+from gradio.context import LocalContext
 
 from hpinet.errors import Cancelled, HPINetError
 from hpinet.plan import Plan
 from hpinet.settings import settings
 from hpinet.ui.jobs.models import Choice
 from hpinet.ui.jobs.turns import Load, Place, Turns, Visitor
+from hpinet.ui.server.cancelling import flag_of
 from hpinet.ui.server.storage import results_root
 from hpinet.wording import time_left
 
@@ -140,6 +142,7 @@ class StopFlag:
 
     path: Path
     visitor: Visitor
+    call: Path | None = None  # the same for this call alone, see `hpinet.ui.server.cancelling`
 
     @classmethod
     def of(cls, request: gr.Request | None, work: str) -> "StopFlag":
@@ -147,7 +150,12 @@ class StopFlag:
         session = (request and request.session_hash) or secrets.token_hex()
         name = hashlib.sha256(f"{work} {session}".encode()).hexdigest()  # the client chooses its session's name
         address = getattr(getattr(request, "client", None), "host", "")
-        return cls(results_root() / f"{name}.stop", Visitor(_opaque(session), address and _opaque(address)))
+        event = LocalContext.event_id.get(None)
+        return cls(
+            results_root() / f"{name}.stop",
+            Visitor(_opaque(session), address and _opaque(address)),
+            flag_of(event) if event else None,
+        )
 
     def raise_it(self) -> None:
         """Asks the work to stop."""
@@ -160,7 +168,7 @@ class StopFlag:
     @property
     def is_raised(self) -> bool:
         """Whether the work should stop."""
-        return self.path.exists()
+        return self.path.exists() or (self.call is not None and self.call.exists())
 
     def ends(self) -> bool:
         """Whether the work should stop for any reason."""
