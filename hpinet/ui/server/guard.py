@@ -66,6 +66,7 @@ class Guard:
         elif scope["type"] != "http":
             await self.app(scope, receive, send)
         else:
+            send = _with_policies(send)
             try:
                 scope, receive, send = await self._admitted(scope, receive, send)
             except Refused as refused:
@@ -174,6 +175,19 @@ class Guard:
             words = reported(error, f"{scope['method']} {scope['path'][:80]!r}")
             if not started:
                 await _saying(500, words)(scope, receive, send)
+
+
+def _with_policies(send: Send) -> Send:
+    """Says of every answer that its type is what it says, and that no other site learns where visitors come from."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers["x-content-type-options"] = "nosniff"
+            headers["referrer-policy"] = "same-origin"
+        await send(message)
+
+    return sending
 
 
 def _saying(status: int, words: str) -> JSONResponse:

@@ -209,6 +209,13 @@ def test_a_session_that_is_gone_ends_its_stream(client: TestClient) -> None:
     assert json.loads(answer.text.removeprefix("data:"))["session_not_found"]
 
 
+@pytest.mark.parametrize("path", ["/", "/robots.txt", "/theme.css", "/monitoring", "/healthz"])
+def test_every_answer_states_its_policies(client: TestClient, path: str) -> None:
+    headers = client.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
+
+
 def test_the_page_gives_a_cookie_once(client: TestClient) -> None:
     cookie = client.get("/").headers["set-cookie"]
     assert "HttpOnly" in cookie
