@@ -26,6 +26,7 @@ import numpy as np
 import psutil
 import typer
 from gradio_client import Client, handle_file
+from gradio_client.client import Job
 from PIL import Image
 
 from hpinet.images import open_picture
@@ -46,7 +47,7 @@ class Row:
 
     what: str
     right: int = 0
-    refused: int = 0  # with a sentence of ours
+    refused: int = 0  # told so at once
     lost: int = 0  # wrong, or no answer at all
     worst: float = 0.0  # seconds until an answer
     notes: list[str] = field(default_factory=list)
@@ -76,6 +77,12 @@ class Server:
     def client(self) -> Client:
         """A visitor of its own."""
         return Client(self.address, verbose=False, download_files=str(self.downloads))
+
+    @property
+    def jobs(self) -> tuple[int, int]:
+        """(waiting, running), as the server tells."""
+        told = httpx.get(f"{self.address}/healthz", timeout=60).json()
+        return told["waiting"], told["running"]
 
     @property
     def megabytes(self) -> float:
@@ -136,7 +143,7 @@ def until(true: Callable[[], bool], seconds: float) -> float:
     return time.monotonic() - began
 
 
-def call(client: Client, picture: Path) -> object:
+def call(client: Client, picture: Path) -> Job:
     """The job of enlarging a picture."""
     return client.submit(image=handle_file(picture), model="T", scale=SCALE, api_name="/upscale")
 
@@ -169,7 +176,7 @@ def small_beside_large(server: Server, folder: Path, tries: int) -> Row:
     def timed() -> float:
         began = time.monotonic()
         try:
-            result = call(client, small).result(LIMIT_SECONDS)  # pyright: ignore[reportAttributeAccessIssue]
+            result = call(client, small).result(LIMIT_SECONDS)
             is_right = np.array_equal(open_picture(Path(result)).colour, truth)
         except Exception as error:  # whatever it is, the answer is lost
             row.notes.append(f"{type(error).__name__}: {error}")
@@ -182,12 +189,10 @@ def small_beside_large(server: Server, folder: Path, tries: int) -> Row:
     alone = median(timed() for _ in range(3))
     large = drawn(folder, "large.jpg", LARGE, 0)
     visitors = [server.client() for _ in range(4)]
-    jobs = [call(visitor, large) for visitor in visitors]
-    time.sleep(10)  # uploaded, opened, at work
-    busy = sum(not job.done() for job in jobs)  # pyright: ignore[reportAttributeAccessIssue]
-    row.must(busy == 4, f"{busy} large ones under way")
-    beside = [timed() for _ in range(tries)]
-    row.worst = max(beside)
+    jobs = [call(visitor, large) for visitor in visitors]  # of four visitors
+    until(lambda: sum(server.jobs) == len(jobs), LIMIT_SECONDS)
+    row.worst = max(timed() for _ in range(tries))
+    row.must(sum(server.jobs) == len(jobs), "{} of these wait for room, {} under way".format(*server.jobs))
     row.must(row.worst <= 3 * alone + 2, f"alone {alone:.1f} s, allowed {3 * alone + 2:.1f} s")
     return row
 
@@ -204,7 +209,7 @@ def many_small(server: Server, folder: Path, count: int) -> Row:
         began = time.monotonic()
         try:
             job = call(clients[number % CALLERS], pictures[number % len(pictures)])
-            result = Path(job.result(LIMIT_SECONDS))  # pyright: ignore[reportAttributeAccessIssue]
+            result = Path(job.result(LIMIT_SECONDS))
             is_right = np.array_equal(open_picture(result).colour, truths[number % len(pictures)])
             result.unlink()
         except Exception as error:  # whatever it is, the answer is lost
@@ -225,16 +230,43 @@ def many_small(server: Server, folder: Path, count: int) -> Row:
     return row
 
 
+def cancelled(server: Server, folder: Path, tries: int) -> Row:
+    """A large job that is cancelled stops within a second, waiting or under way, and no other of its client does."""
+    row = Row("one of two of 12 MP of one client cancelled, then the other")
+    large = drawn(folder, "large.jpg", LARGE, 0)
+    client = server.client()
+    for _ in range(tries):
+        jobs = [call(client, large) for _ in range(2)]
+        until(lambda: sum(server.jobs) == 2, LIMIT_SECONDS)
+        for left, job in ((1, jobs[1]), (0, jobs[0])):
+            time.sleep(2)
+            job.cancel()
+            seconds = until(lambda left=left: sum(server.jobs) == left, 60)
+            time.sleep(1)
+            is_right = sum(server.jobs) == left
+            row.right += is_right
+            row.lost += not is_right
+            row.worst = max(row.worst, seconds)
+    row.must(row.worst <= 1, f"stopped after {row.worst:.1f} s at most")
+    return row
+
+
 def ending(server: Server, folder: Path) -> Row:
-    """Told to end while it works, the server is gone within ten seconds and every caller is told."""
-    row = Row("SIGTERM with jobs under way")
+    """Told to end while it works, the server is gone within ten seconds, and no caller waits on."""
+    row = Row("SIGTERM with two of 12 MP under way")
     large = drawn(folder, "large.jpg", LARGE, 0)
     jobs = [call(server.client(), large) for _ in range(2)]
-    time.sleep(5)
+    until(lambda: sum(server.jobs) == len(jobs), LIMIT_SECONDS)
     row.worst = server.ended()
     row.must(row.worst < 10, f"gone after {row.worst:.1f} s")
-    told = until(lambda: all(job.done() for job in jobs), 60)  # pyright: ignore[reportAttributeAccessIssue]
-    row.refused, row.lost = (2, 0) if told < float("inf") else (0, 2)
+    for job in jobs:
+        try:
+            job.result(30)
+        except Exception as error:
+            row.refused += not isinstance(error, TimeoutError)
+            row.lost += isinstance(error, TimeoutError)
+            row.notes.append(f"callers see {type(error).__name__}: {str(error)[:60]}")
+    row.notes = list(dict.fromkeys(row.notes))
     return row
 
 
@@ -248,6 +280,8 @@ def main(short: Annotated[bool, typer.Option(help="A few minutes, for the tests.
         print("|---|---:|---:|---:|---:|---:|---|", flush=True)
         with serving(folder) as server:
             rows.append(many_small(server, folder, 80 if short else 2000))
+            print(rows[-1], flush=True)
+            rows.append(cancelled(server, folder, 2 if short else 5))
             print(rows[-1], flush=True)
             rows.append(small_beside_large(server, folder, 3 if short else 10))
             print(rows[-1], flush=True)

@@ -8,7 +8,8 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from hpinet.settings import settings
-from hpinet.ui import endpoints, links
+from hpinet.ui import endpoints, health, links
+from hpinet.ui.jobs import journal
 from hpinet.ui.jobs.examples import FOLDER, Example, load_examples
 from hpinet.ui.jobs.models import SHELF
 from hpinet.ui.jobs.running import StopFlag
@@ -63,6 +64,7 @@ def create_demo(examples: list[Example] | None = None) -> gr.Blocks:
 
 def launch_options() -> dict[str, Any]:
     """Arguments for `gradio.Blocks.launch`: looks, limits and what stays closed."""
+    journal.start()
     limits = settings()
     megabytes = limits.max_upload_mb
     guard = Middleware(Guard, max_upload_bytes=megabytes * 1_000_000)
@@ -79,7 +81,11 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "show_error": True,
         "footer_links": ["settings"],
-        "app_kwargs": {"middleware": [Middleware(LinkPreview, title=TITLE), guard], "lifespan": storage.sweeping},
+        "app_kwargs": {
+            "middleware": [Middleware(LinkPreview, title=TITLE), guard],
+            "lifespan": storage.sweeping,
+            "routes": [health.ROUTE],
+        },
     }
 
 

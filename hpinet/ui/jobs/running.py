@@ -22,6 +22,7 @@ from gradio.context import LocalContext
 from hpinet.errors import Cancelled, HPINetError
 from hpinet.plan import Plan
 from hpinet.settings import settings
+from hpinet.ui.jobs import journal
 from hpinet.ui.jobs.models import Choice
 from hpinet.ui.jobs.turns import Load, Place, Turns, Visitor
 from hpinet.ui.server.cancelling import flag_of
@@ -125,11 +126,13 @@ def heavy(duration: Callable[P, int] | int, needs: Callable[P, Needs]) -> Callab
                 starts, ends = time_left(place.starts_in), time_left(place.ends_in)
                 bar(0, desc=f"Number {place.number} in the queue: starts in {starts}, done in {ends}")
 
-            with CREW, turns().job(load, stopped=needed.stop.ends, waiting=tell):
-                result = on_gpu(*args, **kwargs)
-            if isinstance(result, _Failed):
-                raise result.error
-            return result
+            kind = work.__module__.rpartition(".")[2]
+            with CREW, journal.kept(kind, megabytes=load.megabytes, expected=load.seconds):
+                with turns().job(load, stopped=needed.stop.ends, waiting=tell):
+                    result = on_gpu(*args, **kwargs)
+                if isinstance(result, _Failed):
+                    raise result.error
+                return result
 
         return call
 
