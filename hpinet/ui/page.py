@@ -46,7 +46,7 @@ def create_demo(examples: list[Example] | None = None) -> gr.Blocks:
         ("Look inside", "look", look_inside.build),
         ("API", "api", api.build),
     ]
-    with Page(title=TITLE, delete_cache=(storage.SWEEP_EVERY_SECONDS, storage.KEEP_SECONDS)) as demo:
+    with Page(title=TITLE, delete_cache=(storage.SWEEP_EVERY_SECONDS, round(settings().keep_hours * 3600))) as demo:
         endpoints.register()  # first, so that no handler of the page takes their names
         gr.HTML(MASTHEAD, padding=False)
         with gr.Tabs(overflow_behavior="wrap"):
