@@ -40,6 +40,9 @@ CALLERS = 8
 LIMIT_SECONDS = 900.0
 """After so long, an answer counts as lost."""
 
+PATIENCE_SECONDS = 60.0
+"""For a sign of life: the machine may have other things to do, and plays every visitor too."""
+
 
 @dataclass
 class Row:
@@ -60,7 +63,7 @@ class Row:
 
     def __str__(self) -> str:
         attempts = self.right + self.refused + self.lost
-        notes = "; ".join(self.notes)
+        notes = "; ".join(dict.fromkeys(self.notes))
         return (
             f"| {self.what} | {attempts} | {self.right} | {self.refused} | {self.lost} | {self.worst:.1f} s | {notes} |"
         )
@@ -76,7 +79,9 @@ class Server:
 
     def client(self) -> Client:
         """A visitor of its own."""
-        return Client(self.address, verbose=False, download_files=str(self.downloads))
+        return Client(
+            self.address, verbose=False, download_files=str(self.downloads), httpx_kwargs={"timeout": PATIENCE_SECONDS}
+        )
 
     @property
     def jobs(self) -> tuple[int, int]:
@@ -266,7 +271,6 @@ def ending(server: Server, folder: Path) -> Row:
             row.refused += not isinstance(error, TimeoutError)
             row.lost += isinstance(error, TimeoutError)
             row.notes.append(f"callers see {type(error).__name__}: {str(error)[:60]}")
-    row.notes = list(dict.fromkeys(row.notes))
     return row
 
 
