@@ -32,7 +32,7 @@ def visitor(session: str | None) -> gr.Request:
     return cast(gr.Request, SimpleNamespace(session_hash=session))
 
 
-def little(*_: object, **__: object) -> Needs:
+def little(*_: Any, **__: Any) -> Needs:
     return Needs(StopFlag.of(None, "nothing"), megabytes=1, seconds=1)
 
 

@@ -115,7 +115,7 @@ NEVER: Callable[[], bool] = lambda: False  # noqa: E731
 
 def turns(**options: float) -> Turns:
     limits = {"budget_mb": 1000, "most": 100, "per_session": 4, "per_address": 6, **options}
-    return Turns(**limits)  # pyright: ignore[reportArgumentType]
+    return Turns(**limits)
 
 
 def load(session: str, *, megabytes: float = 10, address: str = "", seconds: float = 1) -> Load:
