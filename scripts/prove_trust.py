@@ -120,8 +120,8 @@ def serving(folder: Path, **environment: str) -> Iterator[Server]:
     process = psutil.Popen(command, cwd=ROOT, env={**os.environ, **told, **environment}, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
     try:
-        until(lambda: process.poll() is not None or _answers(address), 180)
-        if process.poll() is not None:
+        began = until(lambda: process.poll() is not None or _answers(address), LIMIT_SECONDS)
+        if began == float("inf") or process.poll() is not None:
             raise SystemExit((folder / "server.log").read_text())
         yield Server(address, process, folder / "downloads")
     finally:
