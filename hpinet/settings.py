@@ -31,6 +31,15 @@ class Settings:
     threads: int  # HPINET_THREADS: CPU threads; 0 takes what the process may use
     max_megapixels: float  # HPINET_MAX_MEGAPIXELS: largest input picture
     max_upload_mb: int  # HPINET_MAX_UPLOAD_MB: largest input file
+    max_result_megapixels: float  # HPINET_MAX_RESULT_MEGAPIXELS: largest result of the page and its endpoints
+    batch_files: int  # HPINET_BATCH_FILES: most pictures of a batch
+    keep_hours: float  # HPINET_KEEP_HOURS: how long uploads and results lie
+    keep_mb: int  # HPINET_KEEP_MB: how much of them lies at most, the oldest going first
+    max_seconds: float  # HPINET_MAX_SECONDS: longest job of the page and its endpoints, as expected on this machine
+    jobs_mb: int  # HPINET_JOBS_MB: memory of the jobs that the page has under way at once
+    jobs: int  # HPINET_JOBS: of all visitors, waiting and under way
+    jobs_per_session: int  # HPINET_JOBS_PER_SESSION: of one visitor, waiting and under way
+    jobs_per_address: int  # HPINET_JOBS_PER_ADDRESS: the same of all visitors behind one address
 
 
 @lru_cache(maxsize=1)
@@ -45,6 +54,15 @@ def settings() -> Settings:
         threads=int(_number("HPINET_THREADS", 0)),
         max_megapixels=_number("HPINET_MAX_MEGAPIXELS", 24),
         max_upload_mb=int(_number("HPINET_MAX_UPLOAD_MB", 64, least=1)),
+        max_result_megapixels=_number("HPINET_MAX_RESULT_MEGAPIXELS", 150),
+        batch_files=int(_number("HPINET_BATCH_FILES", 500, least=1)),
+        keep_hours=_number("HPINET_KEEP_HOURS", 3),
+        keep_mb=int(_number("HPINET_KEEP_MB", 10_000, least=1)),
+        max_seconds=_number("HPINET_MAX_SECONDS", 3600, least=1),
+        jobs_mb=int(_number("HPINET_JOBS_MB", 4000, least=64)),
+        jobs=int(_number("HPINET_JOBS", 48, least=1)),
+        jobs_per_session=int(_number("HPINET_JOBS_PER_SESSION", 4, least=1)),
+        jobs_per_address=int(_number("HPINET_JOBS_PER_ADDRESS", 20, least=1)),
     )
 
 

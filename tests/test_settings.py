@@ -33,12 +33,39 @@ def test_defaults() -> None:
         threads=0,
         max_megapixels=24,
         max_upload_mb=64,
+        max_result_megapixels=150,
+        batch_files=500,
+        keep_hours=3,
+        keep_mb=10_000,
+        max_seconds=3600,
+        jobs_mb=4000,
+        jobs=48,
+        jobs_per_session=4,
+        jobs_per_address=20,
     )
     assert AUTHORS_COMMIT in AUTHORS_URL
 
 
 def test_every_field_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = ["/somewhere", "http://mirror.example/folder/", "torch", "cuda:1", "512", "3", "1.5", "20"]
+    values = [
+        "/somewhere",
+        "http://mirror.example/folder/",
+        "torch",
+        "cuda:1",
+        "512",
+        "3",
+        "1.5",
+        "20",
+        "40",
+        "12",
+        "0.5",
+        "700",
+        "90",
+        "1000",
+        "30",
+        "2",
+        "5",
+    ]
     for name, value in zip(VARIABLES, values, strict=True):
         monkeypatch.setenv(name, value)
     settings.cache_clear()
@@ -51,6 +78,15 @@ def test_every_field_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         threads=3,
         max_megapixels=1.5,
         max_upload_mb=20,
+        max_result_megapixels=40,
+        batch_files=12,
+        keep_hours=0.5,
+        keep_mb=700,
+        max_seconds=90,
+        jobs_mb=1000,
+        jobs=30,
+        jobs_per_session=2,
+        jobs_per_address=5,
     )
 
 

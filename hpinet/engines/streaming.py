@@ -9,7 +9,7 @@ CPU every core takes chunks and tiles of its own.
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from math import ceil, sqrt
 
@@ -83,9 +83,10 @@ class StreamingEngine(ABC):
         lr = self._to_tensor(pixels)
         height, width = lr.shape[:2]
         lr = pad_to_minimum(lr.permute(2, 0, 1)[None], self.config.minimum_size)[0].permute(1, 2, 0).contiguous()
+        self.workers.use_all_cores()
         work = WorkMeter(progress, self._units(*lr.shape[:2]))
 
-        features = self._first(lr)
+        features = self._first(lr, work)
         merged = torch.empty_like(features)
         for stage in range(len(self.config.patch_sizes)):
             self._integrate(stage, features, merged, work)
@@ -157,12 +158,13 @@ class StreamingEngine(ABC):
         full = 1.0 if pixels.dtype == np.float32 else float(np.iinfo(pixels.dtype).max)
         return torch.from_numpy(pixels.astype(np.float32)).to(self.torch_device).div_(full)
 
-    def _first(self, lr: Tensor) -> Tensor:
+    def _first(self, lr: Tensor, work: WorkMeter) -> Tensor:
         """(H, W, 3) -> feature map (H, W, C). Maps keep their channels last: a pixel's features lie side by side."""
         features = lr.new_empty(*lr.shape[:2], self.config.dim)
         for rows in self._bands(*lr.shape[:2]):
             with self._part("convolutions"):
                 features[rows] = self._convolve(self.model.first_conv, lr, rows)
+            work.add(2.0 * 9 * 3 * self.config.dim * lr.shape[1] * (rows.stop - rows.start))
         return features
 
     def _integrate(self, stage: int, features: Tensor, merged: Tensor, work: WorkMeter) -> None:
@@ -172,10 +174,9 @@ class StreamingEngine(ABC):
         matching, transformer = self._stage_units(stage, height, width)
 
         with self._part("matching"):
-            best = self._match(stage, features, grid)
+            best = self._match(stage, features, grid, lambda share: work.add(share * matching))
         if self._choices is not None:
             self._choices.append(best)
-        work.add(matching)
 
         pixels, sums = features.view(-1, dim), merged.view(-1, dim).zero_()
         offsets, origins = grid.offsets.to(features.device), grid.origins.to(features.device)
@@ -203,9 +204,13 @@ class StreamingEngine(ABC):
                 features[rows] += self._convolve(self.model.mid_convs[stage], merged, rows)
             work.add(2.0 * 9 * dim * dim * width * (rows.stop - rows.start))
 
-    def _match(self, stage: int, features: Tensor, grid: PatchGrid) -> Tensor:
-        """(L,) int64: the reference patch of each patch (`HPINet.refer`), from blocks of the similarity matrix."""
+    def _match(self, stage: int, features: Tensor, grid: PatchGrid, told: Callable[[float], None]) -> Tensor:
+        """(L,) int64: the reference patch of each patch (`HPINet.refer`), from blocks of the similarity matrix.
+
+        ``told`` hears what share of this is done more.
+        """
         if grid.count == 1:
+            told(1.0)
             return torch.zeros(1, dtype=torch.int64, device=features.device)
         descriptors = self.model.cross_match[stage].descriptors(features[None], grid)[0]  # (L, C)
         block = self._fitting(4 * grid.count)
@@ -214,6 +219,7 @@ class StreamingEngine(ABC):
             similarity = descriptors[start : start + block] @ descriptors.T  # (block, L)
             similarity.diagonal(start).fill_(NOT_ITSELF)
             torch.argmax(similarity, 1, out=best[start : start + block])
+            told(len(similarity) / grid.count)
         return best
 
     def _reconstruct(self, features: Tensor, lr: Tensor, result: np.ndarray, work: WorkMeter) -> None:

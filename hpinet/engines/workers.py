@@ -30,6 +30,11 @@ class Workers:
     def __init__(self, count: int) -> None:
         self.count = count
 
+    def use_all_cores(self) -> None:
+        """In this thread, whatever other threads have set: new ones would do as the one that is within `each`."""
+        if self.count > 1:
+            torch.set_num_threads(self.count)
+
     def each(
         self, pieces: Iterable[Piece], task: Callable[[Piece], Result], then: Callable[[Piece, Result], None]
     ) -> None:

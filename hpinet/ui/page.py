@@ -8,11 +8,13 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from hpinet.settings import settings
-from hpinet.ui import endpoints, links
+from hpinet.ui import endpoints, health, links
+from hpinet.ui.jobs import journal
 from hpinet.ui.jobs.examples import FOLDER, Example, load_examples
 from hpinet.ui.jobs.models import SHELF
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts.door import Page
+from hpinet.ui.parts.events import SPARE_THREADS
 from hpinet.ui.parts.theme import CSS, HEAD, SCRIPT, theme
 from hpinet.ui.server import storage
 from hpinet.ui.server.guard import Guard
@@ -44,7 +46,7 @@ def create_demo(examples: list[Example] | None = None) -> gr.Blocks:
         ("Look inside", "look", look_inside.build),
         ("API", "api", api.build),
     ]
-    with Page(title=TITLE, delete_cache=(storage.SWEEP_EVERY_SECONDS, storage.KEEP_SECONDS)) as demo:
+    with Page(title=TITLE, delete_cache=(storage.SWEEP_EVERY_SECONDS, round(settings().keep_hours * 3600))) as demo:
         endpoints.register()  # first, so that no handler of the page takes their names
         gr.HTML(MASTHEAD, padding=False)
         with gr.Tabs(overflow_behavior="wrap"):
@@ -62,7 +64,9 @@ def create_demo(examples: list[Example] | None = None) -> gr.Blocks:
 
 def launch_options() -> dict[str, Any]:
     """Arguments for `gradio.Blocks.launch`: looks, limits and what stays closed."""
-    megabytes = settings().max_upload_mb
+    journal.start()
+    limits = settings()
+    megabytes = limits.max_upload_mb
     guard = Middleware(Guard, max_upload_bytes=megabytes * 1_000_000)
     return {
         "theme": theme(),
@@ -71,12 +75,17 @@ def launch_options() -> dict[str, Any]:
         "js": SCRIPT,
         "mcp_server": True,
         "ssr_mode": False,
+        "max_threads": limits.jobs + SPARE_THREADS,
         "max_file_size": megabytes * 1_000_000,
         "enable_monitoring": False,
         "run_history": False,
         "show_error": True,
         "footer_links": ["settings"],
-        "app_kwargs": {"middleware": [Middleware(LinkPreview, title=TITLE), guard], "lifespan": storage.sweeping},
+        "app_kwargs": {
+            "middleware": [Middleware(LinkPreview, title=TITLE), guard],
+            "lifespan": storage.sweeping,
+            "routes": [health.ROUTE],
+        },
     }
 
 

@@ -21,7 +21,6 @@ from hpinet.ui.server.archive import leads_outside, unpack
 from hpinet.ui.server.defects import reported
 from hpinet.ui.server.storage import new_folder
 
-MAX_PICTURES = 500
 ACCEPTED_SUFFIXES = sorted(READABLE_SUFFIXES | {".zip"})
 
 
@@ -70,8 +69,8 @@ def gather(files: Sequence[Path], names: Sequence[str] | None = None) -> list[It
             items.append(Item(name, None, "failed", str(error)))
     if not items:
         raise OptionError("There are no pictures in this.")
-    if len(items) > MAX_PICTURES:
-        raise OptionError(f"A batch has at most {MAX_PICTURES} pictures; this one has {len(items)}.")
+    if len(items) > (most := settings().batch_files):
+        raise OptionError(f"A batch has at most {most} pictures; this one has {len(items)}.")
     return items
 
 

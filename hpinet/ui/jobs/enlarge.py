@@ -12,11 +12,10 @@ from hpinet.comparison import consistency, explained
 from hpinet.files import Enlarged, enlarge_file
 from hpinet.images import Picture, check_size
 from hpinet.plan import Plan, Size, TargetSize, make_plan, run_plan
-from hpinet.progress import Progress
 from hpinet.treatment import Treatment, examine
 from hpinet.ui.jobs import previews
-from hpinet.ui.jobs.models import SHELF, choice_of, operations
-from hpinet.ui.jobs.running import Reporter, StopFlag, gpu_seconds, heavy
+from hpinet.ui.jobs.models import SHELF, check_seconds, choice_of, expected_megabytes, expected_seconds, operations
+from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, gpu_seconds, heavy
 from hpinet.ui.jobs.zerogpu import IS_HERE, PACE
 from hpinet.upscaler import rounds_over
 
@@ -86,6 +85,7 @@ def enlarge(
     def run(picture: Picture, plan: Plan) -> Picture:
         nonlocal engine
         choice = choice_of(wanted.model)
+        check_seconds(choice, plan, rounds=rounds_over(picture))
         if not choice.is_installed(plan):
             SHELF.fetch(choice, plan, progress=Reporter(f"Fetching {choice.key}", stop))
         ran = _run(wanted.model, wanted.treatment, picture, plan, told)
@@ -128,7 +128,7 @@ def _declared_seconds(
     treatment: Treatment,  # noqa: ARG001 (like `_run`)
     picture: Picture,
     plan: Plan,
-    progress: Progress,  # noqa: ARG001
+    progress: Reporter,  # noqa: ARG001
 ) -> int:
     return gpu_seconds([(choice_of(model), plan)], rounds=rounds_over(picture))
 
@@ -142,8 +142,20 @@ class _Ran:
     seconds: float
 
 
-@heavy(duration=_declared_seconds)
-def _run(model: str, treatment: Treatment, picture: Picture, plan: Plan, progress: Progress) -> _Ran:
+def _needs(
+    model: str,
+    treatment: Treatment,  # noqa: ARG001
+    picture: Picture,
+    plan: Plan,
+    progress: Reporter,
+) -> Needs:
+    choice = choice_of(model)
+    seconds = expected_seconds(choice, plan, rounds=rounds_over(picture))
+    return Needs(progress.stop, expected_megabytes(choice, plan), seconds)
+
+
+@heavy(duration=_declared_seconds, needs=_needs)
+def _run(model: str, treatment: Treatment, picture: Picture, plan: Plan, progress: Reporter) -> _Ran:
     """The network alone: files are read and written, and results judged, where no GPU waits meanwhile."""
     upscaler = SHELF.of(model)
     last = upscaler(plan.passes[-1]).engine

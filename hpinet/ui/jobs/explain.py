@@ -13,7 +13,7 @@ from hpinet.errors import OptionError
 from hpinet.images import open_picture
 from hpinet.plan import Plan, TargetSize, make_plan
 from hpinet.ui.jobs.models import SHELF, Choice, choice_of, pass_operations, pass_seconds
-from hpinet.ui.jobs.running import Reporter, StopFlag, heavy
+from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, heavy
 from hpinet.ui.jobs.zerogpu import PACE
 
 PATHS = {"Quick": QUICK, "Full": FULL}
@@ -23,6 +23,7 @@ MIN_REGION, MAX_REGION = 48, 128
 MAX_STEPS = FULL.steps
 WINDOWS = (8, 16, 32)
 
+_MEGABYTES = 500  # of the gradients of a region
 _PASSES = 2.8
 """A step of the attribution in enlargements of its region: there and back. Measured on two cores: 2.5 (T), 3.1 (M)."""
 
@@ -114,7 +115,15 @@ def _declared_seconds(question: Question) -> int:
     return PACE.to_ask_for(work + pass_operations(choice, question.scale, SURROUNDINGS, SURROUNDINGS))
 
 
-@heavy(duration=_declared_seconds)
+def _needs(question: Question) -> Needs:
+    side = question.region
+    seconds = expected_seconds(
+        question.source, model=question.model, scale=question.scale, steps=question.path.steps, region=side
+    )
+    return Needs(question.stop, _MEGABYTES, seconds)
+
+
+@heavy(duration=_declared_seconds, needs=_needs)
 def _look(question: Question) -> Answer:
     began = time.perf_counter()
     upscaler = SHELF.upscaler(question.model, question.scale)

@@ -8,8 +8,8 @@ from hpinet.comparison import Comparison, compare
 from hpinet.errors import CheckpointError, OptionError
 from hpinet.images import open_picture
 from hpinet.plan import Plan, TargetSize, make_plan, run_plan
-from hpinet.ui.jobs.models import SHELF, Choice, choice_of
-from hpinet.ui.jobs.running import Reporter, StopFlag, gpu_seconds, heavy
+from hpinet.ui.jobs.models import SHELF, Choice, check_seconds, choice_of, expected_megabytes, expected_seconds
+from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, gpu_seconds, heavy
 
 
 def measure(
@@ -28,6 +28,8 @@ def measure(
     picture = open_picture(source)
     small = max(1, picture.width // scale), max(1, picture.height // scale)
     work = [(choice, make_plan(small, TargetSize(scale=scale), natives=choice.natives)) for choice in chosen]
+    for choice, plan in work:
+        check_seconds(choice, plan)
     ready, missing = [], []
     for choice, plan in work:
         try:
@@ -51,7 +53,19 @@ def _declared_seconds(
     return gpu_seconds(work) * (1 if jpeg is None else 2)
 
 
-@heavy(duration=_declared_seconds)
+def _needs(
+    source: Path,  # noqa: ARG001
+    scale: int,  # noqa: ARG001
+    work: Sequence[tuple[Choice, Plan]],
+    stop: StopFlag,
+    jpeg: int | None,
+) -> Needs:
+    megabytes = max(expected_megabytes(choice, plan) for choice, plan in work)
+    seconds = sum(expected_seconds(choice, plan) for choice, plan in work)
+    return Needs(stop, megabytes, seconds * (1 if jpeg is None else 2))
+
+
+@heavy(duration=_declared_seconds, needs=_needs)
 def _compare(
     source: Path, scale: int, work: Sequence[tuple[Choice, Plan]], stop: StopFlag, jpeg: int | None
 ) -> Comparison:

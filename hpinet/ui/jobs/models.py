@@ -11,8 +11,9 @@ from hpinet.checkpoints.registry import CheckpointInfo
 from hpinet.engines.base import arithmetic
 from hpinet.errors import CheckpointError, OptionError
 from hpinet.model import variant_config
-from hpinet.plan import Plan
+from hpinet.plan import Plan, TargetSize, make_plan
 from hpinet.progress import Progress, ignore
+from hpinet.settings import settings
 from hpinet.ui.jobs import zerogpu
 from hpinet.ui.server.values import told
 from hpinet.upscaler import Upscaler
@@ -129,6 +130,37 @@ def operations(choice: Choice, plan: Plan, *, rounds: int = 1) -> float:
 def pass_operations(choice: Choice, scale: int, width: int, height: int) -> float:
     """Floating-point operations of one native pass over a picture of this size."""
     return arithmetic(variant_config(choice.variant, scale), height, width).total
+
+
+def expected_megabytes(choice: Choice, plan: Plan) -> float:
+    """Memory that ``plan`` should take at its largest: two feature maps of what goes in, and what comes out."""
+
+    def needed(scale: int, pixels: int) -> float:
+        return 4 * 2 * variant_config(choice.variant, scale).dim * pixels + 2 * 3 * scale**2 * pixels
+
+    return (
+        max(needed(scale, width * height) for scale, (width, height) in zip(plan.passes, plan.inputs, strict=True))
+        / 1e6
+    )
+
+
+def check_seconds(choice: Choice, plan: Plan, *, rounds: int = 1) -> None:
+    """Raises OptionError where ``plan`` should take longer than is allowed here, with what would not."""
+    limit = settings().max_seconds
+    seconds = expected_seconds(choice, plan, rounds=rounds)
+    if seconds <= limit:
+        return
+    told = f"This takes {duration(seconds)} here with model {choice.key}, and {duration(limit)} is the limit"
+    others = []
+    for other in choices().values():
+        for scale in other.natives:
+            smaller = make_plan(plan.source, TargetSize(scale=scale), natives=other.natives)
+            others.append((expected_seconds(other, smaller, rounds=rounds), scale, other.key))
+    fitting = [(scale, -needed, key) for needed, scale, key in others if needed <= limit]
+    if not fitting:
+        raise OptionError(f"{told}: take a smaller picture.")
+    scale, needed, key = max(fitting)
+    raise OptionError(f"{told}: ×{scale} with {key} takes {duration(-needed)}.")
 
 
 class Shelf:

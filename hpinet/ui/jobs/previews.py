@@ -16,13 +16,11 @@ from hpinet.images import (
 )
 from hpinet.images.formats import BY_NAME, WRITABLE
 from hpinet.plan import Plan, Size
+from hpinet.settings import settings
 from hpinet.ui.server.storage import new_folder
 
 PREVIEW_SIDE = 3000
 """Results larger than this are shown reduced; the download is complete."""
-
-MAX_RESULT_MEGAPIXELS = 150
-"""The largest result made for a visitor: about what browsers can open. The command line makes larger ones."""
 
 FORMATS = {format.label: format.suffixes[0] for format in WRITABLE if format.in_browsers}
 """Kinds of results on offer, and their suffixes."""
@@ -44,9 +42,10 @@ def shown_instead(path: Path, picture: Picture) -> Path:
 def check_result_size(plan: Plan) -> Plan:
     """The plan, if a visitor may have its result. Raises OptionError otherwise."""
     megapixels = plan.reached[0] * plan.reached[1] / 1e6
-    if megapixels > MAX_RESULT_MEGAPIXELS:
+    limit = settings().max_result_megapixels
+    if megapixels > limit:
         raise OptionError(
-            f"That would take {megapixels:.0f} megapixels; this page goes up to {MAX_RESULT_MEGAPIXELS}. "
+            f"That would take {megapixels:.0f} megapixels; this page goes up to {limit:g}. "
             "Choose a smaller size, or use the command line."
         )
     return plan
@@ -99,7 +98,7 @@ def _write_after(result: Picture, path: Path) -> None:
 
 def open_result(path: Path) -> Picture:
     """A picture of our own making: the limits on uploads do not apply."""
-    return open_picture(path, limits=Limits(megapixels=MAX_RESULT_MEGAPIXELS, megabytes=4000))
+    return open_picture(path, limits=Limits(megapixels=settings().max_result_megapixels, megabytes=4000))
 
 
 def around(picture: Picture, x: int, y: int, side: int) -> Picture:

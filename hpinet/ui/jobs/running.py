@@ -10,16 +10,23 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import gradio as gr
+from gradio.context import LocalContext
 
 from hpinet.errors import Cancelled, HPINetError
 from hpinet.plan import Plan
+from hpinet.settings import settings
+from hpinet.ui.jobs import journal
 from hpinet.ui.jobs.models import Choice, operations
-from hpinet.ui.jobs.zerogpu import PACE, on_gpu
+from hpinet.ui.jobs.turns import Load, Place, Turns, Visitor
+from hpinet.ui.jobs.zerogpu import IS_HERE, PACE, on_gpu
+from hpinet.ui.server.cancelling import flag_of
 from hpinet.ui.server.storage import results_root
 from hpinet.wording import time_left
 
@@ -58,6 +65,19 @@ class _Crew:
             self._changed.wait_for(lambda: not self._busy, CLOSING_SECONDS)
 
 
+@lru_cache(maxsize=1)
+def turns() -> Turns:
+    """The order in which the heavy jobs of this process work."""
+    limits = settings()
+    return Turns(
+        budget_mb=limits.jobs_mb,
+        most=limits.jobs,
+        per_session=limits.jobs_per_session,
+        per_address=limits.jobs_per_address,
+    )
+
+
+_SECRET = secrets.token_bytes()
 CREW = _Crew()
 atexit.register(CREW.close)
 
@@ -69,8 +89,20 @@ class _Failed:
     error: HPINetError
 
 
-def heavy(duration: Callable[P, int] | int) -> Callable[[Callable[P, T]], Callable[P, T]]:
+@dataclass(frozen=True)
+class Needs:
+    """What heavy work needs of this machine, and what ends it."""
+
+    stop: "StopFlag"
+    megabytes: float
+    seconds: float  # expected, with nothing else to do
+
+
+def heavy(duration: Callable[P, int] | int, needs: Callable[P, Needs]) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Decorates work for a GPU, if there is one, with the server waiting for the work when it ends.
+
+    Here the work takes turns with all other, see `hpinet.ui.jobs.turns`; on ZeroGPU the scheduler decides.
+    ``needs`` is called with the work's arguments, as ``duration`` is.
 
     An HPINetError that the work raises reaches the caller as it was raised, from a worker process too.
     """
@@ -87,11 +119,21 @@ def heavy(duration: Callable[P, int] | int) -> Callable[[Callable[P, T]], Callab
 
         @functools.wraps(work)
         def call(*args: P.args, **kwargs: P.kwargs) -> T:
-            with CREW:
-                result = run(*args, **kwargs)
-            if isinstance(result, _Failed):
-                raise result.error
-            return result
+            needed = needs(*args, **kwargs)
+            load = Load(needed.stop.visitor, needed.megabytes, needed.seconds)
+            bar = gr.Progress()
+
+            def tell(place: Place) -> None:
+                starts, ends = time_left(place.starts_in), time_left(place.ends_in)
+                bar(0, desc=f"Number {place.number} in the queue: starts in {starts}, done in {ends}")
+
+            kind = work.__module__.rpartition(".")[2]
+            with CREW, journal.kept(kind, megabytes=load.megabytes, expected=load.seconds):
+                with nullcontext() if IS_HERE else turns().job(load, stopped=needed.stop.ends, waiting=tell):
+                    result = run(*args, **kwargs)
+                if isinstance(result, _Failed):
+                    raise result.error
+                return result
 
         return call
 
@@ -103,13 +145,21 @@ class StopFlag:
     """A visitor's Stop button, as a file: the one thing that reaches a forked worker."""
 
     path: Path
+    visitor: Visitor
+    call: Path | None = None  # the same for this call alone, see `hpinet.ui.server.cancelling`
 
     @classmethod
     def of(cls, request: gr.Request | None, work: str) -> "StopFlag":
         """The flag for one kind of work of the session behind a request; of nobody's when there is none."""
         session = (request and request.session_hash) or secrets.token_hex()
         name = hashlib.sha256(f"{work} {session}".encode()).hexdigest()  # the client chooses its session's name
-        return cls(results_root() / f"{name}.stop")
+        address = getattr(getattr(request, "client", None), "host", "")
+        event = LocalContext.event_id.get(None)
+        return cls(
+            results_root() / f"{name}.stop",
+            Visitor(_opaque(session), address and _opaque(address)),
+            flag_of(event) if event else None,
+        )
 
     def raise_it(self) -> None:
         """Asks the work to stop."""
@@ -122,7 +172,16 @@ class StopFlag:
     @property
     def is_raised(self) -> bool:
         """Whether the work should stop."""
-        return self.path.exists()
+        return self.path.exists() or (self.call is not None and self.call.exists())
+
+    def ends(self) -> bool:
+        """Whether the work should stop for any reason."""
+        return CREW.closing or self.is_raised
+
+
+def _opaque(name: str) -> str:
+    """Tells names apart within this process and says nothing outside it."""
+    return hashlib.blake2b(name.encode(), key=_SECRET, digest_size=16).hexdigest()
 
 
 class Reporter:
@@ -139,11 +198,13 @@ class Reporter:
 
     def __call__(self, done: int, total: int) -> None:
         """See `hpinet.progress`. Raises Cancelled once Stop has been pressed or the server ends."""
+        if not turns().take(stopped=self.stop.ends):
+            raise Cancelled
         now = time.monotonic()
         if now - self.told < REPORT_EVERY_SECONDS and 0 < done < total:
             return
         self.told = now
-        if CREW.closing or self.stop.is_raised:
+        if self.stop.ends():
             raise Cancelled
         fraction = self.start + self.share * (done / total if total else 0.0)
         self.bar(fraction, desc=self._words(fraction, now - self.began))

@@ -18,7 +18,6 @@ from hpinet.ui.jobs.models import as_key, lines
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts.events import COMPUTE, LIGHT, RAW
 from hpinet.ui.server import values
-from hpinet.ui.server.storage import KEEP_SECONDS
 
 SCALES = {"×2": 2, "×3": 3, "×4": 4, "×8": 8, "×16": 16}
 IN_PIXELS = "Pixels…"
@@ -203,7 +202,7 @@ def picture_field(label: str, hint: str, elem_id: str, *, height: int = 240, cla
         height=height,
         buttons=["fullscreen"],
         placeholder=f"# Drop a picture here\n{hint}\n\n{READABLE_LABELS}\n"
-        f"up to {limits.max_upload_mb} MB, {limits.max_megapixels:g} MP; deleted after {KEEP_SECONDS // 3600} hours",
+        f"up to {limits.max_upload_mb} MB, {limits.max_megapixels:g} MP; deleted after {limits.keep_hours:g} hours",
         elem_id=elem_id,
         elem_classes=classes,
     )

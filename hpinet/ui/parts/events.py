@@ -11,8 +11,13 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 LIGHT: dict[str, Any] = {**PRIVATE, "show_progress": "hidden", "concurrency_limit": 8, "concurrency_id": "light"}
 """Quick answers: many at a time."""
 
-COMPUTE: dict[str, Any] = {**PRIVATE, "concurrency_limit": 1, "concurrency_id": "compute"}
-"""Whatever runs a network: one at a time on this machine, the rest waits in the queue."""
+COMPUTE: dict[str, Any] = {**PRIVATE, "concurrency_limit": None, "concurrency_id": "compute"}
+"""Whatever may run a network. Jobs take turns, see `hpinet.ui.jobs.turns`, each in a thread of its own: none waits in
+Gradio's queue, which knows arrival alone, and what was enlarged before is handed over at once.
+"""
+
+SPARE_THREADS = 32
+"""Of Gradio's, beyond those of the jobs: for whatever is quick."""
 
 RAW: dict[str, Any] = {"preprocess": False}
 """For handlers of pictures: Gradio would open the file with whatever Pillow can open, and fail in its own words."""

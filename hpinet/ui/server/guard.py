@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hpinet.ui.server.cancelling import cancel, give_up_unheard
 from hpinet.ui.server.defects import reported
 from hpinet.ui.server.routes import CALLS, CANCEL, DATA, FILE, HEARTBEAT, JOIN, MCP, RESULTS, UPLOAD, open_route
 from hpinet.ui.server.storage import NOT_SENT_HERE
@@ -65,12 +66,17 @@ class Guard:
         elif scope["type"] != "http":
             await self.app(scope, receive, send)
         else:
+            send = _with_policies(send)
             try:
                 scope, receive, send = await self._admitted(scope, receive, send)
             except Refused as refused:
                 await refused.response(scope, receive, send)
                 return
-            await self._in_our_words(scope, receive, send)
+            try:
+                await self._in_our_words(scope, receive, send)
+            finally:
+                if _is_stream(scope):
+                    give_up_unheard(_queue(scope))
 
     async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> tuple[Scope, Receive, Send]:
         """The request as it is handed on. Raises Refused."""
@@ -99,15 +105,24 @@ class Guard:
         if body is None:
             raise Refused(_saying(413, "The request is too large."))
         if not is_mcp:  # its files come back through here as uploads
-            try:
-                body = self._checked(scope, route, parts, body)
-            except ValueError as error:
-                raise Refused(_invalid(str(error))) from error
+            body = await self._asked(scope, route, parts, body)
             scope = {**scope, "headers": _with_length(scope["headers"], len(body))}
         return scope, _replay(body, receive), send
 
-    def _checked(self, scope: Scope, route: str, parts: dict[str, str], body: bytes) -> bytes:
-        """The body of a request for work, to be handed on. Raises Refused, or ValueError with what is wrong."""
+    async def _asked(self, scope: Scope, route: str, parts: dict[str, str], body: bytes) -> bytes:
+        """The body of a request for work, to be handed on. Raises Refused."""
+        try:
+            data, body = self._checked(scope, route, parts, body)
+        except ValueError as error:
+            raise Refused(_invalid(str(error))) from error
+        if route == CANCEL:  # Gradio's own ends every call of session and handler, and no work
+            if _is_of_session(scope, data.get("event_id"), data.get("session_hash")):
+                await cancel(_queue(scope), data["event_id"])
+            raise Refused(JSONResponse({"success": True}))  # or it was over by now, or somebody else's
+        return body
+
+    def _checked(self, scope: Scope, route: str, parts: dict[str, str], body: bytes) -> tuple[dict[str, Any], bytes]:
+        """A request for work, and its body to be handed on. Raises Refused, or ValueError with what is wrong."""
         try:
             data = json.loads(body)
         except (ValueError, RecursionError):
@@ -118,15 +133,13 @@ class Guard:
             self._check_owner(scope, data.get("session_hash"))
         if route == JOIN and not _runs_here(scope, data.get("fn_index")):
             raise Refused(_saying(404, _NOTHING))
-        if route == CANCEL and not _is_of_session(scope, data.get("event_id"), data.get("session_hash")):
-            raise Refused(JSONResponse({"success": True}))  # over by now, or somebody else's
         if route in CALLS:
             takes = _parameters(scope, parts["api_name"])
             if route == CALLS[1]:
                 _check_arguments(takes, data)
             elif "session_hash" in data or "fn_index" in data:
                 raise Refused(_saying(400, _NOT_UNDERSTOOD))
-        return _with_uploads_only(data, body)
+        return data, _with_uploads_only(data, body)
 
     def _check_owner(self, scope: Scope, session: object) -> None:
         """Binds a session to the visitor who begins it. Raises Refused if it is another's, or no session's name."""
@@ -162,6 +175,19 @@ class Guard:
             words = reported(error, f"{scope['method']} {scope['path'][:80]!r}")
             if not started:
                 await _saying(500, words)(scope, receive, send)
+
+
+def _with_policies(send: Send) -> Send:
+    """Says of every answer that its type is what it says, and that no other site learns where visitors come from."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers["x-content-type-options"] = "nosniff"
+            headers["referrer-policy"] = "same-origin"
+        await send(message)
+
+    return sending
 
 
 def _saying(status: int, words: str) -> JSONResponse:
@@ -202,6 +228,12 @@ def _with_cookie(scope: Scope, send: Send) -> Send:
 
 def _queue(scope: Scope) -> Any:
     return scope["app"].get_blocks()._queue
+
+
+def _is_stream(scope: Scope) -> bool:
+    """Whether somebody has listened to what becomes of their work."""
+    found = open_route(scope["path"], scope["method"])
+    return found is not None and found[0] in (DATA, *RESULTS)
 
 
 def _runs_here(scope: Scope, handler: object) -> bool:

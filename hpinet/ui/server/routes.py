@@ -6,6 +6,7 @@ What is on neither list is closed too; a test then fails, so that a new Gradio's
 from starlette.routing import compile_path
 
 API = "/gradio_api"
+HEALTH = "/healthz"
 FILE = f"{API}/file="
 MCP = f"{API}/mcp"
 UPLOAD = f"{API}/upload"
@@ -31,6 +32,7 @@ OPEN: dict[str, frozenset[str]] = {
         "/robots.txt": "GET",
         f"{API}/app_id": "GET",
         f"{API}/startup-events": "GET",  # the server calls itself when it starts
+        HEALTH: "GET",
         # Files: what visitors send, and what is made for them.
         UPLOAD: "POST",
         f"{API}/upload_progress": "GET",

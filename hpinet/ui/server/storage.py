@@ -2,17 +2,16 @@
 
 import asyncio
 import secrets
+import stat
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from gradio.utils import get_upload_folder
 
 from hpinet.errors import OptionError
-
-KEEP_SECONDS = 3 * 3600
-"""How long a file may lie: longer than anybody works on one picture."""
+from hpinet.settings import settings
 
 SWEEP_EVERY_SECONDS = 600
 
@@ -72,11 +71,14 @@ def new_folder() -> Path:
     return folder
 
 
-def sweep(older_than: float = KEEP_SECONDS) -> int:
+def sweep(older_than: float | None = None) -> int:
     """Deletes files not changed for that many seconds, and empty folders; returns how many files.
 
-    Gradio does so for files it knows of, and forgets some.
+    By default for as many as the settings say, and then the oldest until no more is kept than they say. Gradio deletes
+    files it knows of, and forgets some.
     """
+    if older_than is None:
+        return sweep(settings().keep_hours * 3600) + _trim(settings().keep_mb * 1_000_000)
     root, deadline, deleted = Path(get_upload_folder()), time.time() - older_than, 0
     for path in sorted(root.rglob("*"), reverse=True):  # contents before their folder
         try:
@@ -89,6 +91,25 @@ def sweep(older_than: float = KEEP_SECONDS) -> int:
                 deleted += 1
         except OSError:
             continue  # in use, not empty, or already gone
+    return deleted
+
+
+def _trim(most: int) -> int:
+    """Deletes the oldest files until what lies there has no more than so many bytes; returns how many files."""
+    files: list[tuple[float, int, Path]] = []
+    for path in Path(get_upload_folder()).rglob("*"):
+        with suppress(OSError):  # gone since
+            status = path.lstat()
+            if not stat.S_ISDIR(status.st_mode):
+                files.append((status.st_mtime, status.st_size, path))
+    left, deleted = sum(size for _, size, _ in files), 0
+    for _, size, path in sorted(files):
+        if left <= most:
+            break
+        with suppress(OSError):
+            path.unlink()
+            deleted += 1
+            left -= size
     return deleted
 
 

@@ -6,8 +6,8 @@ from hpinet import wording
 from hpinet.errors import HPINetError, OptionError
 from hpinet.images import Picture, open_picture, resize_bicubic
 from hpinet.ui.jobs import previews
-from hpinet.ui.jobs.models import SHELF, choices, pass_operations
-from hpinet.ui.jobs.running import heavy
+from hpinet.ui.jobs.models import SHELF, choices, pass_operations, pass_seconds
+from hpinet.ui.jobs.running import Needs, StopFlag, heavy
 from hpinet.ui.jobs.zerogpu import PACE
 from hpinet.ui.parts import html
 from hpinet.ui.server import values
@@ -54,7 +54,13 @@ def _declared_seconds(surroundings: Picture) -> int:
     return PACE.to_ask_for(sum(pass_operations(choice, SCALE, width, height) for choice in ready))
 
 
-@heavy(duration=_declared_seconds)
+def _needs(surroundings: Picture) -> Needs:
+    side = max(surroundings.width, surroundings.height)
+    seconds = sum(pass_seconds(choice, SCALE, side, side) for choice in choices().values() if SCALE in choice.natives)
+    return Needs(StopFlag.of(None, "lens"), 50, seconds)
+
+
+@heavy(duration=_declared_seconds, needs=_needs)
 def _enlarged(surroundings: Picture) -> list[tuple[str, Picture]]:
     views = [("bicubic", resize_bicubic(surroundings, surroundings.width * SCALE, surroundings.height * SCALE))]
     for choice in choices().values():

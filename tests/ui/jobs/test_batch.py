@@ -2,11 +2,12 @@
 
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
 
-from hpinet.errors import ImageError
+from hpinet.errors import ImageError, OptionError
 from hpinet.plan import TargetSize
 from hpinet.ui.jobs import batch
 from hpinet.ui.jobs.batch import Item, _free_name, gather, names_in_folder, run_batch
@@ -40,6 +41,14 @@ def test_a_suspicious_entry_is_one_line_of_the_report(tmp_path: Path) -> None:
     assert (fine.name, fine.status) == ("fine.png", "waiting")
     assert (outside.name, outside.status, outside.path) == ("../outside.png", "failed", None)
     assert "outside of the ZIP" in outside.detail
+
+
+def test_a_batch_has_no_more_pictures_than_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "settings", lambda: SimpleNamespace(batch_files=2))
+    files = [tmp_path / f"{number}.png" for number in range(3)]
+    assert len(gather(files[:2])) == 2
+    with pytest.raises(OptionError, match="at most 2 pictures; this one has 3"):
+        gather(files)
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,25 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from hpinet.checkpoints import registry
 from hpinet.checkpoints.registry import CheckpointInfo
 from hpinet.errors import OptionError
-from hpinet.plan import Plan
+from hpinet.plan import Plan, TargetSize, make_plan
 from hpinet.ui.jobs import models
-from hpinet.ui.jobs.models import Choice, Shelf, caption, choice_of, choices, expected_seconds
+from hpinet.ui.jobs.models import (
+    Choice,
+    Shelf,
+    caption,
+    check_seconds,
+    choice_of,
+    choices,
+    expected_megabytes,
+    expected_seconds,
+)
 
 
 def info(variant: str, scale: int, origin: str, path: Path | None = None) -> CheckpointInfo:
@@ -91,3 +101,27 @@ def test_the_shelf_keeps_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shelf.peek("M", 2) is not None
     shelf.upscaler("M", 3)
     assert loaded == [2, 3, 4, 3]
+
+
+def test_too_long_a_job_is_refused_with_what_would_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    choice = choice_of("T")
+    plan = make_plan((200, 150), TargetSize(scale=4), natives=choice.natives)
+    monkeypatch.setattr(models, "settings", lambda: SimpleNamespace(max_seconds=60))
+    monkeypatch.setattr(models, "expected_seconds", lambda _choice, plan, **_: 20.0 * plan.passes[0])
+    with pytest.raises(OptionError, match=r"takes about 80 s here with model T, and about 60 s is the limit: ×3 with"):
+        check_seconds(choice, plan)
+    monkeypatch.setattr(models, "settings", lambda: SimpleNamespace(max_seconds=10))
+    with pytest.raises(OptionError, match="take a smaller picture"):
+        check_seconds(choice, plan)
+    monkeypatch.setattr(models, "settings", lambda: SimpleNamespace(max_seconds=80))
+    check_seconds(choice, plan)
+
+
+def test_memory_grows_with_the_picture() -> None:
+    choice = choice_of("T")
+    small, large = (
+        expected_megabytes(choice, make_plan(size, TargetSize(scale=2), natives=choice.natives))
+        for size in ((100, 100), (4000, 3000))
+    )
+    assert large == pytest.approx(1200 * small)
+    assert 3000 < large < 4000  # two maps of 32 channels and the result, of 12 megapixels

@@ -1,6 +1,7 @@
 """Previews, crops, file names and sizes."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -84,10 +85,13 @@ def test_expected_size_is_of_the_right_order(format: str) -> None:
     assert real / 2 < previews.expected_bytes(previews.sample_of(picture), plan, format, 80) < real * 2
 
 
-def test_results_too_large_for_a_visitor() -> None:
+def test_results_too_large_for_a_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
     previews.check_result_size(Plan((1000, 1000), (4000, 4000), (4,)))
     with pytest.raises(OptionError, match="goes up to 150"):
         previews.check_result_size(Plan((4000, 4000), (16000, 16000), (4,)))
+    monkeypatch.setattr(previews, "settings", lambda: SimpleNamespace(max_result_megapixels=1.5))
+    with pytest.raises(OptionError, match=r"goes up to 1\.5\."):
+        previews.check_result_size(Plan((1000, 1000), (4000, 4000), (4,)))
 
 
 def test_saving_as_another_format_keeps_the_result(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from hpinet.ui.jobs.enlarge import Wanted, _run
 from hpinet.ui.jobs.explain import Answer, Question, _look
 from hpinet.ui.jobs.measure import _compare
 from hpinet.ui.jobs.models import choice_of
-from hpinet.ui.jobs.running import Reporter, StopFlag, gpu_seconds, heavy
+from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, gpu_seconds, heavy
 from hpinet.ui.server.storage import results_root
 from hpinet.ui.tabs.lens import _enlarged
 
@@ -30,6 +30,10 @@ T = TypeVar("T")
 
 def visitor(session: str | None) -> gr.Request:
     return cast(gr.Request, SimpleNamespace(session_hash=session))
+
+
+def little(*_: Any, **__: Any) -> Needs:
+    return Needs(StopFlag.of(None, "nothing"), megabytes=1, seconds=1)
 
 
 def test_flags_are_of_one_visitor_and_one_kind_of_work() -> None:
@@ -139,7 +143,7 @@ def test_errors_of_heavy_work_arrive_as_they_were_raised(monkeypatch: pytest.Mon
     monkeypatch.setattr(zerogpu.spaces, "GPU", gpu)
     for error in (ImageError("What is wrong."), Cancelled()):
 
-        @heavy(duration=15)
+        @heavy(duration=15, needs=little)
         def fail(error: Exception = error) -> None:
             raise error
 
@@ -197,7 +201,7 @@ def test_a_server_that_ends_waits_for_its_work(monkeypatch: pytest.MonkeyPatch) 
     under_way, ends = threading.Event(), list[str]()
     reporter = Reporter("Enlarging", StopFlag.of(None, "upscale"))
 
-    @heavy(duration=15)
+    @heavy(duration=15, needs=little)
     def toil(label: str) -> None:
         try:
             while True:

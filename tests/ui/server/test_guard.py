@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from hpinet.ui.server.cancelling import flag_of
 from hpinet.ui.server.guard import Guard
 
 JOIN = "/gradio_api/queue/join"
@@ -42,7 +43,14 @@ class Handler(SimpleNamespace):
 
 @pytest.fixture
 def queue() -> SimpleNamespace:
-    return SimpleNamespace(pending_messages_per_session={}, event_ids_to_events={})
+    made = SimpleNamespace(pending_messages_per_session={}, event_ids_to_events={}, active_jobs=[], told=[])
+
+    async def remove_from_queue(event: str) -> None:
+        made.event_ids_to_events.pop(event, None)
+
+    made.remove_from_queue = remove_from_queue
+    made.send_message = lambda event, message: made.told.append((event, message))
+    return made
 
 
 @pytest.fixture
@@ -158,11 +166,30 @@ def test_a_session_belongs_to_who_began_it(client: TestClient, queue: SimpleName
 
 
 def test_only_ones_own_work_is_cancelled(client: TestClient, queue: SimpleNamespace) -> None:
-    queue.event_ids_to_events["e"] = SimpleNamespace(session_hash="session-2", fn=Handler())
+    event = SimpleNamespace(session_hash="session-2", fn=Handler(), alive=True)
+    queue.event_ids_to_events.update(e=event, other=SimpleNamespace(session_hash="session-2", fn=Handler(), alive=True))
+    queue.pending_messages_per_session["session-2"] = []
+    flag_of("e").unlink(missing_ok=True)
     cancel = {"session_hash": SESSION, "fn_index": 0, "event_id": "e"}
-    assert client.post("/gradio_api/cancel", json=cancel).json() == {"success": True}  # and Gradio was not asked
-    own = client.post("/gradio_api/cancel", json={**cancel, "session_hash": "session-2"}).json()
-    assert json.loads(own["body"])["event_id"] == "e"
+    assert client.post("/gradio_api/cancel", json=cancel).json() == {"success": True}
+    assert event.alive
+    assert not flag_of("e").exists()
+    answer = client.post("/gradio_api/cancel", json={**cancel, "session_hash": "session-2"}).json()
+    assert answer == {"success": True}  # and Gradio was not asked: it would end the session's other work
+    assert not event.alive
+    assert flag_of("e").exists()
+    assert not flag_of("other").exists()
+    assert [(told, message.success) for told, message in queue.told] == [(event, True)]
+    assert list(queue.event_ids_to_events) == ["other"]
+
+
+def test_work_that_nobody_listens_to_is_asked_to_stop(client: TestClient, queue: SimpleNamespace) -> None:
+    left, heard = (SimpleNamespace(_id=name, alive=name == "heard") for name in ("left", "heard"))
+    queue.active_jobs = [None, [left], [heard]]
+    queue.pending_messages_per_session[SESSION] = []
+    client.get(f"/gradio_api/queue/data?session_hash={SESSION}")
+    assert flag_of("left").exists()
+    assert not flag_of("heard").exists()
 
 
 def test_only_work_begun_by_name_is_followed_by_name(client: TestClient, queue: SimpleNamespace) -> None:
@@ -180,6 +207,13 @@ def test_a_session_that_is_gone_ends_its_stream(client: TestClient) -> None:
     answer = client.get("/gradio_api/queue/data", params={"session_hash": "session-9"})
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert json.loads(answer.text.removeprefix("data:"))["session_not_found"]
+
+
+@pytest.mark.parametrize("path", ["/", "/robots.txt", "/theme.css", "/monitoring", "/healthz"])
+def test_every_answer_states_its_policies(client: TestClient, path: str) -> None:
+    headers = client.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
 
 
 def test_the_page_gives_a_cookie_once(client: TestClient) -> None:

@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -52,6 +53,16 @@ def test_a_sweep_leaves_work_in_progress(root: Path) -> None:
     (folder / "result.png").write_text("x")
     assert storage.sweep() == 0
     assert (folder / "result.png").exists()
+
+
+def test_no_more_is_kept_than_set(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "settings", lambda: SimpleNamespace(keep_hours=3, keep_mb=2))
+    for hours, name in enumerate(("new", "older", "oldest")):
+        path = storage.new_folder() / name
+        path.write_bytes(bytes(800_000))
+        age(path, hours)
+    assert storage.sweep() == 1
+    assert {path.name for path in root.rglob("*") if path.is_file()} == {"new", "older"}
 
 
 @pytest.mark.parametrize("value", [None, [], "cat.png", {}, {"path": None}, {"path": 4}, {"path": ""}, {"path": "\0"}])

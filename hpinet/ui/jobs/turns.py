@@ -1,0 +1,235 @@
+"""Heavy jobs take turns, so that a small picture does not wait until a large one is done.
+
+Who is under way is decided by memory, who works by the least attained service: the visitor who has had the least of the
+machine so far goes first, and whoever waits grows more urgent, so that nobody starves. That needs no forecast, and in
+simulation (`tests/ui/jobs/test_turns.py`) serves short jobs about as well as knowing what remains of each would.
+A job changes hands only inside its progress callback, where it holds no lock and no other thread works for it for long.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from hpinet.errors import HPINetError
+
+SLICE_SECONDS = 0.1
+"""The least that a job works once it is its turn: changing more often only cools the caches."""
+
+FORGET_SECONDS = 30.0
+"""How long after a visitor's last job what they have had still counts: pictures of a batch follow one another."""
+
+SMALL_SHARE = 1 / 16
+"""A job that needs no more than this part of the memory is small: small ones never wait for room with large ones."""
+
+_LOOK_UP_SECONDS = 0.2  # how often a waiting job looks whether it was stopped
+
+
+class BusyError(HPINetError):
+    """A visitor has as much work here as one may have at a time, or all together have."""
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Whose work it is. Both are opaque, and known to this process alone."""
+
+    session: str
+    address: str = ""  # empty if unknown, which no cap applies to
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a job means for the machine."""
+
+    visitor: Visitor
+    megabytes: float
+    seconds: float  # expected, with the machine to itself
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a job that waits for room may expect."""
+
+    number: int  # 1 is next
+    starts_in: float  # seconds
+    ends_in: float
+
+
+def urgency(attained: float, waited: float) -> float:
+    """The lowest goes first: seconds of service so far, less and less the longer ago the last of them was."""
+    return attained / (1 + waited)
+
+
+@dataclass(eq=False)
+class _Account:
+    """What a visitor has had of the machine."""
+
+    attained: float = 0.0
+    seen: float = 0.0
+
+
+@dataclass(eq=False)
+class _Job:
+    load: Load
+    account: _Account
+    rested_at: float  # when its last slice ended, or when it came
+    done: float = 0.0  # seconds that it worked
+    under_way: bool = False
+    slice_at: float = field(default=0.0)
+
+    @property
+    def remaining(self) -> float:
+        return max(0.0, self.load.seconds - self.done)
+
+
+class Turns:
+    """The jobs of this process. Safe to use from many threads, each of which does one job at a time."""
+
+    def __init__(
+        self,
+        *,
+        budget_mb: float,
+        most: int,
+        per_session: int,
+        per_address: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._budget_mb, self._most, self._per_session, self._per_address = budget_mb, most, per_session, per_address
+        self._clock = clock
+        self._jobs: list[_Job] = []  # in order of arrival
+        self._working: _Job | None = None
+        self._accounts: dict[str, _Account] = {}
+        self._changed = threading.Condition()
+        self._mine = threading.local()  # a forked worker's thread has none: there nobody takes turns
+
+    @contextmanager
+    def job(
+        self, load: Load, *, stopped: Callable[[], bool], waiting: Callable[[Place], None] = lambda _place: None
+    ) -> Iterator[None]:
+        """Waits for room and for the first turn, and holds both until the block ends.
+
+        Args:
+            load: What the job needs.
+            stopped: Whether to give up: the block then begins at once, for its first callback to end it.
+            waiting: Is told again and again while there is no room.
+
+        Raises BusyError if the visitor has too many jobs here, or all visitors together.
+        """
+        job = self._enter(load)
+        try:
+            self._wait_for_room(job, stopped, waiting)
+            with self._changed:
+                self._choose()
+                self._wait_for_turn(job, stopped)
+            self._mine.job = job
+            yield
+        finally:
+            self._mine.job = None
+            self._leave(job)
+
+    def take(self, *, stopped: Callable[[], bool]) -> bool:
+        """Called by a job between two pieces of work: returns when it is its turn, or False once ``stopped``."""
+        job: _Job | None = getattr(self._mine, "job", None)
+        if job is None:
+            return True
+        with self._changed:
+            now = self._clock()
+            if self._working is job and now - job.slice_at < SLICE_SECONDS:
+                return True
+            self._rest(job)
+            self._choose()
+            return self._wait_for_turn(job, stopped)
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """(waiting for room, under way)."""
+        with self._changed:
+            under_way = sum(job.under_way for job in self._jobs)
+            return len(self._jobs) - under_way, under_way
+
+    def _enter(self, load: Load) -> _Job:
+        with self._changed:
+            of_session = sum(job.load.visitor.session == load.visitor.session for job in self._jobs)
+            of_address = sum(job.load.visitor.address == load.visitor.address for job in self._jobs)
+            if of_session >= self._per_session or (load.visitor.address and of_address >= self._per_address):
+                count = self._per_session if of_session >= self._per_session else self._per_address
+                raise BusyError(f"You have {count} jobs here already: wait until one of them is done, or stop one.")
+            if len(self._jobs) >= self._most:
+                raise BusyError("Too many people are waiting: try again in a minute.")
+            now = self._clock()
+            for session, account in list(self._accounts.items()):
+                is_here = any(job.account is account for job in self._jobs)
+                if not is_here and now - account.seen > FORGET_SECONDS:
+                    del self._accounts[session]
+            job = _Job(load, self._accounts.setdefault(load.visitor.session, _Account()), now)
+            self._jobs.append(job)
+            return job
+
+    def _leave(self, job: _Job) -> None:
+        with self._changed:
+            self._rest(job)
+            job.account.seen = self._clock()
+            self._jobs.remove(job)
+            self._choose()
+            self._changed.notify_all()
+
+    def _wait_for_room(self, job: _Job, stopped: Callable[[], bool], waiting: Callable[[Place], None]) -> None:
+        while True:
+            with self._changed:
+                if self._has_room(job) or stopped():
+                    job.under_way = True
+                    return
+                place = self._place(job)
+            waiting(place)
+            with self._changed:
+                if not self._has_room(job):
+                    self._changed.wait(_LOOK_UP_SECONDS)
+
+    def _has_room(self, job: _Job) -> bool:
+        """Whether the next of its kind fits: small ones share a quarter of the memory, large ones the rest.
+
+        One of each kind always fits, and nobody overtakes another of their kind.
+        """
+        small = self._is_small(job)
+        ahead = self._jobs[: self._jobs.index(job)]
+        kind = [other for other in self._jobs if self._is_small(other) == small]
+        if any(not other.under_way for other in ahead if self._is_small(other) == small):
+            return False
+        used = sum(other.load.megabytes for other in kind if other.under_way)
+        share = self._budget_mb * (0.25 if small else 0.75)
+        return not used or used + job.load.megabytes <= share
+
+    def _is_small(self, job: _Job) -> bool:
+        return job.load.megabytes <= SMALL_SHARE * self._budget_mb
+
+    def _place(self, job: _Job) -> Place:
+        """At worst: everybody under way and ahead is done first."""
+        ahead = [other for other in self._jobs[: self._jobs.index(job)] if not other.under_way]
+        number = 1 + sum(self._is_small(other) == self._is_small(job) for other in ahead)
+        starts_in = sum(other.remaining for other in self._jobs if other.under_way or other in ahead)
+        return Place(number, starts_in, starts_in + job.load.seconds)
+
+    def _wait_for_turn(self, job: _Job, stopped: Callable[[], bool]) -> bool:
+        while self._working is not job:
+            if stopped():
+                return False
+            self._changed.wait(_LOOK_UP_SECONDS)
+        return True
+
+    def _rest(self, job: _Job) -> None:
+        if self._working is job:
+            now = self._clock()
+            job.account.attained += now - job.slice_at
+            job.done += now - job.slice_at
+            job.rested_at = now
+            self._working = None
+
+    def _choose(self) -> None:
+        """Gives the turn to the most urgent, if nobody works."""
+        ready = [job for job in self._jobs if job.under_way]
+        if self._working is None and ready:
+            now = self._clock()
+            self._working = min(ready, key=lambda job: urgency(job.account.attained, now - job.rested_at))
+            self._working.slice_at = now
+            self._changed.notify_all()
