@@ -15,7 +15,7 @@ SHELVES = (
     ("weights and engines", "#bcdcd8", ("checkpoints", "upscaler")),
     ("what is done with them", "#d9e4f2", ("comparison", "training")),
     ("the page", "#f3e3d0", ("ui.server", "ui")),
-    ("doors", "#eadcea", ("cli", "app")),
+    ("doors", "#eadcea", ("space", "app")),
 )
 """Title, colour, and the first and last layer of each shelf, from the bottom up."""
 
