@@ -9,6 +9,7 @@ API = "/gradio_api"
 FILE = f"{API}/file="
 MCP = f"{API}/mcp"
 UPLOAD = f"{API}/upload"
+PROGRESS = f"{API}/upload_progress"
 JOIN = f"{API}/queue/join"
 DATA = f"{API}/queue/data"
 CANCEL = f"{API}/cancel"
@@ -33,7 +34,7 @@ OPEN: dict[str, frozenset[str]] = {
         f"{API}/startup-events": "GET",  # the server calls itself when it starts
         # Files: what visitors send, and what is made for them.
         UPLOAD: "POST",
-        f"{API}/upload_progress": "GET",
+        PROGRESS: "GET",
         f"{FILE}{{path_or_url:path}}": "GET HEAD",
         # Work.
         JOIN: "POST",
