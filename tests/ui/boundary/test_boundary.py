@@ -35,7 +35,7 @@ FOREIGN = re.compile(
     r"|list of choices|\w+Error\b|Cannot (move|open|read)|site-packages|\.py\b|<class|<function|must be str|indices"
     r"|out of range|not supported between|Internal Server|Not Found|Method Not|not allowed|argument of type|invalid lit"
     r"|could not convert|cannot convert|Errno|No such file|missing \d|positional|keyword|JSON decode|Expecting"
-    r"|report number|Could not infer|not in the|/site|Process recording"
+    r"|No answer|report number|Could not infer|not in the|/site|Process recording"
 )
 """Words of Python, Pillow, pydantic, Starlette or Gradio, and of the sentence about what nobody has foreseen."""
 
@@ -205,9 +205,12 @@ def send(http: httpx.Client, body: dict[str, Any], session: str) -> str:
     """What comes of a call of a handler by its number."""
     content = json.dumps({**body, "session_hash": session})  # with NaN, which httpx would not send
     headers = {"content-type": "application/json"}
-    while (joined := http.post("/gradio_api/queue/join", content=content, headers=headers)).status_code == 503:
-        time.sleep(0.1)  # the queue is full
-    return ended(http, session) if joined.status_code == 200 else joined.text
+    try:
+        while (joined := http.post("/gradio_api/queue/join", content=content, headers=headers)).status_code == 503:
+            time.sleep(0.1)  # the queue is full
+        return ended(http, session) if joined.status_code == 200 else joined.text
+    except httpx.TransportError as error:
+        return f"No answer: {error!r}"
 
 
 def inputs(config: dict[str, Any], picture: str, odd: list[Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
