@@ -12,5 +12,8 @@ if "GRADIO_TEMP_DIR" not in os.environ:
 
 # The page reports to nobody.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault(
+    "HF_HUB_DISABLE_TELEMETRY", "1"
+)  # at the first call of an MCP tool, it would ask the Hub for news
 
 import spaces  # noqa: F401  (ZeroGPU patches torch, so it comes before anything that may touch CUDA)

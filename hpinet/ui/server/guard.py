@@ -7,6 +7,7 @@ serves a session to whoever names it, and answers errors with whatever an except
 import json
 import re
 import secrets
+from base64 import b64decode
 from collections import OrderedDict
 from collections.abc import Iterator
 from http.cookies import CookieError, SimpleCookie
@@ -22,7 +23,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hpinet.ui.server.cancelling import cancel, give_up_unheard
 from hpinet.ui.server.defects import reported
-from hpinet.ui.server.routes import CALLS, CANCEL, DATA, FILE, HEARTBEAT, JOIN, MCP, RESULTS, UPLOAD, open_route
+from hpinet.ui.server.routes import (
+    CALLS,
+    CANCEL,
+    DATA,
+    FILE,
+    HEARTBEAT,
+    JOIN,
+    MCP,
+    PROGRESS,
+    RESULTS,
+    UPLOAD,
+    open_route,
+)
 from hpinet.ui.server.storage import NOT_SENT_HERE
 
 _JSON_BYTES = 8_000_000  # far more than any request of ours; MCP clients may send whole pictures instead
@@ -34,6 +47,7 @@ _WORDS = {
     503: "Too many people are waiting: try again in a minute.",
     **dict.fromkeys((401, 403, 404, 405), _NOTHING),
 }
+_JOINING = {"fn_index", "session_hash", "data", "event_data", "trigger_id"}  # what its clients send
 _SESSION = re.compile(r"[A-Za-z0-9_-]{6,64}")  # shorter ones can be guessed
 _VISITOR = "hpinet-visitor"
 _SESSIONS_KEPT = 100_000
@@ -86,30 +100,22 @@ class Guard:
         route, parts = found
         if route == "/" and not _visitor(scope):
             send = _with_cookie(scope, send)
-        if "path_or_url" in parts and not Path(parts["path_or_url"]).is_absolute():
-            raise Refused(_saying(404, _NOTHING))  # an address, or nothing that we have ever told
-        if route == HEARTBEAT:
-            self._check_owner(scope, parts["session_hash"])
-        elif route == DATA:
-            self._check_owner(
-                scope, session := "".join(parse_qs(scope["query_string"].decode()).get("session_hash", []))
-            )
-            if session not in _queue(scope).pending_messages_per_session:
-                raise Refused(_no_session())
-        elif route in RESULTS:
-            _check_public_event(scope, parts["api_name"], parts["event_id"])
+        self._check_address(scope, route, parts)
         if scope["method"] != "POST" or route == UPLOAD:
             return scope, receive, send
         is_mcp = scope["path"].startswith(MCP)
         body = await _read(receive, self.max_mcp_bytes if is_mcp else _JSON_BYTES)
         if body is None:
             raise Refused(_saying(413, "The request is too large."))
-        if not is_mcp:  # its files come back through here as uploads
-            body = await self._asked(scope, route, parts, body)
+        if is_mcp:  # its files come back through here as uploads
+            if (refusal := _refusal_of_tool(body)) is not None:
+                raise Refused(refusal)
+        else:
+            body = await self._work_asked_for(scope, route, parts, body)
             scope = {**scope, "headers": _with_length(scope["headers"], len(body))}
         return scope, _replay(body, receive), send
 
-    async def _asked(self, scope: Scope, route: str, parts: dict[str, str], body: bytes) -> bytes:
+    async def _work_asked_for(self, scope: Scope, route: str, parts: dict[str, str], body: bytes) -> bytes:
         """The body of a request for work, to be handed on. Raises Refused."""
         try:
             data, body = self._checked(scope, route, parts, body)
@@ -121,6 +127,21 @@ class Guard:
             raise Refused(JSONResponse({"success": True}))  # or it was over by now, or somebody else's
         return body
 
+    def _check_address(self, scope: Scope, route: str, parts: dict[str, str]) -> None:
+        """Raises Refused if the address names a file, a session or work that is not this visitor's to name."""
+        if "path_or_url" in parts and not Path(parts["path_or_url"]).is_absolute():
+            raise Refused(_saying(404, _NOTHING))  # an address, or nothing that we have ever told
+        if route == HEARTBEAT:
+            self._check_owner(scope, parts["session_hash"])
+        elif route == DATA:
+            self._check_owner(scope, session := _asked(scope, "session_hash"))
+            if session not in _queue(scope).pending_messages_per_session:
+                raise Refused(_no_session())
+        elif route == PROGRESS or (route == UPLOAD and _asked(scope, "upload_id")):
+            self._check_owner(scope, _asked(scope, "upload_id"))  # it names the files
+        elif route in RESULTS:
+            _check_public_event(scope, parts["api_name"], parts["event_id"])
+
     def _checked(self, scope: Scope, route: str, parts: dict[str, str], body: bytes) -> tuple[dict[str, Any], bytes]:
         """A request for work, and its body to be handed on. Raises Refused, or ValueError with what is wrong."""
         try:
@@ -129,6 +150,10 @@ class Guard:
             raise Refused(_saying(400, _NOT_UNDERSTOOD)) from None
         if not isinstance(data, dict):
             raise Refused(_saying(400, _NOT_UNDERSTOOD))
+        if route in (JOIN, CALLS[0]) and not isinstance(data.get("data"), list):
+            raise Refused(_saying(400, _NOT_UNDERSTOOD))
+        if route == JOIN and not (data.keys() <= _JOINING and isinstance(data.get("trigger_id"), int | None)):
+            raise Refused(_saying(400, _NOT_UNDERSTOOD))  # Gradio believes more, and trips over what is no number
         if route in (JOIN, CANCEL):
             self._check_owner(scope, data.get("session_hash"))
         if route == JOIN and not _runs_here(scope, data.get("fn_index")):
@@ -142,7 +167,7 @@ class Guard:
         return data, _with_uploads_only(data, body)
 
     def _check_owner(self, scope: Scope, session: object) -> None:
-        """Binds a session to the visitor who begins it. Raises Refused if it is another's, or no session's name."""
+        """Binds a session, or an upload, to who begins it. Raises Refused if it is another's, or has no such name."""
         if not isinstance(session, str) or not _SESSION.fullmatch(session):
             raise Refused(_saying(400, _NOT_UNDERSTOOD))
         visitor = _visitor(scope)
@@ -224,6 +249,11 @@ def _with_cookie(scope: Scope, send: Send) -> Send:
         await send(message)
 
     return sending
+
+
+def _asked(scope: Scope, name: str) -> str:
+    """A value in the address after the question mark; empty if there is none."""
+    return "".join(parse_qs(scope["query_string"].decode("latin-1")).get(name, []))
 
 
 def _queue(scope: Scope) -> Any:
@@ -332,6 +362,34 @@ def _with_uploads_only(data: dict[str, Any], body: bytes) -> bytes:
             file.pop("url", None)
             changed = True
     return json.dumps(data).encode() if changed else body
+
+
+def _refusal_of_tool(body: bytes) -> Response | None:
+    """The answer to a call of an MCP tool whose picture is no link to an upload, nor a picture itself; None for others.
+
+    Gradio would answer in its own words, with whatever it was sent. What is no such call is left to the protocol.
+    """
+    try:
+        call = json.loads(body)
+        picture = call["params"]["arguments"]["image"] if call["method"] == "tools/call" else None
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return None
+    if not isinstance(picture, str) or _is_link(picture) or _is_whole(picture):
+        return None
+    told = {"content": [{"type": "text", "text": _REFUSAL}], "isError": True}
+    return JSONResponse({"jsonrpc": "2.0", "id": call.get("id"), "result": told})
+
+
+def _is_link(given: str) -> bool:
+    return given.startswith(("http://", "https://"))
+
+
+def _is_whole(given: str) -> bool:
+    """Whether this is a whole file, as `data:` addresses hold them."""
+    try:
+        return given.startswith("data:") and bool(b64decode(given.partition(",")[2]))
+    except ValueError:
+        return False
 
 
 def _own_path(address: str) -> str:

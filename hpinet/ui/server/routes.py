@@ -10,6 +10,7 @@ HEALTH = "/healthz"
 FILE = f"{API}/file="
 MCP = f"{API}/mcp"
 UPLOAD = f"{API}/upload"
+PROGRESS = f"{API}/upload_progress"
 JOIN = f"{API}/queue/join"
 DATA = f"{API}/queue/data"
 CANCEL = f"{API}/cancel"
@@ -35,7 +36,7 @@ OPEN: dict[str, frozenset[str]] = {
         HEALTH: "GET",
         # Files: what visitors send, and what is made for them.
         UPLOAD: "POST",
-        f"{API}/upload_progress": "GET",
+        PROGRESS: "GET",
         f"{FILE}{{path_or_url:path}}": "GET HEAD",
         # Work.
         JOIN: "POST",

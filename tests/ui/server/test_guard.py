@@ -105,6 +105,17 @@ def test_links_to_uploads_become_their_paths(client: TestClient) -> None:
     assert answer["header"] == str(answer["length"])
 
 
+@pytest.mark.parametrize("image", ["/etc/passwd", "file:///etc/passwd", "", "data:image/png;base64,A"])
+def test_pictures_of_tools_are_links_or_whole(client: TestClient, image: str) -> None:
+    call = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"arguments": {"image": image}}}
+    answer = client.post("/gradio_api/mcp/", json=call).json()
+    assert answer["id"] == 7
+    assert answer["result"]["isError"]
+    assert "Give an uploaded file" in answer["result"]["content"][0]["text"]
+    call["params"] = {"arguments": {"image": "data:image/png;base64,AAAA"}}
+    assert "body" in client.post("/gradio_api/mcp/", json=call).json()
+
+
 def test_long_bodies_are_refused(client: TestClient) -> None:
     assert client.post(JOIN, content=b"x" * 9_000_000).status_code == 413
     assert client.post("/gradio_api/mcp/", content=b"x" * 9_000_000).status_code == 200
@@ -142,6 +153,11 @@ def test_files_are(client: TestClient) -> None:
         (JOIN, joining(session_hash="1"), 400),
         (JOIN, joining(session_hash=None), 400),
         (JOIN, [], 400),
+        (JOIN, joining(event_data=None, trigger_id=7), 200),
+        (JOIN, joining(trigger_id=float("nan")), 400),
+        (JOIN, joining(event_id="e"), 400),
+        (JOIN, {**joining(), "data": 3}, 400),
+        ("/gradio_api/call/upscale", {"data": {}}, 400),
         ("/gradio_api/call/upscale", {"data": []}, 200),
         ("/gradio_api/call/pick", {"data": []}, 404),
         ("/gradio_api/call/upscale", {"data": [], "session_hash": SESSION}, 400),
@@ -151,7 +167,8 @@ def test_files_are(client: TestClient) -> None:
     ],
 )
 def test_requests_for_work(client: TestClient, route: str, body: Any, status: int) -> None:
-    assert client.post(route, json=body).status_code == status
+    headers = {"content-type": "application/json"}
+    assert client.post(route, content=json.dumps(body), headers=headers).status_code == status  # NaN and all
 
 
 def test_a_session_belongs_to_who_began_it(client: TestClient, queue: SimpleNamespace) -> None:
