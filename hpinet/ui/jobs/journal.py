@@ -40,7 +40,7 @@ def kept(what: str, *, megabytes: float, expected: float) -> Iterator[None]:
     finally:
         line = {
             "what": what,
-            "megabytes": round(megabytes),
+            "megabytes": round(megabytes, 1),
             "expected": round(expected, 1),
             "seconds": round(time.monotonic() - began, 1),
             "outcome": outcome,

@@ -24,7 +24,7 @@ def test_a_job_leaves_one_line_that_names_nobody(
             raise error
     [record] = caplog.records
     line = json.loads(record.getMessage())
-    assert line == {"what": "enlarge", "megabytes": 12, "expected": 4.6, "seconds": 0.0, "outcome": outcome}
+    assert line == {"what": "enlarge", "megabytes": 12.3, "expected": 4.6, "seconds": 0.0, "outcome": outcome}
 
 
 def test_it_is_started_once() -> None:
