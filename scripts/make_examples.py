@@ -1,7 +1,8 @@
 """Makes the small input pictures of examples/ and their README: `python scripts/make_examples.py [folder]`.
 
 Photographs come with scikit-image (a development dependency) and are free of copyright; the rest is drawn here at four
-times its size. Everything is then reduced by antialiased bicubic, the degradation the networks are trained for.
+times its size. Everything is then reduced by antialiased bicubic, the degradation the networks are trained for. Some
+are saved as JPEG, as most pictures on the web were.
 """
 
 import math
@@ -27,6 +28,12 @@ class Example:
     source: str
     licence: str
     make: Callable[[], Image.Image]
+    saved: tuple[int, ...] = ()  # JPEG qualities, 4:2:0, one save after the other; none: PNG
+
+    @property
+    def file(self) -> str:
+        """Its name."""
+        return f"{self.name}.{'jpg' if self.saved else 'png'}"
 
 
 def photograph(
@@ -173,9 +180,25 @@ EXAMPLES = (
         "public domain",
         lambda: photograph(data.rocket, 3, (0, 25, 639, 427)),
     ),
+    Example(
+        "coffee",
+        "A JPEG of low quality: coffee",
+        SCIKIT.format("coffee") + ", photograph by Rachel Michetti",
+        "CC0",
+        lambda: photograph(data.coffee, 3, (0, 10, 600, 394)),
+        saved=(40,),
+    ),
     Example("text", "Text", DRAWN, OURS, text),
     Example("line-art", "Line art, grey", DRAWN, OURS, line_art),
     Example("badge", "Transparent background", DRAWN, OURS, badge),
+    Example(
+        "launch",
+        "A JPEG saved twice: rocket at night",
+        SCIKIT.format("rocket") + ", photograph by SpaceX",
+        "public domain",
+        lambda: photograph(data.rocket, 2, (160, 60, 512, 316)),
+        saved=(55, 70),
+    ),
     Example(
         "photographer",
         "Photograph, grey",
@@ -186,9 +209,20 @@ EXAMPLES = (
 )
 
 
+def save(picture: Image.Image, path: Path, qualities: tuple[int, ...]) -> None:
+    """As PNG, or as JPEG time after time, each with a grid of blocks that begins elsewhere."""
+    if not qualities:
+        picture.save(path, optimize=True)
+    for number, quality in enumerate(qualities):
+        if number:
+            with Image.open(path) as before:
+                picture = before.crop((3, 5, before.width, before.height))
+        picture.save(path, quality=quality, subsampling="4:2:0", optimize=True)
+
+
 def readme(sizes: dict[str, tuple[int, int]]) -> str:
     rows = [
-        f"| `{e.name}.png` | {sizes[e.name][0]}×{sizes[e.name][1]} | {e.caption} | {e.source} | {e.licence} |"
+        f"| `{e.file}` | {sizes[e.name][0]}×{sizes[e.name][1]} | {e.caption} | {e.source} | {e.licence} |"
         for e in EXAMPLES
     ]
     return "\n".join(
@@ -210,8 +244,9 @@ def main(folder: Path) -> None:
     sizes = {}
     for example in EXAMPLES:
         picture = example.make()
-        sizes[example.name] = picture.size
-        picture.save(folder / f"{example.name}.png", optimize=True)
+        save(picture, folder / example.file, example.saved)
+        with Image.open(folder / example.file) as saved:
+            sizes[example.name] = saved.size
     (folder / "README.md").write_text(readme(sizes), encoding="utf-8")
 
 

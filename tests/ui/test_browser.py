@@ -117,8 +117,8 @@ def test_size_in_pixels(open_page: OpenPage, upscaler: Upscaler, picture: Path, 
 def test_an_example_is_one_click_and_then_instant(open_page: OpenPage) -> None:
     page = open_page()
     tiles = page.locator("#examples button.thumbnail-item")
-    tiles.nth(7).wait_for()
-    assert tiles.count() == 8
+    tiles.nth(9).wait_for()
+    assert tiles.count() == 10
     tiles.nth(1).click()
     page.locator("#status", has_text="128×144 → 512×576").wait_for()
     assert "when it was made" not in page.locator("#status").inner_text()

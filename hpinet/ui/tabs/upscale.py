@@ -89,11 +89,12 @@ def build(examples: list[Example]) -> UpscaleTab:
         "fn": upscale_events.foresee,
         "inputs_kwargs": {"source": source, **settings_of_run},
         "outputs": [forecast, model],
+        "trigger_mode": "always_last",  # by default, what follows while the one before is under way would be dropped
         **LIGHT,
     }
     opened = [source, image, status, result, shown, spot.x, spot.y]
     image.change(upscale_events.open_source, [image, source], opened, **LIGHT, **RAW).then(**foreseen)
-    gr.on([control.change for control in settings_of_run.values()], trigger_mode="always_last", **foreseen)
+    gr.on([control.change for control in settings_of_run.values()], **foreseen)
 
     # Running.
     run: dict[str, Any] = {
