@@ -13,7 +13,6 @@ import numpy as np
 import torch
 import typer
 
-from hpinet.engines.streaming import StreamingEngine
 from hpinet.evaluation import Pair, benchmark_name, find_pairs
 from hpinet.images import open_picture
 from hpinet.metrics import psnr_y
@@ -57,7 +56,6 @@ def _row(weights: Path, hr: Path, lr: str) -> str:
 
 def _restore(upscaler: Upscaler, pair: Pair) -> tuple[np.ndarray, list[torch.Tensor]]:
     """The result (H, W, 3) uint8, and the number of the reference patch of every patch, stage by stage."""
-    assert isinstance(upscaler.engine, StreamingEngine)
     assert pair.lr is not None
     with upscaler.engine.choices() as choices:
         result = upscaler(open_picture(pair.lr))

@@ -3,7 +3,8 @@
 import sys
 from importlib.util import find_spec
 
-from hpinet.engines.base import Arithmetic, Engine, arithmetic
+from hpinet.engines.arithmetic import Arithmetic, arithmetic
+from hpinet.engines.streaming import Engine
 from hpinet.errors import OptionError
 from hpinet.model import HPINet
 from hpinet.progress import Progress, ignore

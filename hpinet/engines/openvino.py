@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from hpinet import model as network
 from hpinet.atomic import write_atomically
-from hpinet.engines.streaming import StreamingEngine
+from hpinet.engines.streaming import Engine
 from hpinet.model import HPINet
 from hpinet.progress import Progress, ignore
 
@@ -27,7 +27,7 @@ openvino.Tensor(np.zeros(1, np.float32)).data  # noqa: B018
 openvino.Type.f32.to_dtype()
 
 
-class OpenVINOEngine(StreamingEngine):
+class OpenVINOEngine(Engine):
     """``cache`` keeps the compiled transformers: the first run on a machine takes seconds longer than later ones."""
 
     name = "openvino"
@@ -49,7 +49,7 @@ class OpenVINOEngine(StreamingEngine):
         progress(stages, stages)
 
     def transformer_weight(self, patch: int) -> float:
-        """See `StreamingEngine`; measured: narrow networks and small patches are slower by operation."""
+        """See `Engine`; measured: narrow networks and small patches are slower by operation."""
         return 0.97 + 283 / (self.config.dim * patch)
 
     def transform(self, stage: int, patches: Tensor, references: Tensor) -> Tensor:

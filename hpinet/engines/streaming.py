@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hpinet.engines.base import arithmetic, stage_arithmetic
+from hpinet.engines.arithmetic import arithmetic, stage_arithmetic
 from hpinet.engines.progress import WorkMeter
 from hpinet.engines.workers import Workers
 from hpinet.model import NOT_ITSELF, HPINet, HPINetConfig, pad_to_minimum, shuffle_larger
@@ -32,14 +32,14 @@ PARTS = ("matching", "gather", "transformer", "merge", "convolutions", "upsample
 PARTS_OF_WORKERS = ("gather", "transformer", "upsampler", "output")
 
 
-class StreamingEngine(ABC):
-    """Base of the engines. A subclass says how a chunk of patches is transformed, and may say more.
+class Engine(ABC):
+    """Runs one model over whole pictures. A subclass says how a chunk of patches is transformed, and may say more.
 
     ``memory_mb`` bounds the working set beyond the two feature maps and the output; ``threads`` is for CPUs.
     """
 
-    name: str
-    device: str
+    name: str  # one of `hpinet.settings.ENGINES`
+    device: str  # where it runs, in words fit to show: "CPU", or the name of the GPU
 
     matching_weight = 3.0  # how much longer an operation of the search takes than one of a convolution
 
@@ -79,7 +79,11 @@ class StreamingEngine(ABC):
 
     @torch.inference_mode()
     def upscale(self, pixels: np.ndarray, *, progress: Progress = ignore) -> np.ndarray:
-        """See `hpinet.engines.base.Engine.upscale`."""
+        """(H, W, 3) RGB -> (sH, sW, 3), same dtype.
+
+        uint8 and uint16 span their whole range and are rounded to nearest; float32 is in [0, 1] and clamped to it.
+        Raises ValueError for another shape or dtype, and whatever ``progress`` raises.
+        """
         lr = self._to_tensor(pixels)
         height, width = lr.shape[:2]
         lr = pad_to_minimum(lr.permute(2, 0, 1)[None], self.config.minimum_size)[0].permute(1, 2, 0).contiguous()
@@ -98,7 +102,7 @@ class StreamingEngine(ABC):
         return result
 
     def estimate_seconds(self, height: int, width: int) -> float:
-        """See `hpinet.engines.base.Engine.estimate_seconds`."""
+        """Seconds that `upscale` would take here for a picture of this size; measures a small one the first time."""
         if self._seconds_per_unit is None:
             probe = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
             self.upscale(probe[:48, :48])  # caches warm up

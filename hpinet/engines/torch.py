@@ -5,11 +5,11 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor
 
-from hpinet.engines.streaming import StreamingEngine
+from hpinet.engines.streaming import Engine
 from hpinet.model import HPINet
 
 
-class TorchEngine(StreamingEngine):
+class TorchEngine(Engine):
     """PyTorch's own kernels: the reference engine on CPUs, and the one for GPUs (float16 but for matching)."""
 
     name = "torch"
@@ -20,7 +20,7 @@ class TorchEngine(StreamingEngine):
         self.device = torch.cuda.get_device_name(self.torch_device) if on_gpu else "CPU"
 
     def transformer_weight(self, patch: int) -> float:
-        """See `StreamingEngine`; measured on CPUs: narrow networks and small patches are slower by operation."""
+        """See `Engine`; measured on CPUs: narrow networks and small patches are slower by operation."""
         return 1.15 + 600 / (self.config.dim * patch)
 
     def precision(self) -> AbstractContextManager[object]:

@@ -8,7 +8,7 @@ from functools import partial
 
 from hpinet.checkpoints import registry
 from hpinet.checkpoints.registry import CheckpointInfo
-from hpinet.engines.base import arithmetic
+from hpinet.engines.arithmetic import arithmetic
 from hpinet.errors import CheckpointError, OptionError
 from hpinet.model import variant_config
 from hpinet.plan import Plan, TargetSize, make_plan
@@ -120,7 +120,7 @@ def pass_seconds(choice: Choice, scale: int, width: int, height: int) -> float:
 
 
 def operations(choice: Choice, plan: Plan, *, rounds: int = 1) -> float:
-    """Floating-point operations of a plan, see `hpinet.engines.base.Arithmetic`."""
+    """Floating-point operations of a plan, see `hpinet.engines.arithmetic.Arithmetic`."""
     return rounds * sum(
         pass_operations(choice, scale, width, height)
         for scale, (width, height) in zip(plan.passes, plan.inputs, strict=True)

@@ -34,7 +34,7 @@ _START_SECONDS = 2.5  # of a worker: fork, CUDA, weights
 
 
 class Pace:
-    """How fast lent GPUs are, in operations a second as `hpinet.engines.base.arithmetic` counts them.
+    """How fast lent GPUs are, in operations a second as `hpinet.engines.arithmetic.arithmetic` counts them.
 
     What workers took tells, from the first picture that is large enough to say something; until then, a cautious guess.
     """

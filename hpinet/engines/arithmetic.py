@@ -1,38 +1,9 @@
-"""What every engine offers, and the arithmetic by which work is measured."""
+"""The arithmetic of a forward pass, by which work is measured."""
 
 from dataclasses import dataclass, fields
-from typing import Protocol
 
-import numpy as np
-
-from hpinet.model import LAYERS_PER_STAGE, HPINet, HPINetConfig
+from hpinet.model import LAYERS_PER_STAGE, HPINetConfig
 from hpinet.patches import patch_grid
-from hpinet.progress import Progress
-
-
-class Engine(Protocol):
-    """Runs one model over whole pictures."""
-
-    name: str  # "torch" or "openvino"
-    device: str  # where it runs, in words fit to show: "CPU", or the name of the GPU
-    model: HPINet
-
-    @property
-    def scale(self) -> int:
-        """How many times larger the result is along each side."""
-        ...
-
-    def upscale(self, pixels: np.ndarray, *, progress: Progress = ...) -> np.ndarray:
-        """(H, W, 3) RGB -> (sH, sW, 3), same dtype.
-
-        uint8 and uint16 span their whole range and are rounded to nearest; float32 is in [0, 1] and clamped to it.
-        Raises ValueError for another shape or dtype, and whatever ``progress`` raises.
-        """
-        ...
-
-    def estimate_seconds(self, height: int, width: int) -> float:
-        """Seconds that `upscale` would take here for a picture of this size; measures a small one the first time."""
-        ...
 
 
 @dataclass(frozen=True)
