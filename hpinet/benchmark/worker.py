@@ -64,8 +64,7 @@ def main() -> None:
 
 def _engine(case: Case) -> Engine:
     torch.manual_seed(0)  # the same weights each time, so that compiled models are found again
-    engine = create_engine(HPINet(variant_config(case.variant, case.scale)), name=case.engine, device="cpu")
-    return engine
+    return create_engine(HPINet(variant_config(case.variant, case.scale)), name=case.engine, device="cpu")
 
 
 def _operations(engine: Engine, case: Case) -> float:
