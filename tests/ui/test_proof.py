@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_the_page_is_fair_and_loses_nothing() -> None:
     command = [sys.executable, "-m", "scripts.prove_trust", "--short"]
     done = subprocess.run(
