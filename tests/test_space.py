@@ -200,9 +200,10 @@ def test_hardware_that_there_is_none_of() -> None:
 @pytest.mark.slow
 def test_publishing_and_reading_back(hub: str, tmp_path: Path) -> None:
     """Levels go along."""
-    checkpoint = Path(shutil.copytree(BUNDLED, tmp_path / "checkpoint"))
+    own = shutil.ignore_patterns("light", "strong")
+    checkpoint = Path(shutil.copytree(BUNDLED, tmp_path / "checkpoint", ignore=own))
     (checkpoint / TREATMENT).write_text(Levels(("light",), ((10, 1.0), (95, 0.0))).to_json())
-    (checkpoint / "light").mkdir(exist_ok=True)
+    (checkpoint / "light").mkdir()
     for name in (CONFIG, WEIGHTS):
         shutil.copy(BUNDLED / name, checkpoint / "light")
     assert ended(hub, tmp_path, "publish", str(checkpoint), "team/weights")[:2] == (0, f"{hub}/team/weights")
