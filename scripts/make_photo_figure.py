@@ -1,6 +1,6 @@
 """Draws what treatments do: pieces of pictures saved as JPEG, enlarged by bicubic, without treatment and with it.
 
-    python -m scripts.make_photo_figure docs/photographs.png [pictures ...]
+    python -m scripts.make_photo_figure docs/photographs.webp [pictures ...]
 
 By default of pictures in examples/, which were never JPEGs. Of others the piece with most detail is taken.
 """
@@ -38,7 +38,7 @@ def main(
         place = PLACES[path.stem] if not pictures else _detailed(pixels)
         rows.append([tile for quality in QUALITIES for tile in _tiles(upscaler, pixels, place, quality)])
     titles = [f"JPEG {quality}, {how}" for quality in QUALITIES for how in ("bicubic", "T clean", "T auto")]
-    _sheet(rows, titles).save(output)
+    _sheet(rows, titles).save(output, quality=92)
 
 
 def _detailed(pixels: np.ndarray) -> tuple[int, int]:
