@@ -9,14 +9,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from glob import glob
-from pathlib import Path
+from pathlib import Path, PurePath
 from tempfile import TemporaryFile
 from typing import Literal
 
 from PIL import Image
 
 from hpinet.errors import ImageError, OptionError
-from hpinet.images import Picture, check_size, format_of, open_picture, save_picture
+from hpinet.images import MetadataChoice, Picture, check_size, format_of, open_picture, save_picture
 from hpinet.images.formats import BY_NAME, READABLE_SUFFIXES, WRITABLE
 from hpinet.plan import Plan, Size
 
@@ -28,7 +28,7 @@ OUTPUT = "in the output folder"
 FOLDER = "folder"
 DONE = "done already"
 
-_OTHER_PICTURES = (".avif", ".heic", ".heif", ".jxl", ".jp2", ".psd", ".svg", ".tga", ".exr", ".dng", ".pdf", ".ico")
+_OTHER_PICTURES = (".jp2", ".psd", ".svg", ".tga", ".exr", ".dng", ".pdf", ".ico")
 _RESULT = re.compile(r"_(x\d+|\d+px|\d+x\d+)_hpinet-[a-z]+")
 
 
@@ -120,6 +120,7 @@ def enlarge_file(
     target: Callable[[Plan], Path],
     format: str = "PNG",
     quality: int = 90,
+    metadata: MetadataChoice = "drop",
 ) -> Enlarged:
     """Enlarges the picture in a file: one decode, one plan, one run, one file.
 
@@ -130,6 +131,7 @@ def enlarge_file(
         target: Where the result of a plan goes, asked before the work; folders are made.
         format: Of the result, a name that `hpinet.images.format_of` knows.
         quality: 1 to 100, of lossy formats.
+        metadata: How much of what the source says of its picture the result keeps.
 
     Raises:
         HPINetError: the picture cannot be opened, enlarged so, or written; or the work was cancelled.
@@ -142,7 +144,7 @@ def enlarge_file(
     began = time.perf_counter()
     result = run(picture, way)
     seconds = time.perf_counter() - began
-    save_picture(result, path, format=format, quality=quality)
+    save_picture(result, path, format=format, quality=quality, metadata=metadata)
     return Enlarged(picture, result, way, path, seconds)
 
 
@@ -173,7 +175,7 @@ def result_label(plan: Plan, checkpoint: str) -> str:
     return f"{how}_{re.sub(r'-x[0-9]+$', '', checkpoint)}"
 
 
-def is_picture_name(path: Path) -> bool:
+def is_picture_name(path: PurePath) -> bool:
     """Whether the suffix is one of the formats that can be opened. Names may lie: opening decides by content."""
     return path.suffix.lower() in READABLE_SUFFIXES
 
@@ -281,17 +283,23 @@ def _walk(folder: Path, output: Path | None) -> tuple[list[Found], list[Skipped]
     skipped: list[Skipped] = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         inside = path.relative_to(folder)
-        if any(part.startswith(".") for part in inside.parts):
-            skipped.append(Skipped(path, HIDDEN))
-        elif output is not None and _is_below(path, output) and _is_below(output, folder):
-            skipped.append(Skipped(path, OUTPUT))
-        elif not is_picture_name(path):
-            skipped.append(Skipped(path, NOT_A_PICTURE))
-        elif _RESULT.search(path.stem):
-            skipped.append(Skipped(path, EARLIER))
+        reason = left_alone(inside)
+        if reason != HIDDEN and output is not None and _is_below(path, output) and _is_below(output, folder):
+            reason = OUTPUT
+        if reason:
+            skipped.append(Skipped(path, reason))
         else:
             found.append(Found(path, inside.parent))
     return found, skipped
+
+
+def left_alone(inside: PurePath) -> str:
+    """Why a file with this place in a folder is no input; empty if it is one."""
+    if any(part.startswith(".") for part in inside.parts):
+        return HIDDEN
+    if not is_picture_name(inside):
+        return NOT_A_PICTURE
+    return EARLIER if _RESULT.search(inside.stem) else ""
 
 
 def _is_below(path: Path, folder: Path) -> bool:

@@ -168,7 +168,7 @@ def test_what_becomes_of_results_that_are_there(tmp_path: Path) -> None:
     assert job.target(PLAN, "hpinet-t", "skip") == path
 
 
-@pytest.mark.parametrize("name", ["x.avif", "x.gif", "X.HEIC"])
+@pytest.mark.parametrize("name", ["x.jp2", "x.gif", "X.HEIC", "x.jxl"])
 def test_an_output_of_a_format_that_is_not_written_is_no_folder(name: str) -> None:
     with pytest.raises(OptionError, match="written as"):
         is_file_name(Path(name))

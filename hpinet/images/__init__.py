@@ -1,12 +1,15 @@
 """Picture files and arrays: decoding with limits, colour, alpha, depth, resizing, encoding."""
 
+from hpinet.images.metadata import Metadata, MetadataChoice
 from hpinet.images.picture import Picture
-from hpinet.images.reading import Limits, open_picture
+from hpinet.images.reading import Limits, open_picture, stored_size
 from hpinet.images.resizing import resize_bicubic, resize_nearest
 from hpinet.images.writing import check_size, encode_picture, format_of, save_picture
 
 __all__ = [
     "Limits",
+    "Metadata",
+    "MetadataChoice",
     "Picture",
     "check_size",
     "encode_picture",
@@ -15,4 +18,5 @@ __all__ = [
     "resize_bicubic",
     "resize_nearest",
     "save_picture",
+    "stored_size",
 ]

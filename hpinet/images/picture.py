@@ -1,5 +1,6 @@
 """`Picture`: what the rest of the package means by a picture, and its way from and to Pillow and NumPy."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,6 +9,8 @@ from PIL import ExifTags, Image, ImageCms
 from hpinet.errors import ImageError
 from hpinet.images import colour as colours
 from hpinet.images.compression import Compression, compression_of
+from hpinet.images.metadata import NOTHING, Metadata
+from hpinet.images.notes import ODD_PROFILE
 
 _PLAIN_MODES = {  # Pillow's modes that convert to samples without loss, by what they become
     "1": "L",
@@ -37,6 +40,7 @@ class Picture:
     format: str = "PNG"  # of the file it came from, by Pillow's name
     notes: tuple[str, ...] = ()  # what was left out or taken for something on opening, in sentences
     compression: Compression | None = None  # what that file says of its losses
+    metadata: Metadata = NOTHING  # what else it says
 
     def __post_init__(self) -> None:
         if self.colour.ndim != 3 or self.colour.shape[2] not in (1, 3) or 0 in self.colour.shape:
@@ -142,11 +146,53 @@ def from_samples(
 ) -> Picture:
     """A picture of samples as a file stores them: colour settled, and turned upright by EXIF orientation."""
     stored = Picture.from_array(samples)
-    colour, profile = colours.settle(stored.colour, profile)
+    colour, profile, was_odd = colours.settle(stored.colour, profile)
     if gamma is not None:
         colour = colours.gamma_to_srgb(colour, gamma)
     alpha = None if stored.alpha is None else upright(stored.alpha, orientation)
-    return Picture(upright(colour, orientation), alpha, profile, format)
+    notes = (ODD_PROFILE,) if was_odd else ()
+    return Picture(upright(colour, orientation), alpha, profile, format, notes)
+
+
+def stretched(samples: np.ndarray, bits: int) -> np.ndarray:
+    """Unsigned samples of so many bits over the full range of 8 bits, or of 16 where there are more than 8."""
+    dtype, depth = (np.uint8, 8) if bits <= 8 else (np.uint16, 16)
+    if bits == depth:
+        return samples.astype(dtype)  # in the machine's byte order
+    top, most = np.iinfo(dtype).max, 2**bits - 1
+    wide = np.uint32 if bits <= 16 else np.uint64
+    return _by_rows(lambda row: (row.astype(wide) * top + most // 2) // most, samples, dtype)
+
+
+def from_unit(samples: np.ndarray) -> np.ndarray | None:
+    """Floating-point samples from 0 to 1 as 16 bits; None if any is beyond."""
+    if not (np.isfinite(samples).all() and samples.min() >= 0 and samples.max() <= 1):
+        return None
+    return _by_rows(lambda row: np.rint(row.astype(np.float64) * 65535), samples, np.uint16)
+
+
+def unmultiplied(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Colour of which `alpha` is no longer part; black where nothing can be seen."""
+    top = np.iinfo(colour.dtype).max
+
+    def divided(row: np.ndarray) -> np.ndarray:
+        opacity = np.maximum(row[:, -1:], 1) / np.float32(top)
+        return np.clip(np.rint(row[:, :-1] / opacity), 0, top)
+
+    return _by_rows(divided, np.dstack((colour, alpha)), colour.dtype, channels=colour.shape[2])
+
+
+def _by_rows(
+    convert: Callable[[np.ndarray], np.ndarray],
+    samples: np.ndarray,
+    dtype: type | np.dtype,
+    channels: int | None = None,
+) -> np.ndarray:
+    """(H, W, C) samples converted a row at a time: a wider copy of all of them would be the largest array there is."""
+    result = np.empty((*samples.shape[:2], channels or samples.shape[2]), dtype)
+    for number, row in enumerate(samples):
+        result[number] = convert(row)
+    return result
 
 
 def orientation_of(image: Image.Image) -> int:

@@ -8,8 +8,15 @@ import zlib
 from dataclasses import dataclass
 from typing import cast
 
+from hpinet.images.metadata import Metadata
+
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+_PIXELS = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
+_KEY = b"tRNS"  # which colours are transparent
+_KEY_LENGTHS = {0: (2,), 2: (6,), 3: range(257)}  # by kind of colour
+_MOST_TEXT = 2_000_000  # bytes of XMP and the like
+_XMP, _IPTC = b"XML:com.adobe.xmp\0", b"Raw profile type iptc\0"  # keywords
+_INCH = 0.0254  # metres
 _MOST_PROFILE = 32_000_000  # bytes of an ICC profile once unpacked: beyond any that exists
 
 
@@ -23,12 +30,16 @@ class SideData:
     chromaticities: tuple[float, ...] | None = None  # x and y of white, red, green and blue
     cicp: tuple[int, int, int, int] | None = None  # primaries, transfer, matrix, full range (ITU-T H.273)
     exif: bytes | None = None
+    xmp: bytes = b""
+    iptc: bytes = b""
+    dpi: tuple[float, float] | None = None  # pixels an inch
 
 
 def split(data: bytes) -> tuple[bytes, SideData, bool]:
     """The file with nothing but its pixels, the side data, and whether some of that was damaged and left out."""
     kept, side, damaged = [_SIGNATURE], SideData(), False
     at = len(_SIGNATURE)
+    header = data[16:29]
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
@@ -36,6 +47,13 @@ def split(data: bytes) -> tuple[bytes, SideData, bool]:
             kept.append(data[at:end])
         elif end > len(data) or data[end - 4 : end] != struct.pack(">I", zlib.crc32(data[at + 4 : end - 4])):
             damaged = True
+            if not data[end + 4 : end + 8].isalpha():  # its length is wrong as well
+                pixels = data.find(b"IDAT", at + 8)
+                end = len(data) if pixels < 0 else pixels - 4
+        elif kind == _KEY:
+            fits = length in _KEY_LENGTHS.get(header[9], ())
+            damaged |= not fits
+            kept += [data[at:end]] * fits
         else:
             damaged |= not _note(side, kind, data[at + 8 : end - 4])
         at = end
@@ -48,12 +66,7 @@ def _note(side: SideData, kind: bytes, body: bytes) -> bool:
     """Takes down what a chunk says; False if it makes no sense."""
     try:
         if kind == b"iCCP":
-            packed = body[body.index(b"\0") + 2 :]
-            unpacker = zlib.decompressobj()
-            side.profile = unpacker.decompress(packed, _MOST_PROFILE)
-            if not unpacker.eof:
-                side.profile = None
-                return False
+            side.profile = _unpacked(body[body.index(b"\0") + 2 :], _MOST_PROFILE)
         elif kind == b"sRGB":
             side.is_srgb = True
         elif kind == b"gAMA":
@@ -64,6 +77,56 @@ def _note(side: SideData, kind: bytes, body: bytes) -> bool:
             side.cicp = cast(tuple[int, int, int, int], struct.unpack(">4B", body))
         elif kind == b"eXIf":
             side.exif = body
+        elif kind == b"pHYs":
+            across, down, unit = struct.unpack(">IIB", body)
+            side.dpi = (across * _INCH, down * _INCH) if unit and across and down else None
+        elif kind == b"iTXt" and body.startswith(_XMP):
+            side.xmp = _international(body)
+        elif kind == b"zTXt" and body.startswith(_IPTC):
+            side.iptc = _raw_profile(_unpacked(body[len(_IPTC) + 1 :], _MOST_TEXT))
     except (ValueError, struct.error, zlib.error):
         return False
     return True
+
+
+def _unpacked(packed: bytes, most: int) -> bytes:
+    """Raises ValueError if it does not end, or is larger than ``most``."""
+    unpacker = zlib.decompressobj()
+    data = unpacker.decompress(packed, most)
+    if not unpacker.eof:
+        raise ValueError("data are cut off, or too large")
+    return data
+
+
+def _international(body: bytes) -> bytes:
+    """The text of an iTXt chunk."""
+    is_packed, rest = body[len(_XMP)], body[len(_XMP) + 2 :]
+    text = rest.split(b"\0", 2)[2]  # after language and translated keyword
+    return _unpacked(text, _MOST_TEXT) if is_packed else text
+
+
+def _raw_profile(text: bytes) -> bytes:
+    """What ImageMagick and ExifTool write where PNG has no place: a name, a length and hexadecimal digits."""
+    _, _, length, *digits = text.split(b"\n")
+    return bytes.fromhex(b"".join(digits).decode("ascii"))[: int(length)]
+
+
+def metadata_chunks(metadata: Metadata) -> bytes:
+    """The chunks of what is kept beside colour."""
+    chunks = list[tuple[bytes, bytes]]()
+    if metadata.dpi:
+        across, down = (min(2**31 - 1, round(each / _INCH)) for each in metadata.dpi)
+        chunks.append((b"pHYs", struct.pack(">IIB", across, down, 1)))
+    if metadata.exif:
+        chunks.append((b"eXIf", metadata.exif))
+    if metadata.xmp:
+        chunks.append((b"iTXt", _XMP + bytes(4) + metadata.xmp))
+    if metadata.iptc:
+        text = b"\niptc\n%8d\n%s\n" % (len(metadata.iptc), metadata.iptc.hex().encode())
+        chunks.append((b"zTXt", _IPTC + b"\0" + zlib.compress(text)))
+    return b"".join(chunk(kind, body) for kind, body in chunks)
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """A chunk with its length and checksum."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

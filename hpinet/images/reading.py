@@ -3,6 +3,7 @@
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
@@ -14,13 +15,16 @@ from PIL import Image
 
 from hpinet.errors import ImageError
 from hpinet.images import colour as colours
-from hpinet.images import png
+from hpinet.images import heif, jpeg, jxl, png, webp
 from hpinet.images.compression import compression_of_webp
-from hpinet.images.formats import BY_NAME, READABLE_LABELS, kind_of
+from hpinet.images.formats import BY_NAME, READABLE_LABELS, camera_raw, kind_of
+from hpinet.images.metadata import Metadata
+from hpinet.images.notes import LEFT_OUT
 from hpinet.images.picture import Picture, from_samples, orientation_in, profile_by_exif, to_samples
 from hpinet.settings import settings
 
 _JPEG_END = b"\xff\xd9"
+_OF_PILLOW = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
 _COLOURS = 3  # samples that make a pixel coloured
 
 
@@ -47,13 +51,38 @@ def open_picture(source: str | Path | bytes | BinaryIO, *, limits: Limits | None
     data = _read(source, limits)
     try:
         with _quiet_pillow:
-            return _decode(data, limits)
+            picture = _decode(data, limits)
+        return replace(picture, metadata=picture.metadata.of((picture.width, picture.height)))
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
         raise _too_large(limits) from error
     except Exception as error:  # Pillow promises nothing about what a damaged file makes it raise
         raise ImageError(_refusal(data)) from error
+
+
+def stored_size(source: str | Path | bytes | BinaryIO, *, limits: Limits | None = None) -> tuple[int, int]:
+    """(width, height) that a picture's header tells, before it is turned upright; no pixel is decoded.
+
+    Raises ImageError as `open_picture` does for what a header shows: no picture, a kind that is refused, too large.
+    """
+    limits = limits or Limits()
+    try:
+        picture = open_picture(source, limits=_Looking(limits.megapixels, limits.megabytes))
+    except _Looked as looked:
+        _check_size(*looked.size, limits)
+        return looked.size
+    return picture.width, picture.height
+
+
+class _Looking(Limits):
+    """Limits that no size passes: every decoder asks for them as soon as it knows the size."""
+
+
+class _Looked(BaseException):  # not an Exception, which decoders turn into refusals
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
 
 
 def _read(source: str | Path | bytes | BinaryIO, limits: Limits) -> bytes:
@@ -77,29 +106,92 @@ def _read(source: str | Path | bytes | BinaryIO, limits: Limits) -> bytes:
 
 
 def _decode(data: bytes, limits: Limits) -> Picture:
-    kind = kind_of(data)
-    if kind == "TIFF":
-        return _decode_tiff(data, limits)
-    if kind == "PNG":
-        return _decode_png(data, limits)
+    decoders = {
+        "TIFF": _decode_tiff,
+        "PNG": _decode_png,
+        "WEBP": _decode_webp,
+        "JPEG": _decode_jpeg,
+        "HEIF": _decode_heic,
+        "AVIF": _decode_avif,
+        "JXL": _decode_jxl,
+    }
+    return decoders.get(kind_of(data) or "", _decode_by_pillow)(data, limits)
+
+
+def _decode_by_pillow(data: bytes, limits: Limits) -> Picture:
+    with Image.open(BytesIO(data), formats=_OF_PILLOW) as image:
+        _check_size(*image.size, limits)
+        if image.format == "BMP" and image.mode != "P":
+            image.info["icc_profile"] = colours.profile_of_bmp(data)
+        if image.format == "GIF":
+            image.info["icc_profile"] = colours.profile_of_gif(data)
+        picture = replace(Picture.from_pil(image), metadata=Metadata(dpi=_dpi_of(image)))
+    # What Pillow calls MPO, a JPEG followed by further ones as telephones write, is a JPEG all the same.
+    return replace(picture, format="JPEG") if picture.format == "MPO" else picture
+
+
+def _dpi_of(image: Image.Image) -> tuple[float, float] | None:
+    dpi = image.info.get("dpi", (0, 0))
+    return (float(dpi[0]), float(dpi[1])) if min(dpi) > 0 else None
+
+
+def _decode_webp(data: bytes, limits: Limits) -> Picture:
+    """A WebP: Pillow gets nothing but the pixels, and what is said beside them afterwards."""
+    bare, side, damaged = webp.split(data)
+    with Image.open(BytesIO(bare), formats=("WEBP",)) as image:
+        _check_size(*image.size, limits)
+        image.info |= {"icc_profile": side.profile, "exif": side.exif}
+        picture = Picture.from_pil(image)
+    return replace(
+        picture,
+        compression=compression_of_webp(bare),
+        notes=(*picture.notes, *((LEFT_OUT,) if damaged else ())),
+        metadata=Metadata(side.exif or b"", side.xmp or b""),
+    )
+
+
+def _decode_heic(data: bytes, limits: Limits) -> Picture:
+    return heif.decode_heic(data, partial(_check_size, limits=limits))
+
+
+def _decode_avif(data: bytes, limits: Limits) -> Picture:
+    return heif.decode_avif(data, partial(_check_size, limits=limits))
+
+
+def _decode_jxl(data: bytes, limits: Limits) -> Picture:
+    return jxl.decode_jxl(data, partial(_check_size, limits=limits), partial(_decode_jpeg, limits=limits))
+
+
+def _decode_jpeg(data: bytes, limits: Limits) -> Picture:
+    """A JPEG; if need be, without what is said beside its pixels, or with the end that it lacks."""
+    picture = _decode_jpeg_somehow(data, limits)
+    return replace(picture, notes=(*picture.notes, *jpeg.beside(data)), metadata=jpeg.metadata_in(data))
+
+
+def _decode_jpeg_somehow(data: bytes, limits: Limits) -> Picture:
     try:
         return _decode_by_pillow(data, limits)
     except ImageError:
         raise
-    except OSError:
-        if kind != "JPEG":
-            raise
-        return _decode_jpeg_without_end(data, limits)
+    except Exception as error:
+        for other_way in (_decode_bare_jpeg, _decode_jpeg_without_end):
+            with suppress(OSError, ValueError, SyntaxError):
+                return other_way(data, limits)
+        raise error from None
 
 
-def _decode_by_pillow(data: bytes, limits: Limits) -> Picture:
-    with Image.open(BytesIO(data), formats=list(BY_NAME)) as image:
-        _check_size(*image.size, limits)
-        picture = Picture.from_pil(image)
-    if picture.format == "WEBP":
-        return replace(picture, compression=compression_of_webp(data))
-    # What Pillow calls MPO, a JPEG followed by further ones as telephones write, is a JPEG all the same.
-    return replace(picture, format="JPEG") if picture.format == "MPO" else picture
+def _decode_bare_jpeg(data: bytes, limits: Limits) -> Picture:
+    """A JPEG of which a segment beside the pixels is damaged: such segments are tried one by one."""
+    dropped: list[jpeg.Segment] = []
+    for segment in jpeg.segments(data):
+        if segment.is_beside:
+            with suppress(Exception), Image.open(BytesIO(jpeg.alone(segment, data)), formats=("JPEG",)):
+                continue
+            dropped.append(segment)
+    if not dropped:
+        raise ValueError("nothing beside the pixels is damaged")
+    picture = _decode_by_pillow(jpeg.without(data, dropped), limits)
+    return replace(picture, notes=(*picture.notes, LEFT_OUT))
 
 
 def _decode_jpeg_without_end(data: bytes, limits: Limits) -> Picture:
@@ -137,8 +229,9 @@ def _decode_png(data: bytes, limits: Limits) -> Picture:
         orientation=orientation_in(exif),
         format="PNG",
     )
-    notes = ("Damaged data beside the pixels were left out.",) if damaged else ()
-    return replace(picture, notes=(*picture.notes, *notes))
+    notes = (LEFT_OUT,) if damaged else ()
+    said = Metadata(side.exif or b"", side.xmp, side.iptc, side.dpi)
+    return replace(picture, notes=(*picture.notes, *notes), metadata=said)
 
 
 def _decode_tiff(data: bytes, limits: Limits) -> Picture:
@@ -151,15 +244,22 @@ def _decode_tiff(data: bytes, limits: Limits) -> Picture:
         for width, height in ((page.imagewidth, page.imagelength), (page.tilewidth, page.tilelength)):
             _check_size(width, height, limits)
         tiff.check_samples(page)
-        pages = len(file.pages)
-        picture = tiff.decode(page, len(data))
+        pages = tiff.count_pages(file)
+        picture = tiff.decode(page, data)
         if picture is None and page.index != 0:
             raise ImageError("This TIFF file holds a preview first and its picture in a rare variety: save it as PNG.")
-    picture = picture or _decode_by_pillow(data, limits)
-    return replace(picture, notes=(f"It has {pages} pages: the first was taken.",)) if pages > 1 else picture
+    if picture is None:
+        try:
+            picture = replace(_decode_by_pillow(data, limits), metadata=tiff.metadata_in(page, data))
+        except OSError as error:
+            raise tiff.unusual(page) from error
+    notes = (f"It has {pages} pages: the first was taken.",) if pages > 1 else ()
+    return replace(picture, notes=(*picture.notes, *notes))
 
 
 def _check_size(width: int, height: int, limits: Limits) -> None:
+    if isinstance(limits, _Looking):
+        raise _Looked((width, height))
     if width * height > limits.megapixels * 1e6 or max(width, height) > limits.side:
         raise _too_large(limits, f" of {width}×{height}")
 
@@ -174,7 +274,9 @@ def _too_large(limits: Limits, size: str = "") -> ImageError:
 def _refusal(data: bytes) -> str:
     kind = kind_of(data)
     if kind in BY_NAME:
-        return f"This {kind} file is damaged, incomplete or of a rare variety that cannot be opened."
+        return f"This {BY_NAME[kind].label} file is damaged, incomplete or of a rare variety that cannot be opened."
+    if kind and kind.endswith(" raw"):
+        return camera_raw(kind.removesuffix(" raw"))
     what = f"{kind} files cannot be opened" if kind else "This is not a picture that can be opened"
     return f"{what}: use {' or '.join(READABLE_LABELS.rsplit(', ', 1))}."
 

@@ -24,7 +24,7 @@ LINEAR_RGB = imagecodecs.cms_profile(
 )
 GREY_22 = imagecodecs.cms_profile("gray", whitepoint=D65, gamma=2.2)
 GREY_LINEAR = imagecodecs.cms_profile("gray", whitepoint=D65, gamma=1.0)
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "AVIF")
 
 
 def noise(*shape: int, dtype: type = np.uint8, seed: int = 0) -> np.ndarray:

@@ -8,10 +8,12 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from PIL import ExifTags, Image
 
 from hpinet.errors import ImageError
 from hpinet.images import Picture, encode_picture, open_picture
+from hpinet.images.colour import adobe_rgb, rgb_profile
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (24, 32, 3)).astype(np.uint8)
 P3 = [0.68, 0.32, 1, 0.265, 0.69, 1, 0.15, 0.06, 1]
@@ -125,4 +127,210 @@ def test_adobe_rgb_of_cameras(way: str) -> None:
     file = BytesIO()
     Image.fromarray(PIXELS).save(file, "JPEG", exif=exif, quality=100)
     picture = open_picture(file.getvalue())
-    assert picture.icc_profile == imagecodecs.cms_profile("adobergb")
+    assert picture.icc_profile == adobe_rgb()
+
+
+def test_what_follows_a_wrong_length_is_found_again() -> None:
+    for wrong in (b"\x7f\xff\xff\xf0tEXtabc", b"\0\0\1\0tEXtabc"):
+        data = png()
+        picture = open_picture(data[:33] + wrong + data[33:])
+        assert np.array_equal(picture.colour, PIXELS)
+        assert picture.notes
+
+
+def test_a_transparent_colour_of_the_wrong_length_is_left_out() -> None:
+    picture = open_picture(png((b"tRNS", b"x")))
+    assert picture.alpha is None
+    assert picture.notes
+
+
+@pytest.mark.parametrize("segment", [b"\xff\xee\0\7Adobe", b"\xff\xe0\0\7JFIF\0"])
+def test_damaged_segments_of_jpeg(segment: bytes) -> None:
+    file = BytesIO()
+    Image.fromarray(PIXELS).save(file, "JPEG", icc_profile=imagecodecs.cms_profile("adobergb"))
+    whole = file.getvalue()
+    expected = open_picture(whole)
+    picture = open_picture(whole[:2] + segment + whole[2:])
+    assert np.array_equal(picture.colour, expected.colour)
+    assert picture.icc_profile == expected.icc_profile
+    assert picture.notes
+
+
+def webp(**options: Any) -> bytes:
+    file = BytesIO()
+    Image.fromarray(PIXELS).save(file, "WEBP", lossless=True, **options)
+    return file.getvalue()
+
+
+def test_side_data_of_webp() -> None:
+    adobe = imagecodecs.cms_profile("adobergb")
+    data = webp(icc_profile=adobe, exif=b"Exif\0\0II*\0\xff\xff\xff\xff", xmp=b"<x/>")
+    cut = data[:-3]
+    wrong_sizes = [data[:4] + struct.pack("<I", size) + data[8:] for size in (0, len(data) - 30, len(data) + 100)]
+    for file in (data, cut, data + b"123" * 50, *wrong_sizes):
+        picture = open_picture(file)
+        assert np.array_equal(picture.colour, PIXELS)
+        assert picture.icc_profile == adobe
+    assert open_picture(cut).notes
+    picture = open_picture(data.replace(adobe, b"\xff" * len(adobe)))
+    assert np.array_equal(picture.colour, PIXELS)
+    assert any("colour profile" in note for note in picture.notes)
+
+
+@pytest.mark.parametrize("primaries", [1, 4, 7, 8, 11, 22])
+def test_other_primaries(primaries: int) -> None:
+    picture = open_picture(png((b"cICP", bytes([primaries, 13, 0, 1]))))
+    assert (picture.icc_profile is None) == (primaries == 1)
+    assert np.array_equal(picture.colour, PIXELS)
+
+
+def test_video_range_is_refused_by_name() -> None:
+    with pytest.raises(ImageError, match="video range"):
+        open_picture(png((b"cICP", bytes([1, 13, 0, 0]))))
+
+
+@pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
+def test_hdr_in_a_profile_is_refused_by_name(transfer: int, name: str) -> None:
+    profile = with_tag(imagecodecs.cms_profile("srgb"), b"cicp", bytes([9, transfer, 0, 1]))
+    for format in ("JPEG", "PNG", "WEBP", "TIFF"):
+        file = BytesIO()
+        Image.fromarray(PIXELS).save(file, format, icc_profile=profile)
+        with pytest.raises(ImageError, match=f"HDR.*{name}"):
+            open_picture(file.getvalue())
+
+
+def with_tag(profile: bytes, sign: bytes, value: bytes) -> bytes:
+    """An ICC profile with a tag more."""
+    count = int.from_bytes(profile[128:132], "big")
+    table = bytearray(profile[132 : 132 + 12 * count])
+    for entry in range(count):
+        start = int.from_bytes(table[12 * entry + 4 : 12 * entry + 8], "big")
+        table[12 * entry + 4 : 12 * entry + 8] = (start + 12).to_bytes(4, "big")
+    body = profile[132 + 12 * count :] + b"\0" * (-len(profile) % 4)
+    place = 132 + 12 * (count + 1) + len(body)
+    table += sign + struct.pack(">II", place, 12)
+    whole = profile[:128] + struct.pack(">I", count + 1) + table + body + sign + bytes(4) + value
+    return struct.pack(">I", len(whole)) + whole[4:]
+
+
+def bmp(header: bytes, profile: bytes = b"") -> bytes:
+    """The pixels as a BMP with a header of version 4 or 5."""
+    file = BytesIO()
+    Image.fromarray(PIXELS).save(file, "BMP")
+    plain = file.getvalue()
+    pixels = plain[54:]
+    start = 14 + len(header)
+    return b"BM" + struct.pack("<IHHI", start + len(pixels), 0, 0, start) + header + pixels + profile
+
+
+def bmp_header(size: int, space: bytes, numbers: list[float], gamma: float = 2.2) -> bytes:
+    height, width = PIXELS.shape[:2]
+    masks = bytes(16)
+    end_points = struct.pack("<9I", *(round(number * 2**30) for number in numbers))
+    gammas = struct.pack("<3I", *[round(gamma * 2**16)] * 3)
+    plain = struct.pack("<IiiHHIIiiII", size, width, height, 1, 24, 0, PIXELS.size, 2835, 2835, 0, 0)
+    return plain + masks + space + end_points + gammas
+
+
+def test_colour_of_bmp() -> None:
+    adobe = imagecodecs.cms_profile("adobergb")
+    head = bmp_header(124, b"DEBM", [0.0] * 9)
+    place = struct.pack("<IIII", 4, 124 + PIXELS.size, len(adobe), 0)
+    assert open_picture(bmp(head + place, adobe)).icc_profile == adobe
+    p3 = [0.4866, 0.229, 0.0, 0.2657, 0.6917, 0.0451, 0.1982, 0.0793, 1.0439]  # X, Y, Z of red, green and blue
+    picture = open_picture(bmp(bmp_header(108, bytes(4), p3)))
+    curve = np.arange(4096) / 4095
+    light = np.where(curve <= 0.04045, curve / 12.92, ((curve + 0.055) / 1.055) ** 2.4)
+    table = np.rint(light * 65535).astype(np.uint16)
+    expected = meant(imagecodecs.cms_profile("rgb", whitepoint=D65, primaries=P3, transferfunction=table))
+    assert np.abs(srgb_of(picture).astype(int) - expected).max() <= 2
+    assert open_picture(bmp(bmp_header(108, bytes(4), [0.0] * 9))).icc_profile is None
+    assert open_picture(bmp(bmp_header(108, b"BGRs", p3))).icc_profile is None
+
+
+def test_colour_of_tiff_without_a_profile() -> None:
+    pairs = [value for x, y in ((0.68, 0.32), (0.265, 0.69), (0.15, 0.06)) for value in (x, y)]
+    tags = [(318, "2I", 2, (3127, 10000, 3290, 10000), True)]
+    tags += [(319, "2I", 6, tuple(part for value in pairs for part in (round(value * 10000), 10000)), True)]
+    file = BytesIO()
+    tifffile.imwrite(file, PIXELS, photometric="rgb", metadata=None, extratags=tags)
+    picture = open_picture(file.getvalue())
+    curve = np.arange(4096) / 4095
+    light = np.where(curve <= 0.04045, curve / 12.92, ((curve + 0.055) / 1.055) ** 2.4)
+    table = np.rint(light * 65535).astype(np.uint16)
+    expected = meant(imagecodecs.cms_profile("rgb", whitepoint=D65, primaries=P3, transferfunction=table))
+    assert np.abs(srgb_of(picture).astype(int) - expected).max() <= 1
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ColorSpace] = 2
+    file = BytesIO()
+    Image.fromarray(PIXELS).save(file, "TIFF", exif=exif.tobytes())
+    assert open_picture(file.getvalue()).icc_profile == adobe_rgb()
+
+
+def test_profiles_of_our_own_tell_no_time() -> None:
+    for profile in (adobe_rgb(), rgb_profile((0.3127, 0.329, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06), 1.8)):
+        assert profile[24:36] == struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
+
+
+def jpeg(*segments: tuple[int, bytes], further: bytes = b"") -> bytes:
+    """The pixels with application segments, and what follows the file."""
+    file = BytesIO()
+    Image.fromarray(PIXELS).save(file, "JPEG")
+    whole = file.getvalue()
+    packed = b"".join(struct.pack(">BBH", 0xFF, 0xE0 + kind, len(body) + 2) + body for kind, body in segments)
+    return whole[:2] + packed + whole[2:] + further
+
+
+def index(*kinds: int) -> bytes:
+    """An MPF segment that lists pictures of these kinds."""
+    entries = b"".join(struct.pack("<IIIHH", kind, 100, 0, 0, 0) for kind in kinds)
+    tags = struct.pack("<HHHII", 1, 0xB002, 7, len(entries), 26) + bytes(4)
+    return b"MPF\0II*\0\x08\0\0\0" + tags + entries
+
+
+XMP = b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x='adobe:ns:meta/' %s/>"
+
+
+@pytest.mark.parametrize(
+    ("segments", "further", "word"),
+    [
+        ([(1, XMP % b'xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/"')], b"", "gain map"),
+        ([(2, b"urn:iso:std:iso:ts:21496:-1\0\0\0\0\0")], b"", "gain map"),
+        ([(2, index(0x030000, 0))], jpeg((1, XMP % b'xmlns:a="http://ns.apple.com/HDRGainMap/1.0/"')), "gain map"),
+        ([(1, XMP % b'xmlns:GDepth="http://ns.google.com/photos/1.0/depthmap/"')], b"", "depth map"),
+        ([(2, index(0x030000, 0x020002, 0x020002))], jpeg(), "3 pictures"),
+        ([(2, index(0x030000, 0x010001))], jpeg(), ""),
+        ([(2, b"MPF\0nonsense")], jpeg(), ""),
+        ([], jpeg((1, XMP % b'xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/"')), ""),
+    ],
+)
+def test_what_a_jpeg_holds_beside_its_picture(segments: list[tuple[int, bytes]], further: bytes, word: str) -> None:
+    picture = open_picture(jpeg(*segments, further=further))
+    assert np.array_equal(picture.colour, open_picture(jpeg()).colour)
+    assert len(picture.notes) == bool(word)
+    assert word in "".join(picture.notes)
+    kept = open_picture(encode_picture(picture, "JPEG", metadata="keep-all"))
+    assert kept.notes == ()  # the result has none
+
+
+def test_the_profile_of_a_gif() -> None:
+    profile = imagecodecs.cms_profile("adobergb")
+    file = BytesIO()
+    Image.fromarray(PIXELS).quantize(64).save(file, "GIF")
+    data = file.getvalue()
+    blocks = b"".join(bytes([len(part)]) + part for part in (profile[at : at + 255] for at in range(0, 864, 255)))
+    place = data.index(b"\x2c", 13 + 3 * 64)
+    picture = open_picture(data[:place] + b"\x21\xff\x0bICCRGBG1012" + blocks + b"\0" + data[place:])
+    assert picture.icc_profile == profile
+    assert open_picture(data).icc_profile is None
+
+
+def test_a_profile_that_lacks_a_part_is_mentioned() -> None:
+    profile = imagecodecs.cms_profile("adobergb")
+    parts = [
+        (2, b"ICC_PROFILE\0" + bytes(head) + body) for head, body in (((1, 2), profile[:400]), ((2, 2), profile[400:]))
+    ]
+    assert open_picture(jpeg(*parts)).icc_profile == profile
+    picture = open_picture(jpeg(parts[0]))
+    assert picture.icc_profile is None
+    assert any("colour profile" in note for note in picture.notes)

@@ -1,6 +1,9 @@
 """Picture files that are written: they open again as the same pictures."""
 
 import io
+from collections import Counter
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import imagecodecs
@@ -13,11 +16,17 @@ from PIL import Image
 
 from hpinet.errors import ImageError, OptionError
 from hpinet.images import (
+    Metadata,
+    MetadataChoice,
     Picture,
+    check_size,
     encode_picture,
     open_picture,
     save_picture,
 )
+from hpinet.images.exif import Entry, Exif
+from hpinet.images.formats import WRITABLE
+from hpinet.images.metadata import CHOICES
 from hpinet.images.writing import format_of
 
 from .samples import (
@@ -204,3 +213,59 @@ class TestWriting:
             with pytest.raises(ImageError, match="cannot be written"):
                 save_picture(Picture(noise(3, 3, 3)), path)
         assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
+
+    @pytest.mark.parametrize("known", WRITABLE, ids=lambda known: known.name)
+    def test_the_table_of_formats_tells_the_truth(self, known):
+        """Depth, alpha, profile and metadata that it says are written come back, and no others."""
+        said = Metadata(
+            Exif("<", (Entry(271, 2, b"Maker\0"),)).to_bytes(), b"<a/>", b"\x1c\2\5\0\1x", (100, 100), (30, 20)
+        )
+        for dtype in (np.uint8, np.uint16):
+            alpha = noise(20, 30, dtype=dtype)
+            picture = Picture(noise(20, 30, 3, dtype=dtype), alpha, ADOBE_RGB, metadata=said)
+            again = open_picture(encode_picture(picture, known.name, metadata="keep"))
+            assert again.depth == max(bits for bits in known.written_bits if bits <= picture.depth)
+            assert (again.alpha is not None) == known.has_alpha
+            assert (again.icc_profile == ADOBE_RGB) == (known.profile == "kept")
+            found = again.metadata
+            kept = {"EXIF": found.exif, "XMP": found.xmp, "IPTC": found.iptc, "dpi": found.dpi}
+            assert {name for name, value in kept.items() if value} == set(known.metadata)
+        with pytest.raises(ImageError, match="at most") if known.longest_side < 2**31 - 1 else nullcontext():
+            check_size(min(known.longest_side + 1, 100_000), 1, known.name)
+        check_size(min(known.longest_side, 100_000), 1, known.name)
+
+
+@pytest.mark.slow
+def test_every_file_that_is_written_opens_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """With our own limits, whatever the picture and what is kept with it."""
+    counts: Counter[str] = Counter()
+
+    @settings(max_examples=600, deadline=None, derandomize=True, database=None)
+    @given(
+        pictures(),
+        st.sampled_from([known.name for known in WRITABLE]),
+        st.sampled_from(CHOICES),
+        st.builds(Metadata, st.binary(max_size=40), st.binary(max_size=40), st.binary(max_size=40)),
+        st.sampled_from([0, 0, 0, 70_000, 1_500_000]),
+        st.integers(1, 100),
+    )
+    def check(  # noqa: PLR0917 (as drawn)
+        picture: Picture, format: str, choice: MetadataChoice, said: Metadata, padding: int, quality: int
+    ) -> None:
+        if picture.icc_profile and padding:
+            size = len(picture.icc_profile) + padding
+            profile = size.to_bytes(4, "big") + picture.icc_profile[4:] + bytes(padding)
+            picture = replace(picture, icc_profile=profile)
+        picture = replace(picture, metadata=replace(said, size=(1, 1)))
+        again = open_picture(encode_picture(picture, format, quality=quality, metadata=choice))
+        assert (again.width, again.height) == (picture.width, picture.height)
+        assert not again.notes
+        if format in ("PNG", "TIFF"):
+            assert_same(again, picture)
+        if not picture.is_grey:
+            assert again.icc_profile == picture.icc_profile
+        counts[format] += 1
+
+    check()
+    with capsys.disabled():
+        print(f"\nRound trip: {sum(counts.values())} files opened again, 0 did not: {dict(counts)}")
