@@ -1,6 +1,7 @@
 """One file over HTTP: resumed when the connection drops, verified, and never half-written where others look."""
 
 import hashlib
+import math
 import re
 import time
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ def download(
     timeout: float = 20.0,
     attempts: int = 5,
     pause: float = 0.5,
+    patience: float = math.inf,
 ) -> None:
     """Fetches ``url`` into the file ``target``, which appears complete and verified or not at all.
 
@@ -59,23 +61,32 @@ def download(
         timeout: Seconds without a byte after which a connection counts as dropped.
         attempts: Connections made before giving up.
         pause: Seconds before the second attempt, doubled before each one after it.
+        patience: Seconds after which it gives up, however the server behaves; what arrived is kept.
 
     Raises:
         CheckpointError: offline, not found, refused, damaged, too large, given up, or the folder cannot be written.
     """
     host = _host(url)
+    ends = time.monotonic() + patience
+
+    def heed(done: int, size: int) -> None:
+        progress(done, size)
+        if time.monotonic() > ends:
+            raise CheckpointError(f"{host} takes too long: try again later, what arrived is kept.")
+
     part = target.with_name(target.name + ".part")
     progress(0, size)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with httpx2.Client(timeout=timeout, follow_redirects=True, headers=HEADERS) as client:
+        with httpx2.Client(timeout=min(timeout, patience), follow_redirects=True, headers=HEADERS) as client:
             failure = None
             for attempt in range(attempts):
+                heed(part.stat().st_size if part.exists() else 0, size)
                 if attempt:
                     time.sleep(pause * 2 ** (attempt - 1))
                 resumes = part.exists()
                 try:
-                    _receive(client, url, part, size=size, progress=progress)
+                    _receive(client, url, part, size=size, progress=heed)
                 except httpx2.HTTPError as error:
                     if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout) and failure is None:
                         advice = f"go online, or name a mirror in HPINET_AUTHORS_URL ({_reason(error)})"

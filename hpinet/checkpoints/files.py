@@ -127,13 +127,17 @@ def infer_config(tensors: Mapping[str, Tensor]) -> HPINetConfig:
 
 
 def _read_folder(folder: Path) -> tuple[HPINetConfig, dict[str, Tensor]]:
-    config = _read_config_file(folder / CONFIG)
+    return _read_config_file(folder / CONFIG), read_tensors(folder)
+
+
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint folder, checked against the SHA-256 in its card. Raises CheckpointError."""
     data = weights_file(folder).read_bytes()
     card = _read_card(folder)
     recorded = card.data.get("weights_sha256") if card else None
     if recorded not in (None, hashlib.sha256(data).hexdigest()):
         raise CheckpointError(f"{folder / WEIGHTS} is damaged: its checksum is not the one in {CARD}.")
-    return config, _parse_safetensors(data, folder / WEIGHTS)
+    return _parse_safetensors(data, folder / WEIGHTS)
 
 
 def _read_file(path: Path) -> tuple[HPINetConfig, dict[str, Tensor]]:

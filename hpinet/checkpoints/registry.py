@@ -4,6 +4,7 @@ Weights are bundled with this package, published by the authors, kept in a repos
 anywhere on disk. Nothing here uses the network except `fetch`, and `load` when told to.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -188,7 +189,9 @@ def load(
     return read_model(info.path), info
 
 
-def fetch(variant: str, scale: int | None = None, *, progress: Progress = ignore) -> CheckpointInfo:
+def fetch(
+    variant: str, scale: int | None = None, *, progress: Progress = ignore, patience: float = math.inf
+) -> CheckpointInfo:
     """Brings weights to this machine: one of the authors' files, unless it is here, or a Hub repository as it is now.
 
     The authors' file is verified and converted into a checkpoint folder of the user cache. Several processes may do
@@ -198,15 +201,16 @@ def fetch(variant: str, scale: int | None = None, *, progress: Progress = ignore
         variant: "S", "M", "L", a name such as "hpinet-m-x4", or "owner/name[@revision]", best with a full commit.
         scale: As for `find`.
         progress: Called with bytes done and all bytes; may raise Cancelled.
+        patience: Seconds that the authors' server may take, whatever it sends.
 
     Raises:
         OptionError: as for `find`.
-        CheckpointError: offline, not there, damaged, or the cache cannot be written.
+        CheckpointError: offline, too slow, not there, damaged, or the cache cannot be written.
     """
     if parts := _NAME.fullmatch(variant):
         key = parts["variant"].upper(), int(parts["scale"] or scale or DEFAULT_SCALE)
         if key in PUBLISHED and scale in (None, key[1]):
-            return _fetch_published(*key, progress)
+            return _fetch_published(*key, progress, patience)
     if repository := _repository(variant):
         fetch_repository(repository["id"], repository["revision"], progress=progress)
     return find(variant, scale=scale)
@@ -322,10 +326,10 @@ def _fetch_missing(source: str | Path, scale: int | None, progress: Progress) ->
     if (repository := _repository(source)) and cached_repository(repository["id"], repository["revision"]) is None:
         fetch_repository(repository["id"], repository["revision"], progress=progress)
     info = find(source, scale=scale)
-    return info if info.installed else _fetch_published(info.variant, info.scale, progress)
+    return info if info.installed else _fetch_published(info.variant, info.scale, progress, math.inf)
 
 
-def _fetch_published(variant: str, scale: int, progress: Progress) -> CheckpointInfo:
+def _fetch_published(variant: str, scale: int, progress: Progress, patience: float) -> CheckpointInfo:
     published, folder = PUBLISHED[variant, scale], _authors_folder(variant, scale)
     size = published.size or 4 * parameter_count(variant_config(variant, scale))
     try:
@@ -334,7 +338,7 @@ def _fetch_published(variant: str, scale: int, progress: Progress) -> Checkpoint
             if not _intact(folder):
                 file = folder.with_name(_file_name(variant, scale))
                 url = f"{settings().authors_url}/{file.name}"
-                download(url, file, published.digest, size=size, progress=progress)
+                download(url, file, published.digest, size=size, progress=progress, patience=patience)
                 _write_published(file, folder, variant, scale)
                 file.unlink()
     except OSError as error:

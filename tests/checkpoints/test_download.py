@@ -11,6 +11,7 @@ from file_server import (
     Behaviour,
     Handler,
     busy,
+    crawling,
     dropping,
     endless,
     file_server,
@@ -63,6 +64,16 @@ def test_a_good_server(target: Path) -> None:
 def test_a_slow_server(target: Path) -> None:
     with file_server(FILES, slow) as server:
         get(server.url, target, timeout=1.0)
+    assert only(target)
+
+
+@pytest.mark.parametrize("behaviour", [crawling, stalling])
+def test_patience_ends_whatever_the_server_does(target: Path, behaviour: Behaviour) -> None:
+    with file_server(FILES, behaviour) as server, pytest.raises(CheckpointError, match="takes too long"):
+        get(server.url, target, patience=1.0)
+    assert part(target).stat().st_size
+    with file_server(FILES, good) as server:
+        get(server.url, target)
     assert only(target)
 
 

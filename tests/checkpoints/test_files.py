@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from hpinet.atomic import write_atomically
+from hpinet.checkpoints import pretrained
 from hpinet.checkpoints.files import (
     CARD,
     CONFIG,
@@ -71,7 +72,7 @@ def test_a_checkpoint_round_trip(folder: Path) -> None:
     assert again.config == read_config(folder) == SMALL
     assert not again.training
     assert same(again, network())
-    assert same(HPINet.from_pretrained(folder), again)
+    assert same(pretrained.HPINet.from_pretrained(folder), again)
 
 
 def test_the_card_tells_origin_rights_scores_and_hash(folder: Path) -> None:

@@ -27,8 +27,8 @@ LOAD = """
 import json, sys
 from hpinet.checkpoints.levels import read_treated
 from hpinet.checkpoints.registry import find, load
+from hpinet.checkpoints.pretrained import HPINet
 from hpinet.errors import HPINetError
-from hpinet.model import HPINet
 for source, fetch in json.loads(sys.argv[1]):
     calls = []
     try:

@@ -37,6 +37,7 @@ def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "it"
 
 
+@pytest.mark.slow
 def test_the_best_strength_is_found_at_every_quality(checkpoint: Path, tmp_path: Path) -> None:
     """The level in the middle is right whatever the quality, and half-way beyond it as wrong as the checkpoint."""
     scores = calibrate(checkpoint, ["good", "bad"], data=[tmp_path / "in"], cache=tmp_path / "cache", pieces=3)

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
@@ -21,6 +22,7 @@ from hpinet.training.loop import (
     Options,
     TrainingStopped,
     _moving_average,
+    loss_of_each,
     new_model,
     require_even_shares,
     train,
@@ -70,6 +72,17 @@ def test_a_run_learns_logs_and_ends(pictures: Path, tmp_path: Path) -> None:
     assert [entry["rate"] for entry in log if entry["kind"] == "train"][-1] == pytest.approx(1e-3 / 3)
 
 
+@pytest.mark.parametrize("frequencies", [0.0, 4.0])
+def test_loss_of_frequencies(frequencies: float) -> None:
+    sr, hr = (torch.rand(3, 3, 8, 6, generator=torch.manual_seed(seed)) for seed in (1, 2))
+    each = loss_of_each(sr, hr, Phase(1, crop=32, batch=3, micro_batch=3, frequencies=frequencies))
+    assert each.shape == (3,)
+    for loss, a, b in zip(each, sr.double().numpy(), hr.double().numpy(), strict=True):
+        spectrum = np.fft.rfft2(a - b, norm="ortho")
+        expected = np.abs(a - b).mean() + frequencies * (np.abs(spectrum.real) + np.abs(spectrum.imag)).mean() / 2
+        assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adamw", "soap"])
 def test_resuming_changes_nothing(optimizer: str, pictures: Path, tmp_path: Path) -> None:
@@ -106,6 +119,7 @@ def test_kill_9_changes_nothing(pictures: Path, tmp_path: Path) -> None:
     assert same(*states)
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_exits_with_0(pictures: Path, tmp_path: Path) -> None:
     process = start(tmp_path / "run", tiny_run(pictures, steps=10_000), "--save-every", "1")
     wait_for_state(tmp_path / "run", process)
@@ -231,6 +245,7 @@ def test_the_watch_forgets_at_another_kind_of_loss() -> None:
     assert watch.calm
 
 
+@pytest.mark.slow
 def test_a_cooled_branch_finishes_and_leaves_its_source_alone(pictures: Path, tmp_path: Path) -> None:
     source, branch = tmp_path / "source", tmp_path / "branch"
 
@@ -276,6 +291,7 @@ def test_a_run_needs_the_weights_it_started_from_only_once(pictures: Path, tmp_p
     assert train(tmp_path / "run").finished
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains(pictures: Path, tmp_path: Path) -> None:
     run = tiny_run(pictures)
     train(tmp_path / "full", run, options=OFTEN)

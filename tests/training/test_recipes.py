@@ -91,8 +91,16 @@ def test_what_cannot_work_is_refused() -> None:
     }.items():
         with pytest.raises(ValueError, match=message):
             replace(recipe, **change)
-    with pytest.raises(ValueError, match="micro_batch must divide"):
-        Phase(1, 9, batch=4, micro_batch=3)
+    for message, values in {
+        "micro_batch must divide": {"batch": 4, "micro_batch": 3},
+        "at least one step": {"steps": 0},
+        "importance": {"importance": 1.5},
+        "frequencies": {"frequencies": -0.1},
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            replace(Phase(1, 9, 1, 1), **values)
+    with pytest.raises(ValueError, match="shape"):
+        Schedule("linear", 1.0)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="loss"):
         Phase(1, 9, 1, 1, loss="huber")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="peak"):

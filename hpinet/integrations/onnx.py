@@ -1,0 +1,76 @@
+"""HPINet as an ONNX file, for pictures of one size.
+
+How a picture divides into patches depends on its size, and is decided while the network is traced: a file therefore
+takes pictures of the size that it was made for, and no others. The extra ``export`` brings what is needed.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hpinet.atomic import write_atomically
+from hpinet.errors import CheckpointError, OptionError
+from hpinet.model import HPINet
+
+OPSET = 18  # the first whose ScatterND adds up, which merging overlapping patches needs
+TOLERANCE = 1e-4
+"""How far a pixel in [0, 1] of onnxruntime's result may be from PyTorch's."""
+
+LARGEST_SIDE = 2048
+"""Pixels; the file holds the indices of all patches, and the run all patches at once."""
+
+
+def export_onnx(model: HPINet, target: Path, *, height: int, width: int) -> float:
+    """Writes the network for pictures of one size, and tries it; returns the largest difference from PyTorch.
+
+    The file's input ``lr`` is (1, 3, height, width) in [0, 1], its output ``hr`` (1, 3, scale * height, scale * width),
+    not clamped, both float32. It appears only when onnxruntime has given what PyTorch gives, within `TOLERANCE`.
+
+    Raises:
+        OptionError: packages are missing, or the size is below 1 or above `LARGEST_SIDE`.
+        CheckpointError: onnxruntime gives something else with these weights.
+        OSError: the file cannot be written.
+    """
+    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if not find_spec(name)]
+    if missing:
+        raise OptionError(f"Exporting needs {', '.join(missing)}: `pip install 'hpinet[export]'`, or each by its name.")
+    if not (1 <= height <= LARGEST_SIDE and 1 <= width <= LARGEST_SIDE):
+        raise OptionError(f"The size must be from 1x1 to {LARGEST_SIDE}x{LARGEST_SIDE}, not {width}x{height}.")
+    picture = _blots(height, width)
+    # Before anything is traced: it also fills the grids of patches, kept by size, with numbers instead of traces.
+    with torch.inference_mode():
+        expected = model.eval().cpu()(picture)
+    data = _traced(model, picture)
+    difference = (_answer_of_onnxruntime(data, picture) - expected).abs().max().item()
+    if not difference <= TOLERANCE:
+        raise CheckpointError(f"onnxruntime differs from PyTorch by {difference:.2g} with these weights: not exported.")
+    write_atomically(target, data)
+    return difference
+
+
+def _blots(height: int, width: int) -> Tensor:
+    """A picture (1, 3, H, W) to try a file on, as smooth as photographs are.
+
+    In plain noise all patches are nearly as similar to each other, and rounding decides which is matched.
+    """
+    coarse = torch.rand(1, 3, 2 + height // 6, 2 + width // 6, generator=torch.Generator().manual_seed(0))
+    return F.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
+
+
+def _traced(model: HPINet, picture: Tensor) -> bytes:
+    program = torch.onnx.export(
+        model, (picture,), dynamo=True, opset_version=OPSET, input_names=["lr"], output_names=["hr"], verbose=False
+    )
+    assert program is not None  # it is, without a file to write
+    return program.model_proto.SerializeToString()
+
+
+def _answer_of_onnxruntime(data: bytes, picture: Tensor) -> Tensor:
+    import onnxruntime  # noqa: PLC0415 - of the extra
+
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    (answer,) = session.run(["hr"], {"lr": picture.numpy()})
+    return torch.from_numpy(answer)
