@@ -11,6 +11,7 @@ from gradio import FileData
 from gradio.events import api
 
 from hpinet.attribution.explain import in_words
+from hpinet.images.metadata import MetadataChoice, check_choice
 from hpinet.plan import MAX_SCALE, Plan, TargetSize
 from hpinet.treatment import Treatment, check_treatment
 from hpinet.ui.jobs import previews
@@ -18,13 +19,13 @@ from hpinet.ui.jobs.batch import gather, run_batch
 from hpinet.ui.jobs.enlarge import Wanted, enlarge
 from hpinet.ui.jobs.explain import PATHS, WINDOWS, Question, look
 from hpinet.ui.jobs.measure import measure as measure_file
-from hpinet.ui.jobs.models import as_key, choice_of, choices
+from hpinet.ui.jobs.models import as_key, choice_of, choices, for_enlarging
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts.events import COMPUTE, LIGHT
 from hpinet.ui.server import values
 from hpinet.ui.server.storage import new_folder, received
 
-Format = Literal["png", "jpeg", "webp"]
+Format = Literal["png", "jpeg", "webp", "avif"]
 
 
 def upscale(  # noqa: PLR0917 (programs name the arguments)
@@ -36,26 +37,30 @@ def upscale(  # noqa: PLR0917 (programs name the arguments)
     format: Format = "png",
     quality: int = 90,
     treatment: Treatment = "clean",
+    metadata: MetadataChoice = "drop",
     request: gr.Request | None = None,
 ) -> FileData:
     """Makes a picture larger by super-resolution and returns the full-resolution file.
 
     Args:
-        image: The picture: PNG, JPEG, WebP, TIFF, BMP or GIF. Upload it first; addresses are not fetched.
+        image: The picture: PNG, JPEG, WebP, TIFF, AVIF, HEIC, JPEG XL, BMP or GIF. Upload it first; addresses are not
+            fetched.
         model: Which network, by the keys that `models` lists: T is the fastest, L the best.
         scale: How many times larger along each side, 2 to 16. Ignored if a size in pixels is given.
         longest_side: Size of the result's longest side in pixels, in place of scale.
         width: Width of the result in pixels, in place of scale.
-        format: png (lossless), jpeg or webp.
-        quality: 1 to 100, for jpeg and webp; webp is lossless at 100.
+        format: png (lossless), jpeg, webp or avif.
+        quality: 1 to 100, for all but png; webp is lossless at 100.
         treatment: What to do about compression: clean nothing, auto as much as what is found in the picture asks for,
             photo something in any case. Only some models know how: see `models`.
+        metadata: What of EXIF, XMP and IPTC is kept: drop nothing, keep all but places, serial numbers and makers'
+            notes, keep-all these too.
 
     Returns:
         The larger picture, named after the one given. Transparency, 16-bit depth, grey and colour profile are kept.
     """
     source = received(image)
-    wanted = _wanted(model, scale, longest_side, width, format, quality, treatment)
+    wanted = _wanted(model, scale, longest_side, width, format, quality, treatment, metadata)
     folder, stop = new_folder(), _stop(request)
 
     def target(plan: Plan) -> Path:
@@ -74,6 +79,7 @@ def upscale_batch(  # noqa: PLR0917 (programs name the arguments)
     format: Format = "png",
     quality: int = 90,
     treatment: Treatment = "clean",
+    metadata: MetadataChoice = "drop",
     request: gr.Request | None = None,
 ) -> tuple[FileData, list[dict[str, str]]]:
     """Makes many pictures larger. A file that fails is reported and does not stop the others.
@@ -84,15 +90,17 @@ def upscale_batch(  # noqa: PLR0917 (programs name the arguments)
         scale: How many times larger along each side, 2 to 16. Ignored if a size in pixels is given.
         longest_side: Size of the results' longest side in pixels, in place of scale.
         width: Width of the results in pixels, in place of scale.
-        format: png (lossless), jpeg or webp.
-        quality: 1 to 100, for jpeg and webp; webp is lossless at 100.
+        format: png (lossless), jpeg, webp or avif.
+        quality: 1 to 100, for all but png; webp is lossless at 100.
         treatment: What to do about compression: clean nothing, auto as much as what is found in the picture asks for,
             photo something in any case. Only some models know how: see `models`.
+        metadata: What of EXIF, XMP and IPTC is kept: drop nothing, keep all but places, serial numbers and makers'
+            notes, keep-all these too.
 
     Returns:
         A ZIP of the results with the original names and folders, and a report: name, status and detail of each file.
     """
-    wanted = _wanted(model, scale, longest_side, width, format, quality, treatment)
+    wanted = _wanted(model, scale, longest_side, width, format, quality, treatment, metadata)
     *_, batch = run_batch(gather([received(file) for file in values.many("files", files)]), wanted, _stop(request))
     report = [{"name": item.name, "status": item.status, "detail": item.detail} for item in batch.items]
     return _answer(batch.archive), report
@@ -194,7 +202,7 @@ def models() -> list[dict[str, Any]]:
                 for scale, info in choice.natives.items()
             },
         }
-        for choice in choices().values()
+        for choice in for_enlarging().values()
     ]
 
 
@@ -216,10 +224,11 @@ def _wanted(  # noqa: PLR0917 (as in the endpoints' signatures)
     format: object,
     quality: object,
     treatment: object,
+    metadata: object,
 ) -> Wanted:
     size = _size(scale, longest_side, width)
     loss = values.number("quality", quality, 1, 100)
-    return Wanted(as_key(model), size, _format(format), loss, check_treatment(treatment))
+    return Wanted(as_key(model), size, _format(format), loss, check_treatment(treatment), check_choice(metadata))
 
 
 def _size(scale: object, longest_side: object, width: object) -> TargetSize:

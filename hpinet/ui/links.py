@@ -1,41 +1,84 @@
-"""Links that bring a page up with chosen settings: ``?model=T&scale=4&treatment=auto&format=png``."""
+"""Settings that outlast a page: in links, ``?model=T&scale=4&treatment=auto&format=png``, and in the browser."""
+
+from collections.abc import Callable
+from typing import Any
 
 import gradio as gr
 
 from hpinet.treatment import TREATMENTS
-from hpinet.ui.jobs.models import choices
+from hpinet.ui.jobs.models import MAIN, choices, line, offered
 from hpinet.ui.jobs.previews import FORMATS
-from hpinet.ui.parts.controls import SCALES
+from hpinet.ui.parts.controls import SCALES, USUAL_SCALE
 from hpinet.ui.parts.events import LIGHT, PRIVATE
+from hpinet.ui.parts.wishes import NAMES, Wishes
+from hpinet.ui.server import values
 from hpinet.ui.tabs.upscale import UpscaleTab
+from hpinet.ui.tabs.upscale_events import Source, preselect
 
-_FOLLOW = """(model, scale, treatment, format) => {
-  const url = new URL(window.location);
-  url.searchParams.set('model', model);
-  if (scale.startsWith('×')) url.searchParams.set('scale', scale.slice(1)); else url.searchParams.delete('scale');
-  url.searchParams.set('treatment', treatment);
-  url.searchParams.set('format', format.toLowerCase());
-  window.history.replaceState(window.history.state, '', url);
+_FOLLOW = """(...choices) => { window.history.replaceState(window.history.state, '', window.linkOf(...choices)); }"""
+# In one step of the browser's, so that nothing can be chosen between looking and setting.
+_RESTORE = f"(told, ...values) => window.restored(told, {NAMES}, values)"
+_FORGET = """(...values) => {
+  window.history.replaceState(window.history.state, '', window.location.pathname);
+  return values;
 }"""
 
 
 def connect(demo: gr.Blocks, tab: UpscaleTab) -> None:
-    """Restores the settings from the address when the page loads, and keeps the address up to date after that."""
-    watched = [tab.model, tab.size.scale, tab.treatment, tab.file.format]
-    demo.load(restore, None, watched, **LIGHT)
-    # Only what the visitor does: restoring must not add to an address that had no parameters.
+    """Restores the settings when the page loads, from the address or else from the browser, and keeps both up to date.
+
+    Only what the visitor does is kept: restoring must not add to an address that had no parameters.
+    """
+    fields = tab.remembered
+    watched = [fields[name] for name in NAMES]
+    told = gr.JSON(visible=False)
+    come = demo.load(restore, [tab.kept, tab.wishes], [told, fields["model"], tab.wishes], **LIGHT)
+    come.then(None, [told, *watched], watched, js=_RESTORE, queue=False, **PRIVATE)
     gr.on([control.input for control in watched], None, watched, None, js=_FOLLOW, queue=False, **PRIVATE)
+    for name in NAMES:
+        fields[name].input(_noting(name), [fields[name], tab.kept, tab.wishes], [tab.kept, tab.wishes], **LIGHT)
+    tab.reset.click(reset, tab.source, [*watched, tab.kept, tab.wishes], js=_FORGET, **LIGHT)
 
 
-def restore(request: gr.Request) -> tuple[object, ...]:
-    """The four settings from the query; anything unknown is left as it is."""
+def restore(kept: object, wishes: object, request: gr.Request) -> tuple[object, ...]:
+    """The settings from the query, those that it leaves open from the browser; the field of models; all as wishes.
+
+    Anything unknown is left as it is. What has been touched meanwhile is among the ``wishes`` already, and counts more.
+    """
+    found = _asked(request).over(Wishes.read(kept))
+    models = gr.skip()
+    if found.model and found.model not in MAIN:
+        models = gr.update(choices=[line(choice) for choice in offered(chosen=found.model)])
+    return found.to_keep(), models, Wishes.read(wishes).over(found).to_keep()
+
+
+def _asked(request: gr.Request) -> Wishes:
+    """What the address asks for."""
     query = request.query_params
     scales = {str(number): label for label, number in SCALES.items()}
     formats = {name.lower(): name for name in FORMATS}
-    model = query.get("model", "")
-    return (
-        gr.update(value=model) if model in choices() else gr.skip(),
-        gr.update(value=scales[query["scale"]]) if query.get("scale") in scales else gr.skip(),
-        gr.update(value=query["treatment"]) if query.get("treatment") in TREATMENTS else gr.skip(),
-        gr.update(value=formats[query["format"].lower()]) if query.get("format", "").lower() in formats else gr.skip(),
+    return Wishes.read(
+        {
+            "model": query.get("model"),
+            "scale": scales.get(query.get("scale", "")),
+            "treatment": query.get("treatment"),
+            "format": formats.get(query.get("format", "").lower()),
+        }
     )
+
+
+def _noting(name: str) -> Callable[..., Any]:
+    def note(value: object, kept: object, wishes: object) -> tuple[Any, Any]:
+        touched = Wishes.read({name: values.text("The setting", value)})
+        return touched.over(Wishes.read(kept)).to_keep(), touched.over(Wishes.read(wishes)).to_keep()
+
+    return note
+
+
+def reset(source: Source | None) -> tuple[Any, ...]:
+    """Everything as it was before anything was chosen by hand, for the picture that is there."""
+    first = {"model": next(iter(choices())), "scale": USUAL_SCALE, "treatment": TREATMENTS[0], "format": "PNG"}
+    if source is not None:
+        *_, followed = preselect(source, {}, {})
+        first.update((name, followed[name]) for name in first if name in followed)
+    return (*(gr.update(value=first[name]) for name in NAMES), {}, {})

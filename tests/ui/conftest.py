@@ -17,6 +17,7 @@ from hpinet.ui import create_demo, launch_options
 if TYPE_CHECKING:
     from gradio_client import Client
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+    from playwright.sync_api import Error as PlaywrightError
 
 CHROMIUM = Path("/usr/bin/chromium")
 CHROMIUM_FLAGS = [
@@ -121,7 +122,7 @@ OpenPage = Callable[..., "Page"]
 def open_page(browser: "Browser", server: str) -> "Iterator[OpenPage]":
     """Opens the page as a new visitor: ``open_page(query, width=…, height=…, dark=…, phone=…)``.
 
-    Fails at the end if the console has shown an error or a request has failed, unless ``page.errors_are_fine``.
+    Fails at the end if the console has shown an error or a request has failed.
     """
     contexts: list[BrowserContext] = []
     errors: list[str] = []
@@ -140,11 +141,17 @@ def open_page(browser: "Browser", server: str) -> "Iterator[OpenPage]":
         page = context.new_page()
 
         def heed(message: "ConsoleMessage") -> None:
-            if message.type == "error":
+            if message.type == "error" and not message.text.startswith("AbortError"):  # as below
                 errors.append(message.text)
 
         page.on("console", heed)
-        page.on("pageerror", lambda error: errors.append(str(error)))
+
+        def heed_exception(error: "PlaywrightError") -> None:
+            # Gradio aborts its own stream when a page goes away, and at times nobody is left to catch that.
+            if error.name != "AbortError" and not str(error).startswith("AbortError"):
+                errors.append(f"{error}\n{error.stack}")
+
+        page.on("pageerror", heed_exception)
         page.goto(f"{server}/{query}")
         page.wait_for_selector("#run")
         return page

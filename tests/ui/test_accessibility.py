@@ -1,14 +1,29 @@
 """axe-core finds nothing serious on any tab, light or dark."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from .conftest import EXAMPLES, OpenPage
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 pytestmark = pytest.mark.browser
 
 TABS = ("Upscale", "Batch", "Measure", "Look inside", "API")
+
+
+def serious_violations(page: "Page", tab: str) -> list[str]:
+    """What axe-core, which the page has been given, finds serious or critical on the visible ``tab``."""
+    report = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    return [
+        f"{tab}: {violation['id']} ({violation['impact']}): {node['html'][:160]} {node['failureSummary'][:200]}"
+        for violation in report["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"][:4]
+    ]
 
 
 @pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["light", "dark"])
@@ -27,11 +42,5 @@ def test_no_serious_violations(open_page: OpenPage, node_modules: Path, dark: bo
         while folded.count():
             folded.first.click()
         page.wait_for_timeout(300)
-        report = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-        found += [
-            f"{tab}: {violation['id']} ({violation['impact']}): {node['html'][:160]} {node['failureSummary'][:200]}"
-            for violation in report["violations"]
-            if violation["impact"] in ("serious", "critical")
-            for node in violation["nodes"][:4]
-        ]
+        found += serious_violations(page, tab)
     assert not found, "\n".join(found)

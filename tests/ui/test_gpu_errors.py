@@ -18,7 +18,7 @@ from .conftest import EXAMPLES, OpenPage
 pytestmark = pytest.mark.browser
 
 REFUSED = gr.Error("No GPU was available", title="ZeroGPU client error", print_exception=False)
-WORDS = "All GPUs are in use: try again in a minute."
+WORDS = "All GPUs are in use: try again in a minute, or take model T-cpu, which needs none."
 
 
 class Scheduler:
@@ -64,6 +64,7 @@ def ready(page: Page, prefix: str) -> None:
     expect(page.locator(f"#{prefix}stop")).to_be_disabled()
 
 
+@pytest.mark.slow
 def test_upscale(open_page: OpenPage, picture: Path, lend: Lend) -> None:
     scheduler = lend(enlarge, "_run")
     page = open_page()
@@ -78,6 +79,7 @@ def test_upscale(open_page: OpenPage, picture: Path, lend: Lend) -> None:
     ready(page, "")
 
 
+@pytest.mark.slow
 def test_batch(open_page: OpenPage, picture: Path, lend: Lend, tmp_path: Path) -> None:
     lend(enlarge, "_run").after = 1
     page = open_page()
@@ -96,8 +98,9 @@ def test_batch(open_page: OpenPage, picture: Path, lend: Lend, tmp_path: Path) -
     ready(page, "batch-")
 
 
+@pytest.mark.slow
 def test_measure(open_page: OpenPage, picture: Path, lend: Lend) -> None:
-    scheduler = lend(measure, "_compare")
+    scheduler = lend(measure, "_restore")
     page = open_page()
     page.get_by_role("tab", name="Measure").click()
     page.locator("#measure-picture input[type=file]").set_input_files(picture)
@@ -111,6 +114,7 @@ def test_measure(open_page: OpenPage, picture: Path, lend: Lend) -> None:
     ready(page, "measure-")
 
 
+@pytest.mark.slow
 def test_look_inside(open_page: OpenPage, picture: Path, lend: Lend) -> None:
     lend(explain, "_look")
     page = open_page()
@@ -122,6 +126,7 @@ def test_look_inside(open_page: OpenPage, picture: Path, lend: Lend) -> None:
     ready(page, "look-")
 
 
+@pytest.mark.slow
 def test_the_lens(open_page: OpenPage, picture: Path, lend: Lend) -> None:
     scheduler = lend(lens, "_enlarged")
     page = open_page()
@@ -136,9 +141,10 @@ def test_the_lens(open_page: OpenPage, picture: Path, lend: Lend) -> None:
     page.locator("#crops", has_text="hpinet-t-x4").wait_for()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "name", "tab"),
-    [(enlarge, "_run", "Upscale"), (measure, "_compare", "Measure"), (explain, "_look", "Look inside")],
+    [(enlarge, "_run", "Upscale"), (measure, "_restore", "Measure"), (explain, "_look", "Look inside")],
 )
 def test_what_nobody_has_foreseen(
     open_page: OpenPage, picture: Path, monkeypatch: pytest.MonkeyPatch, *, module: Any, name: str, tab: str

@@ -43,7 +43,7 @@ def test_tools_and_their_documentation(server: str) -> None:
     properties = tools["upscale"].inputSchema["properties"]
     assert tools["upscale"].inputSchema["required"] == ["image"]
     assert properties["scale"]["description"].startswith("How many times larger")
-    assert properties["format"]["enum"] == ["png", "jpeg", "webp"]
+    assert properties["format"]["enum"] == ["png", "jpeg", "webp", "avif"]
 
 
 def test_upscale_a_data_uri(server: str, picture: Path) -> None:

@@ -3,6 +3,7 @@
 import shutil
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import gradio as gr
@@ -54,7 +55,7 @@ def test_through_the_page(picture: Path, counts: Counter[str], format: str) -> N
     source = upscale_events.read_source(picture)
     counts.clear()
     status, *_, shown = upscale_events.upscale(
-        cast(gr.Request, None),
+        cast(gr.Request, SimpleNamespace(session_hash="a-visit", cookies={}, client=None)),
         image={"path": str(picture)},
         source=source,
         model="T",
@@ -64,7 +65,7 @@ def test_through_the_page(picture: Path, counts: Counter[str], format: str) -> N
         treatment="auto",
         format=format,
         quality=90,
-        before="Bicubic",
+        metadata="drop",
         shown=None,
     )
     assert "hpinet-t-x2" in status

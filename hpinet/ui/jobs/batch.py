@@ -1,7 +1,6 @@
 """Many pictures, one after the other: a bad one is reported and the rest goes on. Everything passes through files."""
 
 import re
-import time
 import zipfile
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
@@ -10,15 +9,18 @@ from pathlib import Path, PurePosixPath
 
 from hpinet import wording
 from hpinet.errors import Cancelled, HPINetError, OptionError
+from hpinet.images import stored_size
 from hpinet.images.formats import READABLE_SUFFIXES
 from hpinet.settings import settings
 from hpinet.ui.jobs import previews
+from hpinet.ui.jobs.countdown import Countdown
 from hpinet.ui.jobs.enlarge import Wanted, enlarge
-from hpinet.ui.jobs.models import choice_of
+from hpinet.ui.jobs.models import choice_of, expected_seconds
 from hpinet.ui.jobs.running import Reporter, StopFlag
 from hpinet.ui.jobs.zerogpu import NoGpuError
 from hpinet.ui.server.archive import leads_outside, unpack
 from hpinet.ui.server.defects import reported
+from hpinet.ui.server.ending import Ending
 from hpinet.ui.server.storage import new_folder
 
 ACCEPTED_SUFFIXES = sorted(READABLE_SUFFIXES | {".zip"})
@@ -87,26 +89,48 @@ def names_in_folder(names: Sequence[str], told: object) -> list[str]:
     return [paths[name].popleft() if paths[name] else name for name in names]
 
 
+def prospect(paths: Sequence[Path], wanted: Wanted) -> list[str]:
+    """What a batch would make and how long that takes, by the headers of its pictures."""
+    choice = choice_of(wanted.model)
+    seconds, megapixels, impossible, archives = 0.0, 0.0, 0, 0
+    for path in paths[: settings().batch_files]:
+        if path.suffix.lower() == ".zip":
+            archives += 1
+            continue
+        try:
+            plan = wanted.plan(stored_size(path), choice)
+        except HPINetError:
+            impossible += 1
+            continue
+        seconds += expected_seconds(choice, plan)
+        megapixels += plan.target[0] * plan.target[1] / 1e6
+    told = [f"<b>{wording.duration(seconds)}</b>", f"{megapixels:.1f} megapixels to be made"] if megapixels else []
+    told += [f"{impossible} that cannot be enlarged so"] if impossible else []
+    return [*told, *(["and what is in ZIP files"] if archives else [])]
+
+
 def run_batch(items: list[Item], wanted: Wanted, stop: StopFlag) -> Iterator[Batch]:
     """Enlarges every item, yielding the state before and after each; the ZIP is complete when ``finished``."""
     choice_of(wanted.model)  # a wrong one is the batch's fault, not each picture's
     folder = new_folder()
     batch = Batch(items, folder / "hpinet.zip")
     waiting = [(item, item.path) for item in items if item.path is not None]
-    began = time.monotonic()
+    countdown = Countdown()
     with zipfile.ZipFile(batch.archive, "w", zipfile.ZIP_STORED) as archive:  # pictures are compressed already
         for number, (item, path) in enumerate(waiting):
             item.status = "running"
             yield batch
             label = f"Picture {number + 1} of {len(waiting)}"
-            reporter = Reporter(label, stop, start=number / len(waiting), share=1 / len(waiting), began=began)
+            reporter = Reporter(label, stop, start=number / len(waiting), share=1 / len(waiting), countdown=countdown)
             try:
                 file, item.detail = _enlarged(path, wanted, reporter, folder)
-                inner = _free_name(item.name, file.suffix, set(archive.namelist()))
+                inner = free_name(item.name, file.suffix, set(archive.namelist()))
                 archive.write(file, inner)
                 item.status = "done"
                 if PurePosixPath(inner).stem != PurePosixPath(item.name).stem:
                     item.detail += f", as {inner}"
+            except Ending:  # nothing of this can be fetched any more
+                raise
             except Cancelled:
                 for rest, _ in waiting[number:]:
                     rest.status = "stopped"
@@ -135,7 +159,7 @@ def _enlarged(path: Path, wanted: Wanted, reporter: Reporter, folder: Path) -> t
     return file, " ".join((f"{sizes}, {outcome.seconds:.1f} s{treated}", *outcome.notes))
 
 
-def _free_name(name: str, suffix: str, used: set[str]) -> str:
+def free_name(name: str, suffix: str, used: set[str]) -> str:
     """The original name and folders with the new suffix, numbered where two inputs would share it."""
     path = PurePosixPath(re.sub(r'[<>:"|?*]', "_", name.replace("\\", "/")))  # signs that Windows refuses in names
     candidate, number = path.with_suffix(suffix), 2

@@ -1,22 +1,35 @@
 """The one heavy thing the page does: to enlarge a picture in a file, with progress, Stop and a GPU if there is one."""
 
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from hpinet.apart import Answer, Apart, Request, carry_out
 from hpinet.comparison import consistency, explained
+from hpinet.errors import ImageError
 from hpinet.files import Enlarged, enlarge_file
-from hpinet.images import Picture, check_size
-from hpinet.plan import Plan, Size, TargetSize, make_plan, run_plan
+from hpinet.images import MetadataChoice, Picture, check_size
+from hpinet.plan import Plan, Size, TargetSize, make_plan
 from hpinet.treatment import Treatment, examine
-from hpinet.ui.jobs import previews
-from hpinet.ui.jobs.models import SHELF, check_seconds, choice_of, expected_megabytes, expected_seconds, operations
+from hpinet.ui.jobs import elsewhere, previews
+from hpinet.ui.jobs.models import (
+    SHELF,
+    Choice,
+    check_memory,
+    check_seconds,
+    choice_of,
+    expected_megabytes,
+    expected_seconds,
+    operations,
+)
 from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, gpu_seconds, heavy
-from hpinet.ui.jobs.zerogpu import IS_HERE, PACE
+from hpinet.ui.jobs.zerogpu import CPU_PACE, IS_HERE, PACE
+from hpinet.ui.server.defects import reported
+from hpinet.ui.server.storage import FULL, is_full, make_room, results_root
 from hpinet.upscaler import rounds_over
 
 
@@ -29,10 +42,15 @@ class Wanted:
     format: str = "PNG"  # key of `previews.FORMATS`
     quality: int = 90
     treatment: Treatment = "clean"
+    metadata: MetadataChoice = "drop"
 
-    def plan(self, source: Size) -> Plan:
-        """The plan for a picture of that size. Raises OptionError with what is wrong."""
-        plan = previews.check_result_size(make_plan(source, self.size, natives=choice_of(self.model).natives))
+    def plan(self, source: Size, choice: Choice | None = None) -> Plan:
+        """The plan for a picture of that size, with another ``choice`` of a model if one is given.
+
+        Raises OptionError with what is wrong.
+        """
+        natives = (choice or choice_of(self.model)).natives
+        plan = previews.check_result_size(make_plan(source, self.size, natives=natives))
         check_size(*plan.target, self.format)
         return plan
 
@@ -79,22 +97,25 @@ def enlarge(
     Raises HPINetError: the picture, the model or the fetching failed, or `Cancelled`.
     """
     told = reporter or Reporter("Enlarging", stop)
-    told(0, 1)
+    told.say("Opening the picture")
     engine = ""
 
     def run(picture: Picture, plan: Plan) -> Picture:
         nonlocal engine
         choice = choice_of(wanted.model)
+        check_memory(choice, plan)
         check_seconds(choice, plan, rounds=rounds_over(picture))
         if not choice.is_installed(plan):
             SHELF.fetch(choice, plan, progress=Reporter(f"Fetching {choice.key}", stop))
-        ran = _run(wanted.model, wanted.treatment, picture, plan, told)
+        ran = (_run_apart if choice.on_cpu else _run)(wanted.model, wanted.treatment, picture, plan, told)
         if IS_HERE:
-            PACE.learn(operations(choice, plan, rounds=rounds_over(picture)), ran.seconds)
+            pace = CPU_PACE if choice.on_cpu else PACE
+            pace.learn(operations(choice, plan, rounds=rounds_over(picture)), ran.seconds)
         engine = ran.engine
+        told.say("Saving the result", 0.999)
         return ran.result
 
-    with _PeakMemory() as memory:
+    with _PeakMemory() as memory, _nothing_said_of_this_machine():
         done = enlarge_file(
             source,
             plan=wanted.plan if plan is None else lambda _size: plan,
@@ -102,6 +123,7 @@ def enlarge(
             target=target,
             format=wanted.format,
             quality=wanted.quality,
+            metadata=wanted.metadata,
         )
     if show is not None:
         show(done)
@@ -123,6 +145,20 @@ def enlarge(
     )
 
 
+@contextmanager
+def _nothing_said_of_this_machine() -> Iterator[None]:
+    """Errors of the place where results lie, told without its path; and room is made where there is none."""
+    try:
+        yield
+    except ImageError as error:
+        if is_full(error.__cause__):
+            make_room()
+            raise ImageError(FULL) from error
+        if str(results_root()) in str(error):
+            raise ImageError(reported(error, "writing a result")) from error
+        raise
+
+
 def _declared_seconds(
     model: str,
     treatment: Treatment,  # noqa: ARG001 (like `_run`)
@@ -131,15 +167,6 @@ def _declared_seconds(
     progress: Reporter,  # noqa: ARG001
 ) -> int:
     return gpu_seconds([(choice_of(model), plan)], rounds=rounds_over(picture))
-
-
-@dataclass(frozen=True)
-class _Ran:
-    """What comes back from where the network runs."""
-
-    result: Picture
-    engine: str  # in words fit to show
-    seconds: float
 
 
 def _needs(
@@ -151,17 +178,38 @@ def _needs(
 ) -> Needs:
     choice = choice_of(model)
     seconds = expected_seconds(choice, plan, rounds=rounds_over(picture))
-    return Needs(progress.stop, expected_megabytes(choice, plan), seconds)
+    samples = [picture.colour] if picture.alpha is None else [picture.colour, picture.alpha]
+    held = sum(each.nbytes for each in samples) / 1e6
+    return Needs(progress.stop, expected_megabytes(choice, plan), seconds, held)
 
 
 @heavy(duration=_declared_seconds, needs=_needs)
-def _run(model: str, treatment: Treatment, picture: Picture, plan: Plan, progress: Reporter) -> _Ran:
+def _run(model: str, treatment: Treatment, picture: Picture, plan: Plan, progress: Reporter) -> Answer:
     """The network alone: files are read and written, and results judged, where no GPU waits meanwhile."""
+    if machines := elsewhere.machines():
+        progress.say("Waiting for a free machine")
+        with progress.ticking(expected_seconds(choice_of(model), plan, rounds=rounds_over(picture))):
+            return machines.run(_request(model, treatment, picture, plan), progress)
     upscaler = SHELF.of(model)
-    last = upscaler(plan.passes[-1]).engine
-    began = time.perf_counter()
-    result = run_plan(picture, plan, upscaler, treatment=treatment, progress=progress)
-    return _Ran(result, f"{last.name} on {last.device}", time.perf_counter() - began)
+    is_loaded = all(SHELF.peek(model, scale) for scale in plan.passes)
+    progress.say("Preparing" if is_loaded else f"Loading model {model}, which is used for the first time")
+    expected = expected_seconds(choice_of(model), plan, rounds=rounds_over(picture))
+    with progress.ticking(expected):
+        return carry_out(picture, plan, upscaler, treatment, progress)
+
+
+@heavy(duration=None, needs=_needs)
+def _run_apart(model: str, treatment: Treatment, picture: Picture, plan: Plan, progress: Reporter) -> Answer:
+    """The same on this machine's CPU, where GPUs are lent."""
+    return _APART.run(_request(model, treatment, picture, plan), progress)
+
+
+def _request(model: str, treatment: Treatment, picture: Picture, plan: Plan) -> Request:
+    checkpoints = {scale: info.path for scale, info in choice_of(model).natives.items() if info.path is not None}
+    return Request(checkpoints, picture, plan, treatment)
+
+
+_APART = Apart()
 
 
 class _PeakMemory:

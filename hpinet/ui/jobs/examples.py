@@ -55,6 +55,12 @@ def cached(source: Path, plan: Plan, wanted: Wanted, folder: Path) -> Outcome | 
     return Outcome(**{**told, "plan": plan, "picture": picture})
 
 
+def is_kept(source: Path, plan: Plan, wanted: Wanted) -> bool:
+    """Whether `cached` will most likely find it."""
+    place = _place(source, plan, wanted)
+    return place is not None and (place / "outcome.json").is_file()
+
+
 def remember(source: Path, wanted: Wanted, outcome: Outcome) -> None:
     """Keeps the result if ``source`` is an example. A cache that cannot be written costs the next visitor a wait."""
     place = _place(source, outcome.plan, wanted)

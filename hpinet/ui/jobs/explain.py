@@ -2,11 +2,13 @@
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from hpinet.attribution.explain import SURROUNDINGS, Explanation, explain
+import numpy as np
+
+from hpinet.attribution.explain import SURROUNDINGS, Explanation, explain, surroundings_of
 from hpinet.attribution.lam import FULL, QUICK, BlurPath
 from hpinet.attribution.regions import rgb_pixels
 from hpinet.errors import OptionError
@@ -75,7 +77,13 @@ def look(question: Question) -> Answer:
     choice, plan = _planned(question.model, question.scale)
     if not choice.is_installed(plan):
         SHELF.fetch(choice, plan, progress=Reporter(f"Fetching {choice.key}", question.stop))
-    return _look(question)
+    pixels = rgb_pixels(open_picture(question.source))
+    height, width = pixels.shape[:2]
+    left, top, right, bottom = surroundings_of(question.x, question.y, width, height, region=question.region)
+    part = pixels[top:bottom, left:right].copy()  # the rest is let go before the work waits for its turn
+    del pixels
+    answer = _look(replace(question, x=question.x - left, y=question.y - top), part)
+    return replace(answer, explanation=answer.explanation.moved(left, top))
 
 
 def expected_seconds(source: Path, *, model: str, scale: int, steps: int, region: int) -> float:
@@ -108,14 +116,14 @@ def _size(source: Path) -> tuple[int, int]:
     return picture.width, picture.height
 
 
-def _declared_seconds(question: Question) -> int:
+def _declared_seconds(question: Question, part: np.ndarray) -> int:  # noqa: ARG001 (called like the function it is for)
     """What to ask of ZeroGPU."""
     choice, side = choice_of(question.model), question.region
     work = question.path.steps * _PASSES * pass_operations(choice, question.scale, side, side)
     return PACE.to_ask_for(work + pass_operations(choice, question.scale, SURROUNDINGS, SURROUNDINGS))
 
 
-def _needs(question: Question) -> Needs:
+def _needs(question: Question, part: np.ndarray) -> Needs:  # noqa: ARG001
     side = question.region
     seconds = expected_seconds(
         question.source, model=question.model, scale=question.scale, steps=question.path.steps, region=side
@@ -124,12 +132,13 @@ def _needs(question: Question) -> Needs:
 
 
 @heavy(duration=_declared_seconds, needs=_needs)
-def _look(question: Question) -> Answer:
+def _look(question: Question, part: np.ndarray) -> Answer:
+    """Explains the spot in a part of the picture: (h, w, 3) uint8 RGB, from whose corner the spot counts."""
     began = time.perf_counter()
     upscaler = SHELF.upscaler(question.model, question.scale)
     explanation = explain(
         upscaler.engine.model,
-        rgb_pixels(open_picture(question.source)),
+        part,
         x=question.x,
         y=question.y,
         window=question.window,

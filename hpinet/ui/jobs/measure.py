@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from hpinet.comparison import Comparison, compare
+from hpinet.comparison import Attempt, Comparison, reduced, restore, score
 from hpinet.errors import CheckpointError, OptionError
-from hpinet.images import open_picture
+from hpinet.images import Picture, open_picture
 from hpinet.plan import Plan, TargetSize, make_plan, run_plan
 from hpinet.ui.jobs.models import SHELF, Choice, check_seconds, choice_of, expected_megabytes, expected_seconds
 from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, gpu_seconds, heavy
@@ -25,9 +25,10 @@ def measure(
     if not models:
         raise OptionError("Choose at least one model.")
     chosen = [choice_of(key) for key in dict.fromkeys(models)]
-    picture = open_picture(source)
-    small = max(1, picture.width // scale), max(1, picture.height // scale)
-    work = [(choice, make_plan(small, TargetSize(scale=scale), natives=choice.natives)) for choice in chosen]
+    # The truth is opened again to be scored, for while the work waits, memory should hold only what is small.
+    small = reduced(open_picture(source), scale, degradation=None if jpeg is None else f"jpeg-{jpeg}")
+    size = small.width, small.height
+    work = [(choice, make_plan(size, TargetSize(scale=scale), natives=choice.natives)) for choice in chosen]
     for choice, plan in work:
         check_seconds(choice, plan)
     ready, missing = [], []
@@ -40,45 +41,42 @@ def measure(
             missing.append(error)
     if not ready:
         raise missing[0]
-    return _compare(source, scale, ready, stop, jpeg), missing
+    attempts = _restore(small, ready, stop, treated=jpeg is not None)
+    return score(open_picture(source), small, scale, attempts), missing
 
 
 def _declared_seconds(
-    source: Path,  # noqa: ARG001 (called like the function it is for)
-    scale: int,  # noqa: ARG001
+    small: Picture,  # noqa: ARG001 (called like the function it is for)
     work: Sequence[tuple[Choice, Plan]],
     stop: StopFlag,  # noqa: ARG001
-    jpeg: int | None,
+    *,
+    treated: bool,
 ) -> int:
-    return gpu_seconds(work) * (1 if jpeg is None else 2)
+    return gpu_seconds(work) * (2 if treated else 1)
 
 
 def _needs(
-    source: Path,  # noqa: ARG001
-    scale: int,  # noqa: ARG001
+    small: Picture,  # noqa: ARG001
     work: Sequence[tuple[Choice, Plan]],
     stop: StopFlag,
-    jpeg: int | None,
+    *,
+    treated: bool,
 ) -> Needs:
     megabytes = max(expected_megabytes(choice, plan) for choice, plan in work)
     seconds = sum(expected_seconds(choice, plan) for choice, plan in work)
-    return Needs(stop, megabytes, seconds * (1 if jpeg is None else 2))
+    return Needs(stop, megabytes, seconds * (2 if treated else 1))
 
 
 @heavy(duration=_declared_seconds, needs=_needs)
-def _compare(
-    source: Path, scale: int, work: Sequence[tuple[Choice, Plan]], stop: StopFlag, jpeg: int | None
-) -> Comparison:
+def _restore(small: Picture, work: Sequence[tuple[Choice, Plan]], stop: StopFlag, *, treated: bool) -> list[Attempt]:
+    """What each model makes of the small picture; where it has weights for JPEGs, with the treatment "auto" too."""
     upscalers = {}
     for choice, plan in work:
         run = partial(run_plan, plan=plan, upscaler=SHELF.of(choice.key))
         upscalers[name_of(choice, plan)] = run
-        if jpeg is not None and choice.natives[plan.passes[0]].levels:
+        if treated and choice.natives[plan.passes[0]].levels:
             upscalers[f"{name_of(choice, plan)}, treated"] = partial(run, treatment="auto")
-    degradation = None if jpeg is None else f"jpeg-{jpeg}"
-    return compare(
-        open_picture(source), scale, upscalers, degradation=degradation, progress=Reporter("Restoring", stop)
-    )
+    return restore(small, upscalers, progress=Reporter("Restoring", stop))
 
 
 def name_of(choice: Choice, plan: Plan) -> str:

@@ -1,14 +1,17 @@
 """The models a visitor can choose from, what is honestly known of each, and the upscalers kept ready for them."""
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from hpinet.checkpoints import registry
 from hpinet.checkpoints.registry import CheckpointInfo
 from hpinet.engines.arithmetic import arithmetic
+from hpinet.engines.arithmetic import expected_megabytes as megabytes_of
+from hpinet.engines.machine import memory_allowance
 from hpinet.errors import CheckpointError, OptionError
 from hpinet.model import variant_config
 from hpinet.plan import Plan, TargetSize, make_plan
@@ -19,8 +22,16 @@ from hpinet.ui.server.values import told
 from hpinet.upscaler import Upscaler
 from hpinet.wording import duration
 
+_log = logging.getLogger(__name__)
+
 ORIGINS = {"bundled": "bundled", "authors": "authors'", "hub": "from the Hub", "path": "from a file"}
+MEMORY_SHARE = 0.75  # of the memory there is, that one job may take
+FETCHING_SECONDS = 40.0  # that visitors wait for weights: what arrived is kept for the next who asks
 CHARACTER = {"T": "fastest", "S": "fast", "M": "better", "L": "best, slow"}
+WORDS = {"T": "Quick", "S": "Good", "M": "Best", "L": "L, larger still", zerogpu.CPU_MODEL: "Without a GPU"}
+"""What the page calls them."""
+MAIN = ("T", "S", "M", zerogpu.CPU_MODEL)
+"""Those on offer at first sight."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +40,7 @@ class Choice:
 
     key: str  # what pages, links and programs call it: "T", or "S-authors" where the project has an S of its own
     natives: Mapping[int, CheckpointInfo]  # by scale
+    on_cpu: bool = False  # although GPUs are lent here
 
     @property
     def variant(self) -> str:
@@ -57,9 +69,17 @@ def choices() -> dict[str, Choice]:
     return {choice.key: choice for choice in sorted(found, key=lambda c: (c.checkpoint().parameters, c.key))}
 
 
+def for_enlarging() -> dict[str, Choice]:
+    """All that can enlarge a picture, by key: `choices`, and where GPUs are lent the default model without one."""
+    known = choices()
+    if zerogpu.IS_HERE:
+        known[zerogpu.CPU_MODEL] = replace(next(iter(known.values())), key=zerogpu.CPU_MODEL, on_cpu=True)
+    return known
+
+
 def choice_of(key: object) -> Choice:
     """The choice called ``key``. Raises OptionError naming those there are."""
-    known = choices()
+    known = for_enlarging()
     if not isinstance(key, str) or key not in known:
         raise OptionError(f"There is no model {told(key)!r}; there are {', '.join(known)}.")
     return known[key]
@@ -88,9 +108,18 @@ def caption(choice: Choice, plan: Plan | None = None, *, timed: bool = True, rou
     return " · ".join(parts) + ("" if is_here else " ↓")
 
 
-def lines() -> list[tuple[str, str]]:
-    """What is known of every model whatever the picture, with its key: the choices of a field."""
-    return [(caption(choice), key) for key, choice in choices().items()]
+def offered(*, more: bool = False, chosen: str | None = None) -> list[Choice]:
+    """The models of a field: the main ones; all of them if ``more`` are wished for, or one of the others is chosen."""
+    known = for_enlarging()
+    main = [choice for key, choice in known.items() if key in MAIN]
+    return list(known.values()) if more or not main or (chosen in known and chosen not in MAIN) else main
+
+
+def line(choice: Choice, remark: str = "") -> tuple[str, str]:
+    """A choice of a field, and its value: one word, and a remark."""
+    word = WORDS.get(choice.key, choice.key)
+    unbroken = remark.replace(" ", "\N{NO-BREAK SPACE}")
+    return f"{word} · {unbroken}" if remark else word, choice.key
 
 
 def expected_seconds(choice: Choice, plan: Plan, *, rounds: int = 1) -> float:
@@ -107,16 +136,21 @@ def expected_seconds(choice: Choice, plan: Plan, *, rounds: int = 1) -> float:
 def pass_seconds(choice: Choice, scale: int, width: int, height: int) -> float:
     """Seconds that one native pass over a picture of this size should take here."""
     if zerogpu.IS_HERE:
-        return zerogpu.PACE.seconds(pass_operations(choice, scale, width, height))
+        pace = zerogpu.CPU_PACE if choice.on_cpu else zerogpu.PACE
+        return pace.seconds(pass_operations(choice, scale, width, height))
+    work = pass_operations(choice, scale, width, height)
+    # Whoever was gauged while the machine was busy seems slow: nobody takes longer than one who has more to do.
+    heavier = (
+        upscaler.engine.estimate_seconds(height, width)
+        for upscaler in SHELF.ready()
+        if arithmetic(upscaler.engine.config, height, width).total >= work
+    )
     ready = SHELF.peek(choice.key, scale)
     if ready is not None:
-        return ready.engine.estimate_seconds(height, width)
-    default = next(iter(choices().values()))
-    largest = max(default.natives)
-    yardstick = SHELF.peek(default.key, largest) or SHELF.upscaler(default.key, largest)
-    work = pass_operations(choice, scale, width, height)
-    known = pass_operations(default, yardstick.scale, width, height)
-    return yardstick.engine.estimate_seconds(height, width) * work / known
+        return min([ready.engine.estimate_seconds(height, width), *heavier])
+    yardstick = SHELF.yardstick()
+    known = arithmetic(yardstick.engine.config, height, width).total
+    return min([yardstick.engine.estimate_seconds(height, width) * work / known, *heavier])
 
 
 def operations(choice: Choice, plan: Plan, *, rounds: int = 1) -> float:
@@ -134,14 +168,8 @@ def pass_operations(choice: Choice, scale: int, width: int, height: int) -> floa
 
 def expected_megabytes(choice: Choice, plan: Plan) -> float:
     """Memory that ``plan`` should take at its largest: two feature maps of what goes in, and what comes out."""
-
-    def needed(scale: int, pixels: int) -> float:
-        return 4 * 2 * variant_config(choice.variant, scale).dim * pixels + 2 * 3 * scale**2 * pixels
-
-    return (
-        max(needed(scale, width * height) for scale, (width, height) in zip(plan.passes, plan.inputs, strict=True))
-        / 1e6
-    )
+    passes = zip(plan.passes, plan.inputs, strict=True)
+    return max(megabytes_of(variant_config(choice.variant, scale), *size[::-1]) for scale, size in passes)
 
 
 def check_seconds(choice: Choice, plan: Plan, *, rounds: int = 1) -> None:
@@ -163,17 +191,41 @@ def check_seconds(choice: Choice, plan: Plan, *, rounds: int = 1) -> None:
     raise OptionError(f"{told}: ×{scale} with {key} takes {duration(-needed)}.")
 
 
+def check_memory(choice: Choice, plan: Plan) -> None:
+    """Raises OptionError where ``plan`` would take more memory than there is for one job."""
+    limit = settings().job_mb or MEMORY_SHARE * memory_allowance()
+    needed = expected_megabytes(choice, plan)
+    if needed > limit and not zerogpu.IS_HERE:
+        smaller = "a smaller size" if len(plan.passes) > 1 else "a smaller picture"
+        raise OptionError(
+            f"This takes {needed / 1000:.1f} GB of memory with model {choice.key}, and this page has "
+            f"{limit / 1000:.1f} GB: take {smaller}" + ("." if choice.key == "T" else ", or model T.")
+        )
+
+
 class Shelf:
     """Upscalers kept loaded, the least recently used one given up first. Safe to use from several threads."""
 
     def __init__(self, capacity: int = 6) -> None:
         self._capacity = capacity
         self._ready: OrderedDict[tuple[str, int], Upscaler] = OrderedDict()
+        self._yardstick: Upscaler | None = None
         self._lock = threading.Lock()
 
     def peek(self, key: str, scale: int) -> Upscaler | None:
         """What is loaded already."""
         return self._ready.get((key, scale))
+
+    def ready(self) -> list[Upscaler]:
+        """All that is loaded."""
+        return list(self._ready.values())
+
+    def yardstick(self) -> Upscaler:
+        """The default model at its largest scale, by which the pace of those not loaded is guessed."""
+        if self._yardstick is None:
+            default = next(iter(choices().values()))
+            self._yardstick = self.upscaler(default.key, max(default.natives))
+        return self._yardstick
 
     def fetch(self, choice: Choice, plan: Plan, *, progress: Progress = ignore) -> None:
         """Brings what ``plan`` needs to this machine. Raises CheckpointError if that is impossible."""
@@ -181,11 +233,12 @@ class Shelf:
             if choice.natives[scale].installed:
                 continue
             try:
-                registry.fetch(choice.variant, scale, progress=progress)
+                registry.fetch(choice.variant, scale, progress=progress, patience=FETCHING_SECONDS)
             except CheckpointError as error:
+                _log.warning("Model %s cannot be fetched: %s", choice.key, error)
                 raise CheckpointError(
-                    f"Model {choice.key} is not on this server yet and could not be fetched. "
-                    f"Model {next(iter(choices()))} is here and works without. ({error})"
+                    f"Model {choice.key} is not on this server yet and could not be fetched just now. "
+                    f"Model {next(iter(choices()))} is here and works without."
                 ) from error
 
     def upscaler(self, key: str, scale: int) -> Upscaler:
@@ -193,7 +246,10 @@ class Shelf:
         with self._lock:
             ready = self._ready.get((key, scale))
             if ready is None:
-                info = choice_of(key).natives[scale]
+                choice = choice_of(key)
+                if choice.on_cpu:
+                    raise OptionError(f"{key} enlarges pictures and nothing else: choose {choice.variant}.")
+                info = choice.natives[scale]
                 # A bundled or fetched checkpoint goes by its folder: its variant's name may mean another one.
                 source = info.path or info.name
                 if zerogpu.IS_HERE:  # whatever the settings say: OpenVINO does not survive the fork of a worker

@@ -1,41 +1,59 @@
 """Pictures for the page: previews a browser can show, crops, file names, and what a file will weigh."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from hpinet.errors import OptionError
-from hpinet.files import Enlarged, result_label
+from hpinet.files import result_label
 from hpinet.images import (
     Limits,
+    Metadata,
+    MetadataChoice,
     Picture,
     encode_picture,
     open_picture,
     resize_bicubic,
-    resize_nearest,
     save_picture,
 )
 from hpinet.images.formats import BY_NAME, WRITABLE
+from hpinet.images.metadata import NOTHING
 from hpinet.plan import Plan, Size
 from hpinet.settings import settings
 from hpinet.ui.server.storage import new_folder
 
-PREVIEW_SIDE = 3000
-"""Results larger than this are shown reduced; the download is complete."""
-
 FORMATS = {format.label: format.suffixes[0] for format in WRITABLE if format.in_browsers}
 """Kinds of results on offer, and their suffixes."""
 
-ENLARGERS = {"Bicubic": resize_bicubic, "Nearest": resize_nearest}
-
+_STAND_IN = ".shown.jpg"
 _SAMPLE_SIDE = 96
+_ENLARGED_SIDE = 384  # of a sample that is encoded to guess by: a moment for every format
+_MOST_STEM = 200  # bytes; with what is added to them a name stays below the 255 that file systems take
 
 
 def shown_instead(path: Path, picture: Picture) -> Path:
-    """The file itself if browsers show its kind, else a stand-in of the same size, upright and with 8 bits."""
+    """The file itself if browsers show its kind, else a stand-in of the same size, upright and with 8 bits.
+
+    It lies beside the file, so that `original_of` finds back however many handlers have asked for it at once.
+    """
     if BY_NAME[picture.format].in_browsers:
         return path
-    stand_in = new_folder() / f"{path.stem}.jpg"
-    save_picture(picture.to_8_bit(), stand_in, format="JPEG", quality=90)
+    stand_in = path.with_name(path.name + _STAND_IN)
+    if not stand_in.exists():
+        save_picture(picture.to_8_bit(), stand_in, format="JPEG", quality=90)
+    return stand_in
+
+
+def original_of(path: Path) -> Path:
+    """The file that a stand-in is shown for; any other file is its own original."""
+    original = path.parent / path.name.removesuffix(_STAND_IN)  # the folder, where nothing is left of the name
+    return original if original.is_file() else path
+
+
+def lossless_stand_in(path: Path) -> Path:
+    """The picture of a file as a PNG, which browsers show. Raises ImageError if it cannot be read."""
+    stand_in = new_folder() / f"{path.stem}.png"
+    save_picture(open_picture(path), stand_in)
     return stand_in
 
 
@@ -45,8 +63,7 @@ def check_result_size(plan: Plan) -> Plan:
     limit = settings().max_result_megapixels
     if megapixels > limit:
         raise OptionError(
-            f"That would take {megapixels:.0f} megapixels; this page goes up to {limit:g}. "
-            "Choose a smaller size, or use the command line."
+            f"That would take {megapixels:.0f} megapixels, and this page goes up to {limit:g}: choose a smaller size."
         )
     return plan
 
@@ -63,37 +80,6 @@ def _fitted(size: Size, side: int) -> Size:
     return (
         size if longest <= side else (max(1, round(size[0] * side / longest)), max(1, round(size[1] * side / longest)))
     )
-
-
-def before_and_after(source: Path, result: Path, target: Size, kind: str, folder: Path) -> tuple[str, str]:
-    """Two pictures of equal size for the slider: ``source`` enlarged by ``kind``, and ``result`` of size ``target``."""
-    before, after = _slides(result, target, kind, folder)
-    if not after.exists():
-        _write_after(open_result(result), after)
-    if not before.exists():
-        _write_before(open_picture(source), target, kind, before)
-    return str(before), str(after)
-
-
-def write_slides(done: Enlarged, kind: str, folder: Path) -> None:
-    """The files that `before_and_after` needs, while both pictures are in memory."""
-    before, after = _slides(done.target, done.plan.target, kind, folder)
-    _write_before(done.source, done.plan.target, kind, before)
-    if after != done.target:
-        _write_after(done.result, after)
-
-
-def _slides(result: Path, target: Size, kind: str, folder: Path) -> tuple[Path, Path]:
-    is_whole = _fitted(target, PREVIEW_SIDE) == target
-    return folder / f"before-{kind.lower()}.png", result if is_whole else folder / "preview.png"
-
-
-def _write_before(source: Picture, target: Size, kind: str, path: Path) -> None:
-    save_picture(ENLARGERS[kind](source, *_fitted(target, PREVIEW_SIDE)), path)
-
-
-def _write_after(result: Picture, path: Path) -> None:
-    save_picture(fitting(result, PREVIEW_SIDE).to_8_bit(), path)
 
 
 def open_result(path: Path) -> Picture:
@@ -127,6 +113,8 @@ def expected_bytes(sample: Picture, plan: Plan, format: str, quality: int) -> fl
     Results are sharper than bicubic, so files come out somewhat larger.
     """
     factor = plan.target[0] / plan.source[0]
+    side = max(16, round(_ENLARGED_SIDE / factor))
+    sample = around(sample, sample.width // 2, sample.height // 2, side)
     width, height = (max(1, round(length * factor)) for length in (sample.width, sample.height))
     encoded = len(encode_picture(resize_bicubic(sample, width, height), format, quality=quality))
     return encoded * (plan.target[0] * plan.target[1]) / (width * height)
@@ -134,16 +122,29 @@ def expected_bytes(sample: Picture, plan: Plan, format: str, quality: int) -> fl
 
 def result_name(upload: str, plan: Plan, checkpoint: str, format: str) -> str:
     """Name of a download: ``<upload>_x4_hpinet-t.png``, or ``<upload>_1920x1280_hpinet-t.png`` for a size in pixels."""
-    stem = re.sub(r"[^\w.-]+", "-", Path(upload).stem).strip("-.")[:80] or "picture"
+    stem = re.sub(r"[^\w.-]+", "-", Path(upload).stem).strip("-.")[:80]
+    stem = stem.encode()[:_MOST_STEM].decode(errors="ignore") or "picture"
     return f"{stem}_{result_label(plan, checkpoint)}{FORMATS[format]}"
 
 
-def save_as(result: Path, path: Path, format: str, quality: int) -> Path:
-    """The lossless ``result`` as a file of another format, or linked under another name."""
+def save_as(
+    result: Path,
+    path: Path,
+    format: str,
+    quality: int,
+    *,
+    metadata: MetadataChoice = "drop",
+    said: Metadata = NOTHING,
+) -> Path:
+    """The lossless ``result`` as a file of another format, or linked under another name.
+
+    Of what the source ``said`` as much is written as ``metadata`` says.
+    """
     if path.exists():
         return path
-    if format == "PNG":
+    if format == "PNG" and metadata == "drop":
         path.hardlink_to(result)
     else:
-        save_picture(open_result(result), path, format=format, quality=quality)
+        picture = replace(open_result(result), metadata=said)
+        save_picture(picture, path, format=format, quality=quality, metadata=metadata)
     return path

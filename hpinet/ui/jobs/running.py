@@ -9,8 +9,9 @@ import hashlib
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,47 +23,21 @@ from gradio.context import LocalContext
 from hpinet.errors import Cancelled, HPINetError
 from hpinet.plan import Plan
 from hpinet.settings import settings
-from hpinet.ui.jobs import journal
+from hpinet.ui.jobs import elsewhere, journal
+from hpinet.ui.jobs.countdown import Countdown
 from hpinet.ui.jobs.models import Choice, operations
 from hpinet.ui.jobs.turns import Load, Place, Turns, Visitor
 from hpinet.ui.jobs.zerogpu import IS_HERE, PACE, on_gpu
 from hpinet.ui.server.cancelling import flag_of
+from hpinet.ui.server.ending import Crew, Ending
 from hpinet.ui.server.storage import results_root
 from hpinet.wording import time_left
 
 REPORT_EVERY_SECONDS = 0.1
-CLOSING_SECONDS = 5.0
-"""How long a server that ends waits for its work to notice."""
-
+TICK_SECONDS = 0.3
+PREPARED = 0.01  # the part of the bar for what comes before the work
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class _Crew:
-    """The calls of heavy work that are under way, so that the server can end without cutting one off inside C++.
-
-    Gradio's threads are daemons. Python ends a daemon where it comes back from native code, which aborts the process.
-    """
-
-    def __init__(self) -> None:
-        self.closing = False
-        self._busy = 0
-        self._changed = threading.Condition()
-
-    def __enter__(self) -> None:
-        with self._changed:
-            self._busy += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._changed:
-            self._busy -= 1
-            self._changed.notify_all()
-
-    def close(self) -> None:
-        """Asks all work to stop, and waits until it has."""
-        self.closing = True
-        with self._changed:
-            self._changed.wait_for(lambda: not self._busy, CLOSING_SECONDS)
 
 
 @lru_cache(maxsize=1)
@@ -74,11 +49,12 @@ def turns() -> Turns:
         most=limits.jobs,
         per_session=limits.jobs_per_session,
         per_address=limits.jobs_per_address,
+        at_once=elsewhere.at_once,
     )
 
 
 _SECRET = secrets.token_bytes()
-CREW = _Crew()
+CREW = Crew()
 atexit.register(CREW.close)
 
 
@@ -96,13 +72,17 @@ class Needs:
     stop: "StopFlag"
     megabytes: float
     seconds: float  # expected, with nothing else to do
+    held_mb: float = 0.0  # while it waits
 
 
-def heavy(duration: Callable[P, int] | int, needs: Callable[P, Needs]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def heavy(
+    duration: Callable[P, int] | int | None, needs: Callable[P, Needs]
+) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Decorates work for a GPU, if there is one, with the server waiting for the work when it ends.
 
-    Here the work takes turns with all other, see `hpinet.ui.jobs.turns`; on ZeroGPU the scheduler decides.
-    ``needs`` is called with the work's arguments, as ``duration`` is.
+    Here the work takes turns with all other, see `hpinet.ui.jobs.turns`; on ZeroGPU the scheduler decides, but for work
+    without a ``duration``, which needs no GPU and takes turns there too. ``needs`` is called with the work's arguments,
+    as ``duration`` is.
 
     An HPINetError that the work raises reaches the caller as it was raised, from a worker process too.
     """
@@ -115,12 +95,15 @@ def heavy(duration: Callable[P, int] | int, needs: Callable[P, Needs]) -> Callab
             except HPINetError as error:
                 return _Failed(error)
 
-        run = on_gpu(returning, duration=duration)
+        run = returning if duration is None else on_gpu(returning, duration=duration)
+        scheduled = IS_HERE and duration is not None
 
         @functools.wraps(work)
         def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            if CREW.closing:
+                raise Ending
             needed = needs(*args, **kwargs)
-            load = Load(needed.stop.visitor, needed.megabytes, needed.seconds)
+            load = Load(needed.stop.visitor, needed.megabytes, needed.seconds, needed.held_mb)
             bar = gr.Progress()
 
             def tell(place: Place) -> None:
@@ -129,7 +112,7 @@ def heavy(duration: Callable[P, int] | int, needs: Callable[P, Needs]) -> Callab
 
             kind = work.__module__.rpartition(".")[2]
             with CREW, journal.kept(kind, megabytes=load.megabytes, expected=load.seconds):
-                with nullcontext() if IS_HERE else turns().job(load, stopped=needed.stop.ends, waiting=tell):
+                with nullcontext() if scheduled else turns().job(load, stopped=needed.stop.ends, waiting=tell):
                     result = run(*args, **kwargs)
                 if isinstance(result, _Failed):
                     raise result.error
@@ -178,6 +161,10 @@ class StopFlag:
         """Whether the work should stop for any reason."""
         return CREW.closing or self.is_raised
 
+    def reason(self) -> Cancelled:
+        """What to raise then."""
+        return Ending() if CREW.closing else Cancelled()
+
 
 def _opaque(name: str) -> str:
     """Tells names apart within this process and says nothing outside it."""
@@ -188,31 +175,74 @@ class Reporter:
     """The package's progress callback on a Gradio page: a bar, the time left, and Stop."""
 
     def __init__(
-        self, label: str, stop: StopFlag, *, start: float = 0.0, share: float = 1.0, began: float | None = None
+        self,
+        label: str,
+        stop: StopFlag,
+        *,
+        start: float = 0.0,
+        share: float = 1.0,
+        countdown: Countdown | None = None,
     ) -> None:
         self.label, self.stop = label, stop
         self.start, self.share = start, share  # of the whole bar, when there is more than one picture
+        self.countdown = countdown  # of the whole; made when the work begins if there is none
+        self.expected: float | None = None  # seconds
+        self.words = label
         self.told = time.monotonic()
-        self.began = self.told if began is None else began  # of the whole, by the same clock
         self.bar = gr.Progress()
 
     def __call__(self, done: int, total: int) -> None:
         """See `hpinet.progress`. Raises Cancelled once Stop has been pressed or the server ends."""
         if not turns().take(stopped=self.stop.ends):
-            raise Cancelled
+            raise self.stop.reason()
         now = time.monotonic()
         if now - self.told < REPORT_EVERY_SECONDS and 0 < done < total:
             return
         self.told = now
         if self.stop.ends():
-            raise Cancelled
-        fraction = self.start + self.share * (done / total if total else 0.0)
-        self.bar(fraction, desc=self._words(fraction, now - self.began))
+            raise self.stop.reason()
+        if self.countdown is None:
+            self.countdown = Countdown(self.expected)
+        self.countdown.hear(self.start + self.share * (done / total if total else 0.0))
+        self._show(self.countdown)
 
-    def _words(self, fraction: float, elapsed: float) -> str:
-        if fraction < 0.02 or elapsed < 0.5:
-            return self.label
-        return f"{self.label}: {time_left(elapsed * (1 - fraction) / fraction)} left"
+    def say(self, words: str, fraction: float = 0.001) -> None:
+        """What is done before the work or after it; without a number, Gradio would not show it."""
+        self.words = words
+        self.bar(self.start + self.share * fraction, desc=words)
+
+    @contextmanager
+    def ticking(self, expected: float) -> Iterator[None]:
+        """Within this, what is shown moves while the work says nothing, once it has begun.
+
+        ``expected`` are the seconds that it should take. Not in workers: there the work is short.
+        """
+        if IS_HERE:
+            yield
+            return
+        self.expected = expected
+        over = threading.Event()
+        ticker = threading.Thread(target=copy_context().run, args=(self._tick, over), daemon=True)
+        ticker.start()
+        try:
+            yield
+        finally:
+            over.set()
+            ticker.join()
+
+    def _tick(self, over: threading.Event) -> None:
+        before = 0.0
+        while not over.wait(TICK_SECONDS):
+            if self.countdown is not None:
+                self._show(self.countdown)
+            else:  # a model is loaded, say: a little of the way, less and less
+                before += (PREPARED - before) / 20
+                self.bar(self.start + self.share * before, desc=self.words)
+
+    def _show(self, countdown: Countdown) -> None:
+        fraction, left = countdown.now()
+        words = self.label if left is None or left < 1 else f"{self.label}: {time_left(left)} left"
+        self.bar(fraction, desc=words)
 
 
 def gpu_seconds(work: Sequence[tuple[Choice, Plan]], *, rounds: int = 1) -> int:

@@ -1,8 +1,9 @@
 """Heavy jobs take turns, so that a small picture does not wait until a large one is done.
 
-Who is under way is decided by memory, who works by the least attained service: the visitor who has had the least of the
-machine so far goes first, and whoever waits grows more urgent, so that nobody starves. That needs no forecast, and in
-simulation (`tests/ui/jobs/test_turns.py`) serves short jobs about as well as knowing what remains of each would.
+Who is under way is decided by memory; those that wait may together hold as much again, of pictures that were opened
+already. Who works is decided by the least attained service: the visitor who has had the least of the machine so far
+goes first, and whoever waits grows more urgent, so that nobody starves. That needs no forecast, and in simulation
+(`tests/ui/jobs/test_turns.py`) serves short jobs about as well as knowing what remains of each would.
 A job changes hands only inside its progress callback, where it holds no lock and no other thread works for it for long.
 """
 
@@ -45,6 +46,7 @@ class Load:
     visitor: Visitor
     megabytes: float
     seconds: float  # expected, with the machine to itself
+    held_mb: float = 0.0  # of its picture, while it waits for room
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,10 @@ class _Job:
 
 
 class Turns:
-    """The jobs of this process. Safe to use from many threads, each of which does one job at a time."""
+    """The jobs of this process. Safe to use from many threads, each of which does one job at a time.
+
+    ``at_once`` says how many may work at a time: more than one where other machines do the work.
+    """
 
     def __init__(
         self,
@@ -93,12 +98,13 @@ class Turns:
         most: int,
         per_session: int,
         per_address: int,
+        at_once: Callable[[], int] = lambda: 1,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._budget_mb, self._most, self._per_session, self._per_address = budget_mb, most, per_session, per_address
-        self._clock = clock
+        self._at_once, self._clock = at_once, clock
         self._jobs: list[_Job] = []  # in order of arrival
-        self._working: _Job | None = None
+        self._working: list[_Job] = []
         self._accounts: dict[str, _Account] = {}
         self._changed = threading.Condition()
         self._mine = threading.local()  # a forked worker's thread has none: there nobody takes turns
@@ -135,7 +141,7 @@ class Turns:
             return True
         with self._changed:
             now = self._clock()
-            if self._working is job and now - job.slice_at < SLICE_SECONDS:
+            if job in self._working and now - job.slice_at < SLICE_SECONDS:
                 return True
             self._rest(job)
             self._choose()
@@ -155,7 +161,8 @@ class Turns:
             if of_session >= self._per_session or (load.visitor.address and of_address >= self._per_address):
                 count = self._per_session if of_session >= self._per_session else self._per_address
                 raise BusyError(f"You have {count} jobs here already: wait until one of them is done, or stop one.")
-            if len(self._jobs) >= self._most:
+            held = sum(job.load.held_mb for job in self._jobs if not job.under_way)
+            if len(self._jobs) >= self._most or (held and held + load.held_mb > self._budget_mb):
                 raise BusyError("Too many people are waiting: try again in a minute.")
             now = self._clock()
             for session, account in list(self._accounts.items()):
@@ -211,25 +218,27 @@ class Turns:
         return Place(number, starts_in, starts_in + job.load.seconds)
 
     def _wait_for_turn(self, job: _Job, stopped: Callable[[], bool]) -> bool:
-        while self._working is not job:
+        while job not in self._working:
             if stopped():
                 return False
             self._changed.wait(_LOOK_UP_SECONDS)
         return True
 
     def _rest(self, job: _Job) -> None:
-        if self._working is job:
+        if job in self._working:
             now = self._clock()
             job.account.attained += now - job.slice_at
             job.done += now - job.slice_at
             job.rested_at = now
-            self._working = None
+            self._working.remove(job)
 
     def _choose(self) -> None:
-        """Gives the turn to the most urgent, if nobody works."""
-        ready = [job for job in self._jobs if job.under_way]
-        if self._working is None and ready:
+        """Gives turns to the most urgent, while there are any to give."""
+        ready = [job for job in self._jobs if job.under_way and job not in self._working]
+        while ready and len(self._working) < self._at_once():
             now = self._clock()
-            self._working = min(ready, key=lambda job: urgency(job.account.attained, now - job.rested_at))
-            self._working.slice_at = now
+            job = min(ready, key=lambda job: urgency(job.account.attained, now - job.rested_at))
+            ready.remove(job)
+            job.slice_at = now
+            self._working.append(job)
             self._changed.notify_all()

@@ -34,34 +34,40 @@ _START_SECONDS = 2.5  # of a worker: fork, CUDA, weights
 
 
 class Pace:
-    """How fast lent GPUs are, in operations a second as `hpinet.engines.arithmetic.arithmetic` counts them.
+    """How fast GPUs or CPUs are, in operations a second as `hpinet.engines.arithmetic.arithmetic` counts them.
 
     What workers took tells, from the first picture that is large enough to say something; until then, a cautious guess.
     """
 
-    CAUTIOUS = 3e12  # a guess, well below what such GPUs can do: 0.4 s for a megapixel with T ×4
-    ENOUGH = 2e11  # operations; of smaller work launches take most of the time
     MARGIN = 1.3
 
-    def __init__(self) -> None:
+    def __init__(self, *, cautious: float, enough: float) -> None:
+        self._cautious = cautious  # operations a second until more is known
+        self._enough = enough  # operations; of smaller work beginning and ending take most of the time
         self._measured: deque[float] = deque(maxlen=8)
 
     def learn(self, operations: float, seconds: float) -> None:
         """So much work took a worker so long."""
-        if operations >= self.ENOUGH:
+        if operations >= self._enough:
             self._measured.append(operations / seconds)
 
     def seconds(self, operations: float) -> float:
         """That so much work should take, at the slowest pace of late."""
-        return operations / min(self._measured, default=self.CAUTIOUS)
+        return operations / min(self._measured, default=self._cautious)
 
     def to_ask_for(self, operations: float) -> int:
         """Seconds of GPU to ask for: the least that is safe, since visitors pay with their daily time."""
         return min(LONGEST_SECONDS, ceil(_START_SECONDS + self.MARGIN * self.seconds(operations)))
 
 
-PACE = Pace()
-"""Of the life of this process."""
+PACE = Pace(cautious=3e12, enough=2e11)
+"""Of lent GPUs. The guess is well below what they can do: 0.4 s for a megapixel with T ×4."""
+
+CPU_PACE = Pace(cautious=2e10, enough=2e9)
+"""Of this machine's CPU, in the process apart that works for visitors without a GPU. The guess is of two slow cores."""
+
+CPU_MODEL = "T-cpu"
+"""What visitors choose who have no GPU time left, or want to keep it."""
 
 
 def quota_seconds(asked: int) -> int:
@@ -80,14 +86,15 @@ class NoGpuError(GpuError):
 
 
 _SMALLER = "try model T, or a smaller scale."
+_CPU = f"or take model {CPU_MODEL}, which needs none"
 _QUOTA = re.compile(r"\((\d+)s requested vs\. (-?\d+)s left\)(?:\. Try again in ([\d:]*\d))?")
 
 _SENTENCES: tuple[tuple[str, type[GpuError], str], ...] = (
-    ("runs limit", NoGpuError, "You have used the GPU as often as one may today: try again tomorrow."),
+    ("runs limit", NoGpuError, f"You have used the GPU as often as one may today: try again tomorrow, {_CPU}."),
     ("pending credits", NoGpuError, "Your GPU time is taken by work under way: try again once that is done."),
-    ("its GPU limit", NoGpuError, "Without signing in there is no GPU time left: sign in to Hugging Face for more."),
+    ("its GPU limit", NoGpuError, f"Without signing in there is no GPU time left: sign in to Hugging Face, {_CPU}."),
     ("illegal duration", GpuError, f"This takes more GPU time than one may ask for at once: {_SMALLER}"),
-    ("No GPU was available", NoGpuError, "All GPUs are in use: try again in a minute."),
+    ("No GPU was available", NoGpuError, f"All GPUs are in use: try again in a minute, {_CPU}."),
     ("proxy token", NoGpuError, "This visit has lasted too long for the GPU: reload the page."),
     ("GPU task aborted", GpuError, f"The GPU was taken away before this was done: {_SMALLER}"),
     ("OutOfMemoryError", GpuError, f"The GPU has not enough memory for this: {_SMALLER}"),
@@ -121,7 +128,7 @@ def in_our_words(error: Exception) -> HPINetError:
         again = f", or again in {wait}" if wait else ""
         return NoGpuError(
             f"This takes {asked} s of GPU time and you have {max(0, int(left))} s left today: "
-            f"sign in to Hugging Face for more{again}, or {_SMALLER}"
+            f"sign in to Hugging Face for more{again}, {_CPU}."
         )
     for words, kind, sentence in _SENTENCES:
         if words in told:
@@ -129,4 +136,4 @@ def in_our_words(error: Exception) -> HPINetError:
     if isinstance(error, gr.Error) and "worker error" in told:  # our own defect, by the name of its class
         return GpuError(reported(error, "work on the GPU"))
     reported(error, "the scheduler of the GPU")
-    return NoGpuError("The GPUs do not answer: try again in a minute.")
+    return NoGpuError(f"The GPUs do not answer: try again in a minute, {_CPU}.")

@@ -7,30 +7,26 @@ from typing import Any
 
 import gradio as gr
 
-from hpinet.errors import HPINetError
-from hpinet.images.formats import READABLE_LABELS
+from hpinet.images import MetadataChoice
+from hpinet.images.metadata import check_choice
 from hpinet.plan import TargetSize
 from hpinet.settings import settings
-from hpinet.treatment import TREATMENTS, check_treatment
+from hpinet.treatment import Treatment, check_treatment
 from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.enlarge import Wanted
-from hpinet.ui.jobs.models import as_key, lines
+from hpinet.ui.jobs.models import ORIGINS, as_key, line, offered
 from hpinet.ui.jobs.running import StopFlag
-from hpinet.ui.parts.events import COMPUTE, LIGHT, RAW
+from hpinet.ui.parts import html
+from hpinet.ui.parts.events import COMPUTE, LIGHT, PRIVATE, RAW
 from hpinet.ui.server import values
+from hpinet.ui.server.storage import as_served
 
 SCALES = {"×2": 2, "×3": 3, "×4": 4, "×8": 8, "×16": 16}
 IN_PIXELS = "Pixels…"
-MODEL_INFO = (
-    "Millions of parameters; dB: how near the truth it comes on Set5, the field's usual test, at ×4 (bicubic: 28.42). "
-    "↓ is fetched on first use."
-)
-# On a phone the progress bar is below what was tapped.
-_SHOW = """() => {
-  const status = document.getElementById("%s");
-  if (window.innerWidth <= 640) status?.scrollIntoView({ block: "center", behavior: "smooth" });
-  return [];
-}"""
+USUAL_SCALE = "×4"
+_BEGINS = "() => { window.runBegins(); return []; }"
+_ENDS = "() => { setTimeout(window.showOutcome, 150, '%s'); return []; }"
+TREATMENT_LABELS: dict[Treatment, str] = {"auto": "Auto", "photo": "Photo", "clean": "Clean"}
 LONGEST, WIDTH = "Longest side", "Width"
 
 
@@ -50,7 +46,7 @@ class SizeFields:
 
 def size_fields(prefix: str = "") -> SizeFields:
     """A choice of scales, and a size in pixels instead. ``prefix`` keeps the element ids of tabs apart."""
-    scale = gr.Radio([*SCALES, IN_PIXELS], value="×4", label="How large", elem_id=f"{prefix}scale")
+    scale = gr.Radio([*SCALES, IN_PIXELS], value=USUAL_SCALE, label="How large", elem_id=f"{prefix}scale")
     with gr.Row(visible=False) as in_pixels:
         side = gr.Radio([LONGEST, WIDTH], value=LONGEST, label="Which side", elem_id=f"{prefix}side")
         pixels = gr.Number(1920, label="Pixels", precision=0, elem_id=f"{prefix}pixels")
@@ -74,57 +70,100 @@ class FormatFields:
 
     format: gr.Radio
     quality: gr.Slider
+    metadata: gr.Radio
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """For handlers that take ``format`` and ``quality``."""
-        return {"format": self.format, "quality": self.quality}
+        """For handlers that take ``format``, ``quality`` and ``metadata``."""
+        return {"format": self.format, "quality": self.quality, "metadata": self.metadata}
 
 
 def format_fields(prefix: str = "") -> FormatFields:
-    """A choice of file formats, folded away since the default loses nothing."""
-    with gr.Accordion("File format", open=False):
-        format = gr.Radio(list(previews.FORMATS), value="PNG", label="Format", elem_id=f"{prefix}format")
+    """A choice of file formats in sight, what else there is to say about files folded away."""
+    format = gr.Radio(list(previews.FORMATS), value="PNG", label="File", elem_id=f"{prefix}format")
+    with gr.Accordion("About the file", open=False):
         quality = gr.Slider(
             1,
             100,
             90,
             step=1,
-            label="Quality",
-            info="For WebP, 100 is lossless.",
-            visible=False,
+            label="Quality of a JPEG or WebP",
+            info="A WebP of 100 loses nothing.",
             elem_id=f"{prefix}quality",
         )
-    format.change(lambda chosen: gr.update(visible=chosen != "PNG"), format, quality, **LIGHT)
-    return FormatFields(format, quality)
+        metadata = gr.Radio(
+            [("Leave out", "drop"), ("Keep", "keep"), ("Keep all", "keep-all")],
+            value="drop",
+            label="EXIF, XMP, IPTC",
+            info="Keep leaves out places, serial numbers and makers' notes.",
+            elem_id=f"{prefix}metadata",
+        )
+    return FormatFields(format, quality, metadata)
 
 
-def checked_format(format: object, quality: object) -> tuple[str, int]:
-    """The two fields, checked. Raises OptionError."""
-    return values.choice("The format", format, previews.FORMATS), values.number("The quality", quality, 1, 100)
+def checked_format(format: object, quality: object, metadata: object) -> tuple[str, int, MetadataChoice]:
+    """The fields, checked. Raises OptionError."""
+    loss = values.number("The quality", quality, 1, 100)
+    return values.choice("The format", format, previews.FORMATS), loss, check_choice(metadata)
 
 
-def model_field(prefix: str = "") -> gr.Radio:
-    """The models on offer, each with what is known of it."""
-    known = lines()
+@dataclass(frozen=True)
+class ModelFields:
+    """Which network."""
+
+    model: gr.Radio
+    more: gr.Checkbox
+
+
+def model_field(prefix: str = "", *, more: bool = False) -> gr.Radio:
+    """The main models by a word each, or all of them."""
+    found = offered(more=more)
     return gr.Radio(
-        known,
-        value=known[0][1],
-        label="Model",
-        info=MODEL_INFO,
-        elem_classes="lines",
+        [line(choice) for choice in found],
+        value=found[0].key,
+        label="How good",
+        elem_classes="tiers",
         elem_id=f"{prefix}model",
+    )
+
+
+def model_details(model: gr.Radio, prefix: str = "") -> ModelFields:
+    """What is known of the models, folded away, and a wish for more of them in the field ``model``."""
+    with gr.Accordion("About the models", open=False):
+        gr.HTML(_models_table(), elem_id=f"{prefix}models")
+        more = gr.Checkbox(False, label="Offer all of them", elem_id=f"{prefix}more")
+    more.change(_offer_models, [more, model], model, **LIGHT)
+    return ModelFields(model, more)
+
+
+def _offer_models(more: object, model: object) -> Any:
+    found = offered(more=values.flag("The box", more), chosen=as_key(model))
+    return gr.update(choices=[line(choice) for choice in found])
+
+
+def _models_table() -> str:
+    rows = []
+    for choice in offered(more=True):
+        info = choice.checkpoint()
+        scores = [
+            f"{one.psnr_set5:.2f}" if (one := choice.natives.get(s)) and one.psnr_set5 else "–" for s in (2, 3, 4)
+        ]
+        word, key = line(choice)
+        rows.append((word, f"HPINet-{key}", ORIGINS[info.origin], f"{info.parameters / 1e6:.2f}", *scores))
+    header = ("", "Network", "Weights", "Millions of parameters", "dB at ×2", "×3", "×4")
+    return html.table(header, rows, numbers=4, caption="Models") + html.quiet(
+        "dB: how near the truth it comes on Set5, the field's usual test pictures; bicubic has 33.64, 30.38 and 28.42. "
+        "What is not bundled is fetched on first use."
     )
 
 
 def treatment_field(prefix: str = "") -> gr.Radio:
     """What to do about the traces of compression."""
     return gr.Radio(
-        [(name.capitalize(), name) for name in TREATMENTS],
+        [(label, name) for name, label in TREATMENT_LABELS.items()],
         value="auto",
         label="What it is",
-        info="Auto frees photographs of the blocks and ringing of JPEG, as far as the file asks for it. Clean changes "
-        "nothing: for drawings and screenshots.",
+        info="Auto removes the marks of JPEG. Clean changes nothing.",
         elem_id=f"{prefix}treatment",
     )
 
@@ -138,10 +177,12 @@ def wanted_from(
     treatment: object,
     format: object,
     quality: object,
+    metadata: object,
 ) -> Wanted:
     """What the fields of an enlargement ask for, by the names of their `inputs`. Raises OptionError."""
     size = asked(scale=scale, side=side, pixels=pixels)
-    return Wanted(as_key(model), size, *checked_format(format, quality), check_treatment(treatment))
+    kind, loss, kept = checked_format(format, quality, metadata)
+    return Wanted(as_key(model), size, kind, loss, check_treatment(treatment), kept)
 
 
 @dataclass(frozen=True)
@@ -160,18 +201,23 @@ class RunButtons:
         inputs: dict[str, Any],
         outputs: list[Any],
         status: gr.HTML,
+        before: tuple[Callable[..., Any], list[Any], str] | None = None,
     ) -> Any:
         """On ``trigger`` (such as ``button.click``) runs ``handler`` with progress shown on ``status``.
+
+        Another handler, with the same inputs and outputs of its own, may run ``before``, and then a script.
 
         Its inputs arrive raw, see `hpinet.ui.parts.events.RAW`, for it to check.
 
         Returns the event, for `stop_on_click`.
         """
-        ready = trigger(self._busy, None, [self.run, self.stop], js=_SHOW % status.elem_id, **LIGHT)
-        running = ready.then(
-            handler, inputs_kwargs=inputs, outputs=outputs, show_progress_on=[status], **COMPUTE, **RAW
-        )
-        running.then(self._idle, None, [self.run, self.stop], **LIGHT)
+        ready = trigger(self._busy, None, [self.run, self.stop], js=_BEGINS, **LIGHT)
+        usual: dict[str, Any] = {"inputs_kwargs": inputs, "show_progress_on": [status], **COMPUTE, **RAW}
+        if before is not None:
+            ready = ready.then(before[0], outputs=before[1], **usual)
+            ready.then(None, None, None, js=before[2], queue=False, **PRIVATE)
+        running = ready.then(handler, outputs=outputs, **usual)
+        running.then(self._idle, None, [self.run, self.stop], js=_ENDS % status.elem_id, **LIGHT)
         return running
 
     def stop_on_click(self, running: list[Any], status: gr.HTML, stopped: str) -> None:
@@ -182,6 +228,10 @@ class RunButtons:
             return (stopped, *self._idle())
 
         self.stop.click(halt, None, [status, self.run, self.stop], cancels=running, **LIGHT)
+
+    def end_on(self, triggers: list[Any], running: list[Any]) -> None:
+        """Makes the events given end, and the buttons be as before, when something else begins."""
+        gr.on(triggers, self._idle, None, [self.run, self.stop], cancels=running, **LIGHT)
 
     def _busy(self, request: gr.Request) -> tuple[Any, Any]:
         StopFlag.of(request, self.work).lower()
@@ -201,8 +251,8 @@ def picture_field(label: str, hint: str, elem_id: str, *, height: int = 240, cla
         label=label,
         height=height,
         buttons=["fullscreen"],
-        placeholder=f"# Drop a picture here\n{hint}\n\n{READABLE_LABELS}\n"
-        f"up to {limits.max_upload_mb} MB, {limits.max_megapixels:g} MP; deleted after {limits.keep_hours:g} hours",
+        placeholder=f"# Drop a picture here\n{hint}\n"
+        f"up to {limits.max_upload_mb} MB, {limits.max_megapixels:g} MP; kept for {limits.keep_hours:g} hours",
         elem_id=elem_id,
         elem_classes=classes,
     )
@@ -211,10 +261,17 @@ def picture_field(label: str, hint: str, elem_id: str, *, height: int = 240, cla
 def example_gallery(title: str, tiles: Sequence[tuple[Path, str]], elem_id: str) -> gr.Gallery:
     """Small pictures to click, each with a caption; nothing where there are none."""
     if tiles:
-        gr.Markdown(f"#### {title}")
+        gr.Markdown(f"## {title}")
+    return tile_gallery("Examples", tiles, elem_id=elem_id, visible=bool(tiles))
+
+
+def tile_gallery(
+    label: str, tiles: Sequence[tuple[Path, str]] = (), *, elem_id: str | None = None, visible: bool = True
+) -> gr.Gallery:
+    """Small pictures to click, each with a caption; ``label`` is for those who hear the page."""
     return gr.Gallery(
-        [(str(path), caption) for path, caption in tiles],
-        label="Examples",
+        [(str(as_served(path)), caption) for path, caption in tiles],
+        label=label,
         show_label=False,
         columns=4,
         allow_preview=False,
@@ -224,7 +281,7 @@ def example_gallery(title: str, tiles: Sequence[tuple[Path, str]], elem_id: str)
         buttons=[],
         elem_id=elem_id,
         elem_classes="plain-gallery tiles",
-        visible=bool(tiles),
+        visible=visible,
     )
 
 
@@ -234,9 +291,3 @@ def run_buttons(label: str, work: str, prefix: str = "") -> RunButtons:
         run = gr.Button(label, variant="primary", elem_id=f"{prefix}run", scale=3)
         stop = gr.Button("Stop", variant="stop", interactive=False, elem_id=f"{prefix}stop", scale=1)
     return RunButtons(run, stop, work)
-
-
-def trouble_with(error: HPINetError) -> str:
-    """The message of an error, also shown as a notice for those who look elsewhere on the page."""
-    gr.Warning(str(error))
-    return str(error)

@@ -1,17 +1,35 @@
 """The door of the page: every call of a handler comes through here, and nothing leaves it in foreign words."""
 
+from copy import copy
 from typing import Any
 
 import gradio as gr
 from gradio.block_function import BlockFunction
 from gradio.exceptions import InvalidPathError
+from gradio.helpers import TrackedIterable
+from gradio.queueing import Queue
 from gradio.state_holder import SessionState
 
 from hpinet.errors import HPINetError, OptionError
+from hpinet.ui import languages
 from hpinet.ui.parts import html
 from hpinet.ui.server.defects import reported
+from hpinet.ui.server.sessions import forget
 from hpinet.ui.server.storage import NOT_SENT_HERE
 from hpinet.ui.server.values import MISFIT
+
+
+class _Queue(Queue):
+    """Gradio's, with progress told in the visitor's language.
+
+    A class of its own, not a method put on the queue: ZeroGPU replaces methods of Gradio's class in its workers.
+    """
+
+    def set_progress(self, event_id: str, iterables: list[TrackedIterable] | None) -> None:
+        """See Gradio's."""
+        events = (event for job in self.active_jobs for event in job or () if event._id == event_id)
+        language = next((_language_of(event.request) for event in events), languages.ENGLISH)
+        super().set_progress(event_id, iterables and [_tracked_in(iterable, language) for iterable in iterables])
 
 
 class Page(gr.Blocks):
@@ -37,13 +55,33 @@ class Page(gr.Blocks):
     async def process_api(self, block_fn: BlockFunction | int, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """A call from a visitor or a program, from its values to the answer."""
         handler = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
+        is_public = handler.api_visibility != "private"
+        languages.SPOKEN.set(languages.ENGLISH if is_public else _language_of(kwargs.get("request")))
         try:
             return await super().process_api(handler, *args, **kwargs)
         except Exception as error:  # whatever it is, it must not reach a visitor
             words = in_our_words(error, handler)
-            if handler.api_visibility != "private":
+            if is_public:
                 raise gr.Error(words, print_exception=False) from error
+        finally:
+            if (call := kwargs.get("event_id")) and call == kwargs.get("session_hash"):
+                forget(self, call)  # begun by an endpoint's name: a session for this call alone
         return await self._unchanged(handler, words, **kwargs)
+
+    async def postprocess_data(
+        self, block_fn: BlockFunction, predictions: list[Any] | dict[str, Any], state: SessionState | None
+    ) -> list[Any]:
+        """What handlers answer, in the visitor's language."""
+        data, language = await super().postprocess_data(block_fn, predictions, state), languages.SPOKEN.get()
+        if language == languages.ENGLISH:
+            return data
+        return [_told(output, one, language) for output, one in zip(block_fn.outputs, data, strict=False)]
+
+    def queue(self, *args: Any, **kwargs: Any) -> "Page":
+        """Gradio's, with progress told in the visitor's language."""
+        super().queue(*args, **kwargs)
+        self._queue.__class__ = _Queue  # Gradio makes it itself
+        return self
 
     async def _unchanged(
         self,
@@ -59,7 +97,7 @@ class Page(gr.Blocks):
         """The answer of a handler that has failed: nothing changes but what is said."""
         self._drop_run_streams(session_hash, iterator)
         if event_id is not None:
-            self._queue.log_message(event_id, words, "", "warning")
+            self._queue.log_message(event_id, languages.in_text(words, languages.SPOKEN.get()), "", "warning")
         left = [
             gr.update(value=html.trouble(words))
             if "status" in (getattr(output, "elem_classes", None) or [])
@@ -77,6 +115,26 @@ class Page(gr.Blocks):
             "changed_state_ids": [],
             "used_cache": None,
         }
+
+
+def _language_of(request: Any) -> str:
+    """The language of whoever made a request, which Gradio may have wrapped; English for none."""
+    scope = getattr(request.request if isinstance(request, gr.Request) else request, "scope", None)
+    return languages.asked_for(scope) if isinstance(scope, dict) else languages.ENGLISH
+
+
+def _told(output: Any, data: Any, language: str) -> Any:
+    """The answer for one component: an update, or a value."""
+    kind = output.get_block_name()
+    if isinstance(data, dict) and data.get("__type__") == "update":
+        return languages.properties(kind, data, language)
+    return languages.value(kind, data, language)
+
+
+def _tracked_in(iterable: TrackedIterable, language: str) -> TrackedIterable:
+    told = copy(iterable)
+    told.desc = iterable.desc and languages.in_text(iterable.desc, language)
+    return told
 
 
 def in_our_words(error: Exception, handler: BlockFunction) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from hpinet.ui.jobs.previews import original_of
 from hpinet.ui.server.storage import received
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
@@ -26,3 +27,9 @@ RAW: dict[str, Any] = {"preprocess": False}
 def uploaded(value: object) -> Path | None:
     """The file behind a raw value of `gradio.Image`, None if there is none. Raises OptionError, see `received`."""
     return received(value) if value else None
+
+
+def chosen(value: object) -> Path | None:
+    """The file that was chosen, where `uploaded` tells what is shown for it."""
+    shown = uploaded(value)
+    return None if shown is None else original_of(shown)

@@ -6,7 +6,7 @@ from html import escape
 
 import numpy as np
 
-from hpinet.attribution.explain import Explanation
+from hpinet.attribution.explain import Explanation, in_words
 from hpinet.attribution.lam import FAINT, contribution_area
 from hpinet.attribution.matches import Box, Match
 from hpinet.images import Picture, encode_picture
@@ -27,6 +27,7 @@ STYLE = """<style>
 .pair { display: flex; align-items: center; gap: 6px; }
 .pair img { width: 52px; height: 52px; margin: 0; border: 3px solid; border-radius: 3px; }
 .pair img:first-child { border-style: dotted; }
+[dir=rtl] .pair > [aria-hidden] { transform: scaleX(-1); }
 .cards { display: flex; flex-wrap: wrap; gap: 12px; }
 .cards figure { margin: 0; width: 150px; }
 .cards figcaption { font-size: .82rem; line-height: 1.35; margin-top: 4px; }
@@ -34,6 +35,12 @@ STYLE = """<style>
 
 SET_OPACITY = "(value) => { document.documentElement.style.setProperty('--heat-opacity', value / 100); return []; }"
 SET_LAYER = "(value) => { document.documentElement.dataset.heat = value; return []; }"
+
+
+def in_short(explanation: Explanation) -> tuple[str, str, str]:
+    """Heat map, with the style of all drawings; what it says, as Markdown; and the linked patches."""
+    words = "\n".join(f"- {sentence}" for sentence in in_words(explanation))
+    return STYLE + heat_view(explanation), words, chain_view(explanation)
 
 
 def heat_view(explanation: Explanation, *, legend: bool = True) -> str:

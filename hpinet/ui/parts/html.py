@@ -22,6 +22,11 @@ def facts(items: Iterable[str]) -> str:
     return f'<ul class="facts" role="list">{"".join(f"<li>{item}</li>" for item in items)}</ul>'
 
 
+def folded(title: str, content: str) -> str:
+    """A piece of HTML that shows when its title is clicked."""
+    return f'<details class="folded"><summary>{escape(title)}</summary>{content}</details>'
+
+
 def tip(label: str, explanation: str) -> str:
     """A term with an explanation that shows on hovering, tapping or tabbing to it."""
     return (
@@ -43,12 +48,16 @@ def _figure(picture: Picture, caption: str, zoom: int) -> str:
     )
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int = 0, caption: str) -> str:
-    """A table whose last ``numbers`` columns are numbers."""
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int = 0, caption: str, named: bool = False
+) -> str:
+    """A table whose last ``numbers`` columns are numbers; its first holds names, never translated, if ``named``."""
     first_number = len(header) - numbers
 
     def cells(tag: str, row: Sequence[str]) -> str:
         kinds = [' class="number"' if index >= first_number else "" for index in range(len(row))]
+        if named and tag == "td":
+            kinds[0] += ' translate="no" dir="auto"'
         return "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for kind, cell in zip(kinds, row, strict=True))
 
     body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)

@@ -1,6 +1,31 @@
 () => {
+  const { say } = window.hpinet; // in the visitor's language
+  // The language is chosen in the masthead, and in the link from then on.
+  const language = document.getElementById("language");
+  if (language) {
+    language.value = window.hpinet.language;
+    language.addEventListener("change", () => {
+      const url = new URL(window.location);
+      url.searchParams.set("lang", language.value);
+      window.location = url;
+    });
+  }
   // Gradio names buttons otherwise than they read: whoever speaks to the page says what it shows.
+  const OF_GRADIO = {
+    "Fullscreen": say("Fullscreen"), "Remove Image": say("Remove Image"), "Clear": say("Clear"), "Copy": say("Copy"),
+    "Upload file": say("Upload file"), "File upload": say("File upload"), "Download": say("Download"),
+    "Paste from clipboard": say("Paste from clipboard"), "More tabs": say("More tabs"),
+    "Reset to default value": say("Reset to default value"),
+    "Gradio footer navigation": say("Gradio footer navigation"),
+  };
   const rename = () => {
+    for (const element of document.querySelectorAll("[aria-label]:not([data-named])")) {
+      const ours = OF_GRADIO[element.ariaLabel];
+      if (!ours || ours === element.ariaLabel) continue;
+      element.dataset.named = element.ariaLabel;
+      element.ariaLabel = ours;
+      if (element.title) element.title = ours;
+    }
     for (const button of document.querySelectorAll("button.thumbnail-item[aria-label]")) {
       const caption = button.querySelector(".caption-label")?.textContent.trim();
       if (caption && button.ariaLabel !== caption) button.ariaLabel = caption;
@@ -8,33 +33,6 @@
     for (const button of document.querySelectorAll("button.upload-container[aria-label]"))
       if (button.textContent.trim()) button.removeAttribute("aria-label");
   };
-  // Gradio's before/after border knows the mouse alone: arrow keys move it as a mouse would.
-  const tell = (border) => {
-    const { width } = border.parentElement.getBoundingClientRect();
-    const at = new DOMMatrix(getComputedStyle(border).transform).e;
-    border.ariaValueNow = width ? Math.round(100 * at / width) : 50;
-  };
-  const reach = () => {
-    for (const border of document.querySelectorAll("[data-testid=slider]:not([tabindex])")) {
-      Object.assign(border, { tabIndex: 0, role: "slider", ariaLabel: "Border between before and after" });
-      Object.assign(border, { ariaValueMin: 0, ariaValueMax: 100 });
-      tell(border);
-    }
-  };
-  document.addEventListener("keydown", (event) => {
-    const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
-    if (!steps || event.target.dataset?.testid !== "slider") return;
-    event.preventDefault();
-    const frame = event.target.parentElement.getBoundingClientRect();
-    const x = frame.left + new DOMMatrix(getComputedStyle(event.target).transform).e;
-    const y = frame.top + frame.height / 2;
-    const send = (target, type, clientX) =>
-      target.dispatchEvent(new MouseEvent(type, { bubbles: true, view: window, clientX, clientY: y }));
-    send(event.target, "mousedown", x);
-    send(window, "mousemove", x + steps * frame.width / 20);
-    send(window, "mouseup", x + steps * frame.width / 20);
-    setTimeout(tell, 100, event.target);
-  });
   // A ring on the spot of a picture that two fields name, while the fields can be seen.
   const mark = () => {
     for (const block of document.querySelectorAll(".spotted")) {
@@ -67,11 +65,230 @@
   document.addEventListener("change", ({ target }) => {
     if (target.webkitdirectory) window.folderPaths = [...target.files].map((file) => file.webkitRelativePath);
   }, true);
+  // Settings that a visitor has touched are not restored from the last visit, nor set by what was chosen.
+  const touched = new Set();
+  document.addEventListener("input", ({ target }) => {
+    const field = target.closest?.("#model, #scale, #treatment, #format, #batch-format");
+    if (field) touched.add(field.id);
+  }, true);
+  window.restored = (told, names, values) =>
+    values.map((value, place) => touched.has(names[place]) ? value : told?.[names[place]] ?? value);
+  // What was chosen for a batch is seen at once: drawn here, small, from the files themselves.
+  const MOST_THUMBS = 24, THUMB_PIXELS = 64;
+  const chosen = new Map(); // by name
+  document.addEventListener("change", ({ target }) => {
+    if (target.type === "file" && target.closest("#batch-files, #batch-folder"))
+      for (const file of target.files) chosen.set(file.name, file);
+  }, true);
+  const thumb = async (file) => {
+    const canvas = document.createElement("canvas");
+    Object.assign(canvas, { width: THUMB_PIXELS, height: THUMB_PIXELS, role: "img", ariaLabel: file.name, title: file.name });
+    const context = canvas.getContext("2d");
+    try {
+      const bitmap = await createImageBitmap(file);
+      const by = Math.max(THUMB_PIXELS / bitmap.width, THUMB_PIXELS / bitmap.height);
+      const [width, height] = [bitmap.width * by, bitmap.height * by];
+      context.imageSmoothingQuality = "high";
+      context.drawImage(bitmap, (THUMB_PIXELS - width) / 2, (THUMB_PIXELS - height) / 2, width, height);
+      bitmap.close();
+    } catch { // a kind that this browser does not show
+      Object.assign(context, { font: "600 15px sans-serif", textAlign: "center", fillStyle: "#7a8794" });
+      context.fillText(file.name.split(".").pop().slice(0, 5).toUpperCase(), THUMB_PIXELS / 2, THUMB_PIXELS / 2 + 5);
+    }
+    return canvas;
+  };
+  let thumbsShown = "";
+  const thumbs = async () => {
+    const place = document.querySelector("#batch-thumbs .thumbs");
+    if (!place) return;
+    const names = [...document.querySelectorAll("#batch-files td.filename, #batch-folder td.filename")]
+      .map((cell) => cell.ariaLabel).filter((name) => chosen.has(name)).slice(0, MOST_THUMBS);
+    const key = names.join("/");
+    if (key === thumbsShown) return;
+    thumbsShown = key;
+    place.replaceChildren();
+    for (const name of names) { // one after the other: large pictures take their time and memory
+      const small = await thumb(chosen.get(name));
+      if (key !== thumbsShown) return;
+      place.append(small);
+    }
+  };
+  // Radio buttons that belong together are one stop of the tab key, and arrows go through them; what cannot be chosen
+  // is marked by the server. Pictures say what they show.
+  let groups = 0;
+  const tidy = () => {
+    for (const group of document.querySelectorAll("fieldset"))
+      for (const radio of group.querySelectorAll("input[type=radio]")) {
+        group.dataset.choice ??= `choice-${++groups}`; // not all have an id
+        if (radio.name !== group.dataset.choice) radio.name = group.dataset.choice;
+        const impossible = radio.closest("label").textContent.includes("✕");
+        if (radio.disabled !== impossible) radio.disabled = impossible;
+        radio.closest("label").classList.toggle("impossible", impossible);
+      }
+    for (const image of document.querySelectorAll(".spotted img, #measure-picture img"))
+      if (!image.alt) image.alt = say("Your picture");
+  };
+  // An earlier result opened during a run would stand there until the run's own takes its place.
+  const rest = () => {
+    const results = document.querySelector("#results"), stop = document.querySelector("#stop");
+    if (results?.querySelector("button.thumbnail-item")) document.querySelector(".masthead").classList.add("done");
+    if (results && stop && results.inert === stop.disabled) results.inert = !stop.disabled;
+  };
+  // Whoever listens to the page hears what happens: results, errors, and each quarter of the way.
+  const voice = Object.assign(document.createElement("div"), { id: "voice", className: "unseen" });
+  voice.setAttribute("aria-live", "polite");
+  document.body.append(voice);
+  const heard = new Map();
+  const speak = () => {
+    for (const status of document.querySelectorAll(".block.status")) {
+      if (!status.offsetParent) continue;
+      const bar = status.querySelector("[role=progressbar]");
+      const quarter = bar ? Math.floor(+bar.ariaValueNow / 25) : 0;
+      const words = bar
+        ? quarter && `${25 * quarter} %`
+        : status.querySelector(".html-container:not(.pending)")?.innerText.trim().replace(/\s+/g, " ").slice(0, 200);
+      if (!words || heard.get(status.id) === words) continue;
+      if (heard.has(status.id)) voice.textContent = words; // what stands there from the start is no news
+      heard.set(status.id, words);
+    }
+  };
+  // On a phone the buttons stay below the thumb while the page scrolls: how far it is, and what went wrong, shows there.
+  const mirror = () => {
+    for (const actions of document.querySelectorAll(".actions")) {
+      const status = document.querySelector(`#${actions.querySelector("button[id$=run]").id.replace(/run$/, "status")}`);
+      let told = actions.querySelector(".told");
+      if (!told) {
+        told = Object.assign(document.createElement("div"), { className: "told" });
+        told.ariaHidden = true; // the status itself is read
+        actions.prepend(told);
+      }
+      const level = status?.querySelector(".progress-level-inner, .progress-text:only-child");
+      const trouble = status?.querySelector(".html-container:not(.pending) .trouble");
+      const words = (level ?? trouble)?.innerText.trim().replace(/\s+/g, " ") ?? "";
+      if (told.textContent !== words) told.textContent = words;
+      const share = `${status?.querySelector("[role=progressbar]")?.ariaValueNow ?? 0}%`;
+      if (told.style.getPropertyValue("--share") !== share) told.style.setProperty("--share", share);
+    }
+  };
+  // The result comes into view once, unless the visitor has gone to look at something else.
+  let stayed = true;
+  for (const kind of ["wheel", "touchmove"]) window.addEventListener(kind, () => { stayed = false; }, { passive: true });
+  document.addEventListener("keydown", ({ key }) => { if (/^(Page|Home|End)/.test(key)) stayed = false; });
+  window.runBegins = () => { stayed = true; };
+  const bring = (element, block) => {
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    element?.scrollIntoView({ block, behavior: calm ? "instant" : "smooth" });
+  };
+  window.showOutcome = (id) => {
+    const shown = document.getElementById(id);
+    if (!stayed || !shown?.offsetParent) return;
+    const { top } = shown.getBoundingClientRect();
+    if (top >= 0 && top + 300 < window.innerHeight - 80) return; // with room for what follows it
+    stayed = false;
+    bring(shown, "start");
+  };
+  window.bringNear = (id) => bring(document.getElementById(id), "nearest");
+  // A link to the page with these choices, and what is shared: that link, with the result where files can be shared.
+  window.linkOf = (model, scale, treatment, format) => {
+    const url = new URL(window.location);
+    url.searchParams.set("model", model);
+    if (scale.startsWith("×")) url.searchParams.set("scale", scale.slice(1)); else url.searchParams.delete("scale");
+    url.searchParams.set("treatment", treatment);
+    url.searchParams.set("format", format.toLowerCase());
+    return url;
+  };
+  window.shareResult = async (file, ...choices) => {
+    const button = document.querySelector("#share"), url = String(window.linkOf(...choices));
+    const tell = (words) => {
+      button.dataset.said = words;
+      voice.textContent = words;
+      setTimeout(() => delete button.dataset.said, 3000);
+    };
+    try {
+      if (navigator.share) {
+        const files = [];
+        if (file?.url && navigator.canShare) {
+          const content = await (await fetch(file.url)).blob();
+          files.push(new File([content], file.orig_name ?? file.path.split(/[\\/]/).pop(), { type: content.type }));
+        }
+        const both = { title: document.title, text: url, files };
+        await navigator.share(files.length && navigator.canShare(both) ? both : { title: document.title, url });
+      } else {
+        await navigator.clipboard.writeText(url);
+        tell(say("link copied"));
+      }
+    } catch (error) {
+      if (error.name !== "AbortError") tell(say("not possible here: the link is in the address bar"));
+    }
+  };
+  // Files that are pasted, or dropped anywhere, go where the visible tab takes pictures; several at once to Batch.
+  const seen = (selector) => [...document.querySelectorAll(selector)].find((element) => element.offsetParent);
+  const waitFor = async (find) => {
+    for (let tries = 0; tries < 60; tries++) {
+      const found = find();
+      if (found) return found;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  };
+  const give = async (place, files) => {
+    const input = () => document.querySelector(`${place} input[type=file]`);
+    if (!input()) {
+      document.querySelector(`${place} button:is([aria-label=Clear], [aria-label='Remove Image'], [data-named=Clear], [data-named='Remove Image'])`)?.click();
+      if (!await waitFor(input)) return;
+    }
+    const transfer = new DataTransfer();
+    for (const file of files) transfer.items.add(file);
+    input().files = transfer.files;
+    input().dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  const take = async (files) => {
+    const archives = files.some(({ name }) => /\.zip$/i.test(name));
+    if (files.length > 1 || archives) document.querySelector("[role=tab][data-tab-id=batch]")?.click();
+    const places = ["#batch-files", "#picture", "#measure-picture", "#look-picture"];
+    const wanted = files.length > 1 || archives ? places.slice(0, 1) : places;
+    const place = await waitFor(() => wanted.find(seen));
+    if (place) await give(place, files);
+  };
+  document.addEventListener("paste", (event) => {
+    const files = [...event.clipboardData?.files ?? []];
+    if (!files.length || event.target.closest?.("input:not([type=file]), textarea, [contenteditable=true]")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    take(files);
+  }, true);
+  const carries = (event) => event.dataTransfer?.types.includes("Files") && !event.target.closest?.("#batch-folder");
+  let over = 0;
+  const hover = (change) => {
+    over = Math.max(0, over + change);
+    document.body.classList.toggle("dropping", over > 0);
+  };
+  document.addEventListener("dragenter", (event) => { if (carries(event)) hover(1); });
+  document.addEventListener("dragleave", (event) => { if (carries(event)) hover(-1); });
+  document.addEventListener("dragover", (event) => { if (carries(event)) event.preventDefault(); });
+  document.addEventListener("drop", (event) => {
+    if (!carries(event)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    hover(-over);
+    const folders = [...event.dataTransfer.items].filter((item) => item.webkitGetAsEntry?.()?.isDirectory);
+    const files = [...event.dataTransfer.files];
+    if (files.length && !folders.length) take(files);
+  }, true);
+  // Gradio's button on a picture that is there clears it: this one asks for another picture, and changes nothing before.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-testid=source-select] button:is([aria-label='Upload file'], [data-named='Upload file'])");
+    const block = button?.closest(".block");
+    if (!block?.querySelector(".image-frame img")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    block.querySelector("input[type=file]")?.click();
+  }, true);
   let due = false;
   new MutationObserver(() => {
     if (due) return;
     due = true;
-    requestAnimationFrame(() => { due = false; rename(); reach(); mark(); });
-  }).observe(document.body, { childList: true, subtree: true });
+    requestAnimationFrame(() => { due = false; for (const each of [rename, mark, tidy, rest, thumbs, speak, mirror]) each(); });
+  }).observe(document.body, { childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ["aria-valuenow", "disabled"] });
   rename();
+  tidy();
 }

@@ -1,5 +1,6 @@
 """A spot of a picture: clicked or given in pixels, and marked on the picture."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,11 @@ class SpotFields:
 
     def follow(self, image: gr.Image) -> Any:
         """Fills the fields when the picture is clicked. Returns the event."""
-        return image.select(_clicked, None, [self.x, self.y], **LIGHT)
+        return self.take(image.select)
+
+    def take(self, chosen: Callable[..., Any]) -> Any:
+        """Fills the fields when a spot is chosen, by an event with a spot such as ``image.select``."""
+        return chosen(_clicked, None, [self.x, self.y], **LIGHT)
 
 
 def spot_fields(image: str) -> SpotFields:

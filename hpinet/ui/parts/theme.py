@@ -86,6 +86,7 @@ def theme() -> Base:
 
 
 _HERE = Path(__file__).parent
+MASTHEAD_PICTURE = _HERE / "masthead.svg"  # made by scripts/make_masthead.py
 CSS = (_HERE / "page.css").read_text("utf-8")
 SCRIPT = (_HERE / "page.js").read_text("utf-8")
 

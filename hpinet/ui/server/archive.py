@@ -16,6 +16,16 @@ MAX_UNPACKED_BYTES = 1_000_000_000
 _CHUNK = 1 << 20
 _IS_UTF_8 = 1 << 11  # flag of an entry's name (APPNOTE.TXT 4.4.4)
 _UNICODE_PATH = 0x7075  # extra field with the name in UTF-8 (APPNOTE.TXT 4.6.9)
+_USUAL = (  # letters of names: Latin, accents, Greek, Cyrillic, Hebrew, Arabic
+    range(0xA1, 0x180),
+    range(0x218, 0x21C),
+    range(0x2B0, 0x370),
+    range(0x386, 0x3CF),
+    range(0x400, 0x460),
+    range(0x490, 0x492),
+    range(0x5D0, 0x5EB),
+    range(0x600, 0x700),
+)
 _EAST_ASIAN = {  # encodings of names on Windows there, and lead bytes of their everyday characters
     "cp932": (range(0x82, 0x84), range(0x88, 0x98)),  # kana, and kanji of level 1
     "gbk": (range(0xB0, 0xD8),),  # hanzi of level 1
@@ -120,11 +130,18 @@ def _unicode_path(extra: bytes, stored: bytes) -> str:
 
 def _encoding_of(names: Sequence[bytes]) -> str:
     """The encoding that makes sense of all ``names``, which have other bytes than ASCII."""
-    if _decodes(names, "utf-8"):
+    is_utf_8 = _decodes(names, "utf-8")
+    if is_utf_8 and not _is_odd("".join(name.decode() for name in names)):
         return "utf-8"
     shares = {encoding: _everyday_share(names, encoding) for encoding in _EAST_ASIAN if _decodes(names, encoding)}
     best = max(shares, key=shares.__getitem__, default="cp437")
-    return best if shares.get(best, 0) > 0.5 and not _look_western(names) else "cp437"
+    is_east_asian = shares.get(best, 0) > 0.5 and not _look_western(names)
+    return best if is_east_asian else "utf-8" if is_utf_8 else "cp437"
+
+
+def _is_odd(text: str) -> bool:
+    """Whether a text has letters of two bytes of UTF-8 that no name has: it may be GBK, as 图片 reads ͼƬ."""
+    return any(0x80 <= ord(letter) < 0x800 and not any(ord(letter) in usual for usual in _USUAL) for letter in text)
 
 
 def _decodes(names: Sequence[bytes], encoding: str) -> bool:

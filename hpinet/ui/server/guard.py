@@ -4,6 +4,8 @@ Gradio limits uploads alone, fetches any public address that is given in place o
 serves a session to whoever names it, and answers errors with whatever an exception says.
 """
 
+import asyncio
+import gc
 import json
 import re
 import secrets
@@ -21,8 +23,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hpinet.ui import languages
 from hpinet.ui.server.cancelling import cancel, give_up_unheard
 from hpinet.ui.server.defects import reported
+from hpinet.ui.server.policies import with_policies
 from hpinet.ui.server.routes import (
     CALLS,
     CANCEL,
@@ -36,7 +40,7 @@ from hpinet.ui.server.routes import (
     UPLOAD,
     open_route,
 )
-from hpinet.ui.server.storage import NOT_SENT_HERE
+from hpinet.ui.server.storage import FULL, NOT_SENT_HERE, drop_torn, is_full, is_shown, make_room
 
 _JSON_BYTES = 8_000_000  # far more than any request of ours; MCP clients may send whole pictures instead
 _REFUSAL = "Give an uploaded file, not an address: this server fetches nothing on request."
@@ -47,9 +51,12 @@ _WORDS = {
     503: "Too many people are waiting: try again in a minute.",
     **dict.fromkeys((401, 403, 404, 405), _NOTHING),
 }
+_MOVING_SECONDS = 3.0  # far longer than Gradio takes to move a whole upload to its folder
 _JOINING = {"fn_index", "session_hash", "data", "event_data", "trigger_id"}  # what its clients send
 _SESSION = re.compile(r"[A-Za-z0-9_-]{6,64}")  # shorter ones can be guessed
-_VISITOR = "hpinet-visitor"
+VISITOR = "hpinet-visitor"
+"""The cookie that tells browsers apart."""
+
 _SESSIONS_KEPT = 100_000
 
 
@@ -71,6 +78,7 @@ class Guard:
     def __init__(self, app: ASGIApp, *, max_upload_bytes: int) -> None:
         self.app = app
         self.max_mcp_bytes = _JSON_BYTES + max_upload_bytes * 4 // 3  # base64
+        self._later: set[asyncio.Task[None]] = set()
         self.owners: OrderedDict[str, str] = OrderedDict()  # of sessions, by the cookie of who began them
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,7 +88,7 @@ class Guard:
         elif scope["type"] != "http":
             await self.app(scope, receive, send)
         else:
-            send = _with_policies(send)
+            send = with_policies(scope, send)
             try:
                 scope, receive, send = await self._admitted(scope, receive, send)
             except Refused as refused:
@@ -129,7 +137,8 @@ class Guard:
 
     def _check_address(self, scope: Scope, route: str, parts: dict[str, str]) -> None:
         """Raises Refused if the address names a file, a session or work that is not this visitor's to name."""
-        if "path_or_url" in parts and not Path(parts["path_or_url"]).is_absolute():
+        named = Path(parts.get("path_or_url", "/"))
+        if not named.is_absolute() and not is_shown(named):
             raise Refused(_saying(404, _NOTHING))  # an address, or nothing that we have ever told
         if route == HEARTBEAT:
             self._check_owner(scope, parts["session_hash"])
@@ -197,26 +206,37 @@ class Guard:
             if not started:
                 raise
         except Exception as error:  # whatever it is, it must not reach a visitor
-            words = reported(error, f"{scope['method']} {scope['path'][:80]!r}")
+            if full := is_full(error):
+                await asyncio.to_thread(make_room)
+            words = FULL if full else reported(error, f"{scope['method']} {scope['path'][:80]!r}")
             if not started:
-                await _saying(500, words)(scope, receive, send)
+                await _saying(507 if full else 500, words)(scope, receive, send)
+        finally:
+            if scope["path"] == UPLOAD and not started:  # the visitor has gone
+                self._later.add(task := asyncio.create_task(_drop_torn_soon()))
+                task.add_done_callback(self._later.discard)
 
 
-def _with_policies(send: Send) -> Send:
-    """Says of every answer that its type is what it says, and that no other site learns where visitors come from."""
+async def _drop_torn_soon() -> None:
+    await asyncio.sleep(_MOVING_SECONDS)
+    gc.collect()  # Gradio leaves the file open, in a cycle of what failed
+    await asyncio.to_thread(drop_torn, _MOVING_SECONDS)
 
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            headers["x-content-type-options"] = "nosniff"
-            headers["referrer-policy"] = "same-origin"
-        await send(message)
 
-    return sending
+class _Saying(JSONResponse):
+    """One sentence, in the language of a visitor, in English for programs."""
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__({"detail": words}, status_code=status)
+        self.words = words
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        words = languages.in_text(self.words, languages.asked_for(scope)) if _visitor(scope) else self.words
+        await JSONResponse({"detail": words}, self.status_code)(scope, receive, send)
 
 
 def _saying(status: int, words: str) -> JSONResponse:
-    return JSONResponse({"detail": words}, status_code=status)
+    return _Saying(status, words)
 
 
 def _no_session() -> Response:
@@ -231,20 +251,25 @@ def _no_session() -> Response:
 def _visitor(scope: Scope) -> str:
     """The cookie that tells browsers apart; empty for programs."""
     try:
-        cookie = SimpleCookie(Headers(scope=scope).get("cookie", "")).get(_VISITOR)
+        cookie = SimpleCookie(Headers(scope=scope).get("cookie", "")).get(VISITOR)
     except CookieError:
         return ""
     return cookie.value if cookie else ""
 
 
+def cookie_rules(scope: Scope) -> str:
+    """Who gets a cookie of the page: also the page within another one, where that is possible."""
+    is_https = "https" in (scope["scheme"], Headers(scope=scope).get("x-forwarded-proto"))
+    return "SameSite=None; Secure; Partitioned" if is_https else "SameSite=Lax"
+
+
 def _with_cookie(scope: Scope, send: Send) -> Send:
     """Gives a new visitor a cookie. On a Space, the page lies in a frame of another site."""
-    is_https = "https" in (scope["scheme"], Headers(scope=scope).get("x-forwarded-proto"))
-    rules = "SameSite=None; Secure; Partitioned" if is_https else "SameSite=Lax"
+    rules = cookie_rules(scope)
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            cookie = f"{_VISITOR}={secrets.token_urlsafe(16)}; Path=/; HttpOnly; {rules}"
+            cookie = f"{VISITOR}={secrets.token_urlsafe(16)}; Path=/; HttpOnly; {rules}"
             MutableHeaders(scope=message).append("set-cookie", cookie)
         await send(message)
 
@@ -356,7 +381,10 @@ def _with_uploads_only(data: dict[str, Any], body: bytes) -> bytes:
         if isinstance(path, str) and "\0" in path:  # no file has such a name, and Python trips over it
             raise ValueError(NOT_SENT_HERE)
         if isinstance(url, str) and url.startswith("data:"):
-            raise ValueError(_REFUSAL)
+            if not url.startswith("data:image/svg+xml") or not isinstance(path, str) or not Path(path).is_absolute():
+                raise ValueError(_REFUSAL)
+            del file["url"]  # the page shows an SVG file so; refused here, nothing on it would ever answer
+            changed = True
         if isinstance(path, str) and "://" in path:
             file["path"] = _own_path(path)
             file.pop("url", None)

@@ -7,6 +7,12 @@ from starlette.routing import compile_path
 
 API = "/gradio_api"
 HEALTH = "/healthz"
+PRIVACY = "/limits"
+METRICS = "/metrics"
+MANIFEST = "/manifest.json"
+FAVICON = "/favicon.ico"
+ICON = "/icon-{side}.png"
+TILE = "/tiles/{view}/{layer}/{level}/{column}/{row}"
 FILE = f"{API}/file="
 MCP = f"{API}/mcp"
 UPLOAD = f"{API}/upload"
@@ -28,16 +34,20 @@ OPEN: dict[str, frozenset[str]] = {
         f"{API}/theme.css": "GET",
         "/static/{path:path}": "GET",
         "/assets/{path:path}": "GET",
-        "/favicon.ico": "GET",
-        "/manifest.json": "GET",
+        FAVICON: "GET HEAD",
+        MANIFEST: "GET HEAD",
+        ICON: "GET HEAD",
         "/robots.txt": "GET",
         f"{API}/app_id": "GET",
         f"{API}/startup-events": "GET",  # the server calls itself when it starts
         HEALTH: "GET",
+        PRIVACY: "GET",
+        METRICS: "GET",  # where a setting says so
         # Files: what visitors send, and what is made for them.
         UPLOAD: "POST",
         PROGRESS: "GET",
         f"{FILE}{{path_or_url:path}}": "GET HEAD",
+        TILE: "GET HEAD",
         # Work.
         JOIN: "POST",
         DATA: "GET",

@@ -1,19 +1,27 @@
 """Where uploads and results lie while they are needed, and how they disappear."""
 
 import asyncio
+import errno
+import os
 import secrets
+import shutil
 import stat
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import psutil
+from gradio.context import LocalContext
 from gradio.utils import get_upload_folder
 
 from hpinet.errors import OptionError
 from hpinet.settings import settings
 
 SWEEP_EVERY_SECONDS = 600
+KEPT_WHEN_FULL_SECONDS = 300
+_JUMP_SECONDS = 60.0
 
 NOT_SENT_HERE = "That file was not uploaded here, or is gone by now: choose it again."
 """Of any file from outside that may not be opened; it does not tell whether there is anything."""
@@ -31,7 +39,17 @@ _shown: dict[Path, Path] = {}  # the pictures of the galleries, as they are name
 
 def show(pictures: Iterable[Path]) -> None:
     """Lets visitors name these pictures, the only files of the server's own, besides what they sent themselves."""
-    _shown.update((name, path.resolve()) for path in pictures for name in (path, path.resolve()))
+    _shown.update((name, path.resolve()) for path in pictures for name in (path, path.resolve(), as_served(path)))
+
+
+def as_served(picture: Path) -> Path:
+    """How the page names a picture of the server's own: without saying where, if it is served from there."""
+    return picture.relative_to(Path.cwd()) if picture.is_relative_to(Path.cwd()) else picture
+
+
+def is_shown(path: Path) -> bool:
+    """Whether that is the name of one of the server's own pictures."""
+    return path in _shown
 
 
 def received(value: object) -> Path:
@@ -45,6 +63,7 @@ def received(value: object) -> Path:
     if isinstance(told, str) and (shown := _shown.get(Path(told))):
         return shown
     if isinstance(told, str) and (sent := _sent(Path(told))):
+        _note(sent.parent)  # the folder that an upload has to itself
         return sent
     raise OptionError(NOT_SENT_HERE)
 
@@ -68,15 +87,44 @@ def new_folder() -> Path:
     """A new folder whose address nobody can guess."""
     folder = results_root() / secrets.token_urlsafe(16)
     folder.mkdir()
+    _note(folder)
     return folder
+
+
+_noted: OrderedDict[str, set[Path]] = OrderedDict()  # folders with pictures of each visit, by its session
+_VISITS_NOTED = 10_000
+
+
+def _note(folder: Path) -> None:
+    """Remembers that a folder holds pictures of the visit whose work this is, for `delete_of`.
+
+    Only one that an upload or a result has to itself: what others send and get lies in the folders above.
+    """
+    session = getattr(LocalContext.request.get(None), "session_hash", None)
+    shared = (Path(get_upload_folder()).resolve(), results_root().resolve())
+    folder = folder.resolve()
+    if session and folder not in shared and folder.parent in shared:
+        _noted.setdefault(session, set()).add(folder)
+        _noted.move_to_end(session)
+        if len(_noted) > _VISITS_NOTED:
+            _noted.popitem(last=False)
+
+
+def delete_of(session: str | None) -> int:
+    """Deletes all pictures sent and made in a visit; returns how many folders of them there were."""
+    folders = _noted.pop(session or "", set())
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(folders)
 
 
 def sweep(older_than: float | None = None) -> int:
     """Deletes files not changed for that many seconds, and empty folders; returns how many files.
 
-    By default for as many as the settings say, and then the oldest until no more is kept than they say. Gradio deletes
-    files it knows of, and forgets some.
+    By default for as many as the settings say, and then the oldest until no more is kept than they say. Gradio itself
+    deletes at the end of the server alone.
     """
+    _heed_the_clock()
     if older_than is None:
         return sweep(settings().keep_hours * 3600) + _trim(settings().keep_mb * 1_000_000)
     root, deadline, deleted = Path(get_upload_folder()), time.time() - older_than, 0
@@ -91,6 +139,63 @@ def sweep(older_than: float | None = None) -> int:
                 deleted += 1
         except OSError:
             continue  # in use, not empty, or already gone
+    return deleted
+
+
+class _Clock:
+    """Tells whether the clock was set while the process ran."""
+
+    def __init__(self) -> None:
+        self._ahead = self._now()
+
+    def was_set(self) -> bool:
+        """Since this was asked last."""
+        before, self._ahead = self._ahead, self._now()
+        return abs(self._ahead - before) > _JUMP_SECONDS
+
+    def _now(self) -> float:
+        return time.time() - time.monotonic()
+
+
+_CLOCK = _Clock()
+
+
+def _heed_the_clock() -> None:
+    """Lets every file be as good as new once the clock was set: else it would look too old, or not come of age."""
+    if _CLOCK.was_set():
+        now = time.time()
+        for path in Path(get_upload_folder()).rglob("*"):
+            with suppress(OSError):
+                os.utime(path, (now, now), follow_symlinks=False)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether this says that the disk has no room left."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+FULL = "This server's disk is full: try again in a minute."
+
+
+def make_room() -> int:
+    """Deletes what is older than a few minutes, and torn uploads; returns how many files."""
+    return sweep(KEPT_WHEN_FULL_SECONDS) + drop_torn()
+
+
+def drop_torn(older_than: float = 0) -> int:
+    """Deletes uploads that ended before they were whole; returns how many.
+
+    Gradio writes an upload beside the folders of whole ones, and leaves it there if the visitor goes or the disk is
+    full. Whatever lies there and is not open has ended, or is moved to its folder this moment.
+    """
+    root, being_written, deleted = Path(get_upload_folder()), set[str](), 0
+    with suppress(psutil.Error):
+        being_written = {file.path for file in psutil.Process().open_files()}
+    for path in root.glob("tmp*"):
+        with suppress(OSError):
+            if path.is_file() and str(path) not in being_written and path.stat().st_mtime <= time.time() - older_than:
+                path.unlink()
+                deleted += 1
     return deleted
 
 

@@ -73,6 +73,11 @@ def text(name: str, value: object) -> str:
     return value
 
 
+def maybe_text(value: object) -> str | None:
+    """A string, or nothing for anything else."""
+    return value if isinstance(value, str) else None
+
+
 def several(name: str, value: object, parse: Callable[[object], T]) -> list[T]:
     """A list, each item of it parsed."""
     return [parse(item) for item in many(name, value)]
@@ -108,6 +113,22 @@ def spot(event: object) -> tuple[int, int]:
     return clamped("The spot", at[0], 0, MAX_PIXELS), clamped("The spot", at[1], 0, MAX_PIXELS)
 
 
+def place(x: object, y: object) -> tuple[int, int]:
+    """A spot as its two fields give it: pixels from the left and from the top."""
+    return number("From the left", x, 0, MAX_PIXELS), number("From the top", y, 0, MAX_PIXELS)
+
+
 def _index(event: object) -> object:
     """What Gradio's browser side sends as ``index`` with a selection."""
     return event.get("index") if isinstance(event, dict) else None
+
+
+def frame(event: object) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of a part of a picture, as an event ``{"index": [...]}`` of the viewer names it."""
+    sides = many("The part", _index(event))
+    if len(sides) != 4:
+        raise OptionError(MISFIT)
+    left, top, right, bottom = (number("A side of the part", side, 0, MAX_PIXELS) for side in sides)
+    if left >= right or top >= bottom:
+        raise OptionError(MISFIT)
+    return left, top, right, bottom

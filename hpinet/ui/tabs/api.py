@@ -16,12 +16,12 @@ CLIENTS = Path(__file__).parents[1] / "clients"
 _INTRODUCTION = """Everything this page does can be called by programs. What comes back is pixel for pixel what the page
 and the command line make. Files are uploaded, never fetched from addresses, and deleted after three hours."""
 
-_LINKS = """#### Links that choose settings
+_LINKS = """## Links that choose settings
 
 `?model=M&scale=2&format=webp` brings this page up with those settings; the address follows what you choose, so that it
 can be shared or bookmarked as it stands.
 
-#### For assistants (MCP)
+## For assistants (MCP)
 
 The endpoints are tools of an MCP server. Pictures are given as `data:` URIs, or uploaded first."""
 
@@ -38,6 +38,9 @@ _AT_THIS_ADDRESS = """() => "```\\n" + JSON.stringify(
   {mcpServers: {hpinet: {url: new URL("gradio_api/mcp/", location.origin + location.pathname).href}}}, null, 2
 ) + "\\n```" """
 
+_CODE_AT_THIS_ADDRESS = """(code) =>
+  code.replaceAll("http://127.0.0.1:7860", (location.origin + location.pathname).replace(/\\/$/, ""))"""
+
 
 def build() -> None:
     """Lays out the tab and wires it."""
@@ -47,12 +50,14 @@ def build() -> None:
     with gr.Tabs():
         for title, file, language in _EXAMPLES:
             with gr.Tab(title):
-                gr.Code((CLIENTS / file).read_text("utf-8"), language=language, label=file, interactive=False)
-    gr.Markdown("#### Endpoints")
+                text = (CLIENTS / file).read_text("utf-8")
+                code = gr.Code(text, language=language, label=file, interactive=False)
+                gr.on(tab.select, None, code, code, js=_CODE_AT_THIS_ADDRESS, queue=False, **PRIVATE)
+    gr.Markdown("## Endpoints")
     for endpoint in endpoints.PUBLIC:
         with gr.Accordion(f"/{endpoint.__name__}", open=False):
             gr.Code(_call(endpoint), language="python", show_label=False, interactive=False)
-            gr.Markdown(_documentation(endpoint))
+            gr.Markdown(_documentation(endpoint), elem_classes="endpoint")  # as programs and MCP get it
     gr.Markdown(_LINKS)
     mcp = gr.Markdown(f"```\n{(CLIENTS / 'mcp.json').read_text('utf-8')}```")
     gr.on(tab.select, None, None, mcp, js=_AT_THIS_ADDRESS, queue=False, **PRIVATE)

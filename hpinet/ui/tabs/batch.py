@@ -9,17 +9,18 @@ import gradio as gr
 
 from hpinet import wording
 from hpinet.errors import HPINetError, OptionError
+from hpinet.images.formats import BY_NAME
 from hpinet.settings import settings
-from hpinet.ui.jobs.batch import ACCEPTED_SUFFIXES, Batch, Item, gather, names_in_folder, run_batch
+from hpinet.ui.jobs.batch import ACCEPTED_SUFFIXES, Batch, Item, gather, names_in_folder, prospect, run_batch
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts import html
 from hpinet.ui.parts.controls import (
     format_fields,
+    model_details,
     model_field,
     run_buttons,
     size_fields,
     treatment_field,
-    trouble_with,
     wanted_from,
 )
 from hpinet.ui.parts.events import LIGHT, PRIVATE, RAW
@@ -29,6 +30,11 @@ from hpinet.ui.server.storage import given_name, received
 
 ICONS = {"waiting": "·", "running": "…", "done": "✓", "failed": "✗", "stopped": "–"}
 _PATHS = "() => [window.folderPaths ?? []]"  # the page's script has noted them
+FORMAT_FIELD = "batch-format"
+# In the browser, which knows whether the visitor has said what it shall be, this moment too.
+_FOLLOW = f"(told, value) => window.restored(told, ['{FORMAT_FIELD}'], [value])"
+_LOSSY = {"JPEG": "JPEG", "WEBP": "WebP"}
+"""Formats, by their name in `hpinet.images.formats`, whose pictures have lost something and are given back so."""
 _EMPTY = "Choose pictures, a ZIP of pictures or a folder. One bad file does not stop the others."
 
 
@@ -39,25 +45,41 @@ def build() -> None:
             files = gr.File(
                 file_count="multiple",
                 file_types=ACCEPTED_SUFFIXES,
-                label=f"Pictures, or ZIP files of pictures (up to {settings().max_upload_mb} MB each)",
+                label=f"Pictures or ZIPs, up to {settings().max_upload_mb} MB each",
                 height=200,
                 elem_id="batch-files",
             )
+            gr.HTML('<div class="thumbs" role="group" aria-label="Chosen pictures"></div>', elem_id="batch-thumbs")
             with gr.Accordion("A whole folder", open=False):
                 tree = gr.File(file_count="directory", label="Folder", height=140, elem_id="batch-folder")
                 paths = gr.JSON(visible=False)
             size = size_fields("batch-")
             treatment = treatment_field("batch-")
-            buttons = run_buttons("Upscale all", "batch", "batch-")
             model = model_field("batch-")
+            buttons = run_buttons("Upscale all", "batch", "batch-")
+            forecast = gr.HTML(elem_id="batch-forecast", elem_classes="forecast")
             file = format_fields("batch-")
+            model_details(model, "batch-")
         with gr.Column(scale=7, min_width=320):
             status = gr.HTML(html.quiet(_EMPTY), elem_id="batch-status", elem_classes="status", container=True)
             table = gr.HTML(elem_id="batch-table")
             download = gr.DownloadButton("Download ZIP", variant="primary", visible=False, elem_id="batch-download")
 
     tree.upload(None, None, paths, js=_PATHS, **PRIVATE)
+    wanted = {"model": model, **size.inputs, "treatment": treatment, **file.inputs}
     gr.on([files.change, tree.change], _count, [files, tree], status, **LIGHT, **RAW)
+    gr.on(
+        [files.change, tree.change, model.change, size.scale.change, size.side.change, size.pixels.change],
+        foresee,
+        inputs_kwargs={"files": files, "tree": tree, **wanted},
+        outputs=forecast,
+        trigger_mode="always_last",
+        **LIGHT,
+        **RAW,
+    )
+    told = gr.JSON(visible=False)
+    followed = gr.on([files.change, tree.change], follow, [files, tree], told, **LIGHT, **RAW)
+    followed.then(None, [told, file.format], file.format, js=_FOLLOW, queue=False, **PRIVATE)
     buttons.start(
         buttons.run.click,
         upscale_all,
@@ -65,10 +87,7 @@ def build() -> None:
             "files": files,
             "tree": tree,
             "paths": paths,
-            "model": model,
-            **size.inputs,
-            "treatment": treatment,
-            **file.inputs,
+            **wanted,
         },
         outputs=[status, table, download],
         status=status,
@@ -81,6 +100,32 @@ def _count(files: object, tree: object) -> str:
     if not count:
         return html.quiet(_EMPTY)
     return html.quiet(f"{count} {'file' if count == 1 else 'files'} to upscale.")
+
+
+def follow(files: object, tree: object) -> dict[str, str]:
+    """The format: that of the chosen files, if all have the same; PNG for all others and for a mixture."""
+    chosen = [received(file) for file in (*values.many("The files", files), *values.many("The folder", tree))]
+    if not chosen:
+        return {}
+    kinds = {_lossy_kind(path) for path in chosen}
+    return {FORMAT_FIELD: kinds.pop() if len(kinds) == 1 else "PNG"}
+
+
+def _lossy_kind(path: Path) -> str:
+    """What a file's name says of its kind, as the format is called here; PNG for all that lose nothing."""
+    return next((label for kind, label in _LOSSY.items() if path.suffix.lower() in BY_NAME[kind].suffixes), "PNG")
+
+
+def foresee(*, files: object, tree: object, **fields: object) -> str:
+    """How long the batch would take, as far as the pictures' headers tell; what is in a ZIP is not looked at yet."""
+    try:
+        wanted = wanted_from(**fields)
+        paths = [received(file) for file in (*values.many("The files", files), *values.many("The folder", tree))]
+        if not paths:
+            return ""
+        return html.facts(prospect(paths, wanted))
+    except HPINetError as error:
+        return html.trouble(str(error))
 
 
 def upscale_all(
@@ -99,7 +144,7 @@ def upscale_all(
         for batch in run_batch(items, wanted, StopFlag.of(request, "batch")):
             yield _summary(batch), _table(batch.items), _offer(batch)
     except HPINetError as error:
-        yield html.trouble(trouble_with(error)), gr.skip(), gr.skip()
+        yield html.trouble(str(error)), gr.skip(), gr.skip()
 
 
 def _uploads(files: list[object], tree: list[object], paths: object) -> tuple[list[Path], list[str]]:
@@ -127,7 +172,7 @@ def _summary(batch: Batch) -> str:
 
 def _table(items: list[Item]) -> str:
     rows = [(item.name, f"{ICONS[item.status]} {item.status}", item.detail) for item in items]
-    return html.table(("File", "Status", "Details"), rows, caption="Files of the batch")
+    return html.table(("File", "Status", "Details"), rows, caption="Files of the batch", named=True)
 
 
 def _offer(batch: Batch) -> Any:

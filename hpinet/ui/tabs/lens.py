@@ -1,5 +1,9 @@
 """The lens: one spot, enlarged by every model that is here, to choose one without running the whole picture."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import gradio as gr
 
 from hpinet import wording
@@ -10,6 +14,8 @@ from hpinet.ui.jobs.models import SHELF, choices, pass_operations, pass_seconds
 from hpinet.ui.jobs.running import Needs, StopFlag, heavy
 from hpinet.ui.jobs.zerogpu import PACE
 from hpinet.ui.parts import html
+from hpinet.ui.parts.events import COMPUTE, LIGHT
+from hpinet.ui.parts.spots import SpotFields, spot_fields
 from hpinet.ui.server import values
 from hpinet.ui.tabs.upscale_events import Source
 
@@ -19,6 +25,38 @@ on this machine, pixel for pixel. Here the models see only the surroundings of t
 SCALE = 4
 SIDE = 56  # pixels of the picture that are shown
 CONTEXT = 112  # pixels of it that the models see
+
+
+# What the lens shows may be far below what was clicked.
+_SHOW_CROPS = """(...values) => { window.bringNear("crops"); return values; }"""
+
+
+@dataclass(frozen=True)
+class Lens:
+    """The controls of the lens, folded away."""
+
+    panel: gr.Accordion
+    spot: SpotFields
+    look: gr.Button
+    crops: gr.HTML
+
+
+def build(image: str) -> Lens:
+    """Lays out the lens for the picture with the element id ``image``."""
+    with gr.Accordion("Lens: which model?", open=False, elem_id="lens") as panel:
+        gr.Markdown(EXPLANATION)
+        with gr.Row():
+            spot = spot_fields(image)
+            look = gr.Button("Look", elem_id="look")
+        crops = gr.HTML(html.quiet("Nothing looked at yet."), elem_id="crops", min_height=60)
+    return Lens(panel, spot, look, crops)
+
+
+def connect(lens: Lens, chosen: Sequence[Any], source: gr.State) -> None:
+    """Opens the lens and looks after each event of ``chosen``, which has filled the fields of the spot."""
+    opened = [event.then(lambda: gr.update(open=True), None, lens.panel, **LIGHT) for event in chosen]
+    for trigger in (*(event.then for event in opened), lens.look.click):
+        trigger(magnify, [source, lens.spot.x, lens.spot.y], lens.crops, js=_SHOW_CROPS, **COMPUTE)
 
 
 def magnify(

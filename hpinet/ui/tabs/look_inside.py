@@ -7,7 +7,6 @@ from typing import Any
 import gradio as gr
 
 from hpinet import wording
-from hpinet.attribution.explain import in_words
 from hpinet.attribution.lam import BlurPath
 from hpinet.errors import Cancelled, HPINetError, OptionError
 from hpinet.images import open_picture
@@ -27,10 +26,10 @@ from hpinet.ui.jobs.explain import (
 )
 from hpinet.ui.jobs.models import as_key
 from hpinet.ui.jobs.running import StopFlag
-from hpinet.ui.parts import explanation_svg, html
-from hpinet.ui.parts.controls import example_gallery, model_field, picture_field, run_buttons, trouble_with
-from hpinet.ui.parts.events import COMPUTE, LIGHT, PRIVATE, RAW, uploaded
-from hpinet.ui.parts.spots import spot_fields
+from hpinet.ui.parts import carrying, explanation_svg, html
+from hpinet.ui.parts.controls import example_gallery, model_field, picture_field, run_buttons
+from hpinet.ui.parts.events import COMPUTE, LIGHT, PRIVATE, RAW, chosen, uploaded
+from hpinet.ui.parts.spots import SpotFields, spot_fields
 from hpinet.ui.server import values
 from hpinet.ui.server.storage import new_folder
 
@@ -56,6 +55,8 @@ REMEMBERED = 6  # answers that stay on the page to be compared
 
 EMPTY = "Choose a picture and click a spot on it, or click an example."
 
+_READY = "Now click the spot to explain."
+
 EXPLANATION = """**The heat map** (*local attribution map*) answers: had the network been shown a blurred picture, which
 pixels would it have missed most at this spot? The picture is sharpened step by step, and every pixel is credited with
 the detail that it brings. The scale is logarithmic: the darkest pixels shown count for a thousandth of the brightest.
@@ -70,8 +71,18 @@ referred to. *Similarity* has no unit; *next best* tells how clear the choice wa
 takes 12 steps in place of 50, and this number shows what that costs."""
 
 
-def build() -> None:
-    """Lays out the tab and wires it."""
+@dataclass(frozen=True)
+class Spotted:
+    """Spots that are chosen on another tab, to be explained here."""
+
+    chosen: Callable[..., Any]  # an event of a component
+    source: gr.State  # of the picture: an object with the file that is ``shown``, or None
+    model: gr.Radio
+    spot: SpotFields
+
+
+def build(elsewhere: Spotted, tabs: gr.Tabs, tab: gr.Tab) -> None:
+    """Lays out the ``tab`` and wires it. What is chosen ``elsewhere`` brings it forward among the ``tabs``."""
     spots = [spot for spot in SPOTS if (FOLDER / spot.file).is_file()]  # not in an installed package
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):
@@ -82,11 +93,12 @@ def build() -> None:
                 height=280,
                 classes="spotted",
             )
+            carry = carrying.carry_button("look-")
             with gr.Row():
                 spot = spot_fields("look-picture")
             buttons = run_buttons("Explain this spot", "look", "look-")
             forecast = gr.HTML(elem_id="look-forecast", elem_classes="forecast")
-            model = model_field("look-")
+            model = model_field("look-", more=True)
             path = gr.Radio(
                 [("Quick: 12 steps", "Quick"), ("Full: 50 steps, as published", "Full")],
                 value="Quick",
@@ -97,38 +109,32 @@ def build() -> None:
         with gr.Column(scale=7, min_width=320):
             status = gr.HTML(html.quiet(EMPTY), elem_id="look-status", elem_classes="status", container=True)
             with gr.Column(visible=False) as results:
-                with gr.Row():
-                    opacity = gr.Slider(0, 100, 100, step=5, label="Opacity of the heat map", elem_id="look-opacity")
-                    layer = gr.Radio(
-                        [("Pixels", "pixels"), ("Contribution area", "area")],
-                        value="pixels",
-                        label="Show",
-                        elem_id="look-layer",
-                    )
+                _what_is_seen()
                 with gr.Row(equal_height=False):
                     with gr.Column(min_width=280):
-                        gr.Markdown("#### What it looked at")
+                        gr.Markdown("## What it looked at")
                         heat = gr.HTML(elem_id="look-heat")
                         words = gr.Markdown(elem_id="look-words")
                     with gr.Column(min_width=280):
-                        gr.Markdown("#### Where it found something similar")
+                        gr.Markdown("## Where it found something similar")
                         chain = gr.HTML(elem_id="look-chain")
-                        gr.Markdown("#### How far patches reach, over the whole picture")
+                        gr.Markdown("## How far patches reach, over the whole picture")
                         distances = gr.HTML(elem_id="look-distances")
                 with gr.Row():
                     downloads = [
                         gr.DownloadButton(_label(suffix), interactive=False, elem_id=f"look-{suffix[1:]}")
                         for suffix in FIGURES
                     ]
-                gr.Markdown("#### To compare: your latest spots and models")
+                gr.Markdown("## To compare: your latest spots and models")
                 cards = gr.HTML(elem_id="look-cards")
             tiles = [(FOLDER / spot.file, spot.caption) for spot in spots]
             gallery = example_gallery("Examples: one click explains", tiles, "look-examples")
-            with gr.Accordion("How to read this", open=False):
-                gr.Markdown(EXPLANATION)
+            _how_to_read()
 
     answer, kept = gr.State(None), gr.State([])
-    image.upload(_showable, image, [image, status, spot.x, spot.y, results], **LIGHT, **RAW)
+    outputs = [image, status, spot.x, spot.y, results]
+    carrying.connect(carry, tab, elsewhere.source, image, fill=_carried, outputs=outputs)
+    image.upload(_showable, image, outputs, **LIGHT, **RAW)
     cost = {"image": image, "model": model, "path": path, "scale": scale, "region": region}
     gr.on(
         [field.change for field in cost.values()],
@@ -147,12 +153,36 @@ def build() -> None:
     }
     clicked = spot.follow(image)
     picked = gallery.select(_pick(spots), None, [image, spot.x, spot.y, results], **LIGHT)
-    events = [buttons.start(trigger, **run) for trigger in (buttons.run.click, clicked.then, picked.then)]
+    brought = elsewhere.chosen(
+        _bring,
+        inputs_kwargs={"source": elsewhere.source, "model": elsewhere.model, **elsewhere.spot.inputs},
+        outputs=[tabs, image, model, spot.x, spot.y, results],
+        **LIGHT,
+    )
+    triggers = (buttons.run.click, clicked.then, picked.then, brought.then)
+    events = [buttons.start(trigger, **run) for trigger in triggers]
     for event in events:
         event.then(draw, answer, downloads, show_progress_on=downloads, **COMPUTE)
     buttons.stop_on_click(events, status, html.quiet("Stopped."))
+
+
+def _what_is_seen() -> None:
+    """Controls of the heat map, within the browser."""
+    with gr.Row():
+        opacity = gr.Slider(0, 100, 100, step=5, label="Opacity of the heat map", elem_id="look-opacity")
+        layer = gr.Radio(
+            [("Pixels", "pixels"), ("Contribution area", "area")],
+            value="pixels",
+            label="Show",
+            elem_id="look-layer",
+        )
     opacity.input(None, opacity, None, js=explanation_svg.SET_OPACITY, queue=False, **PRIVATE)
     layer.input(None, layer, None, js=explanation_svg.SET_LAYER, queue=False, **PRIVATE)
+
+
+def _how_to_read() -> None:
+    with gr.Accordion("How to read this", open=False):
+        gr.Markdown(EXPLANATION)
 
 
 def _more_settings() -> tuple[gr.Radio, gr.Radio, gr.Slider]:
@@ -176,7 +206,7 @@ def _more_settings() -> tuple[gr.Radio, gr.Radio, gr.Slider]:
 def foresee(*, image: dict[str, Any] | None, model: object, path: object, scale: object, region: object) -> str:
     """How long an explanation would take."""
     try:
-        source = uploaded(image)
+        source = chosen(image)
         if source is None:
             return ""
         key, times, how = as_key(model), values.choice("The scale", scale, SCALES), _exactness(path)
@@ -203,15 +233,14 @@ def explain_spot(
 ) -> tuple[Any, ...]:
     """The button: status, results group, heat map, words, patches, distances, cards, answer, kept cards, downloads."""
     try:
-        source = uploaded(image)
+        source = chosen(image)
         if source is None:
             raise OptionError("Choose a picture first, then click on it.")
         if x is None or y is None:
             raise OptionError("Give the spot in pixels, or click it.")
         question = Question(
             source,
-            values.number("From the left", x, 0, values.MAX_PIXELS),
-            values.number("From the top", y, 0, values.MAX_PIXELS),
+            *values.place(x, y),
             as_key(model),
             values.choice("The scale", scale, SCALES),
             StopFlag.of(request, "look"),
@@ -220,18 +249,16 @@ def explain_spot(
             region=_clamped(region),
         )
         answer = look(question)
-    except Cancelled:
-        return html.quiet("Stopped."), *[gr.skip()] * 6, None, *[gr.skip()] * (1 + len(FIGURES))
+    except Cancelled as stopped:
+        return html.quiet(str(stopped)), *[gr.skip()] * 6, None, *[gr.skip()] * (1 + len(FIGURES))
     except HPINetError as error:
-        return html.trouble(trouble_with(error)), *[gr.skip()] * 6, None, *[gr.skip()] * (1 + len(FIGURES))
+        return html.trouble(str(error)), *[gr.skip()] * 6, None, *[gr.skip()] * (1 + len(FIGURES))
     explanation = answer.explanation
     cards = [explanation_svg.card(explanation, answer.checkpoint), *kept][:REMEMBERED]
     return (
         _facts(answer),
         gr.update(visible=True),
-        explanation_svg.STYLE + explanation_svg.heat_view(explanation),
-        "\n".join(f"- {sentence}" for sentence in in_words(explanation)),
-        explanation_svg.chain_view(explanation),
+        *explanation_svg.in_short(explanation),
         explanation_svg.distances_view(explanation),
         f'<div class="cards">{"".join(cards)}</div>',
         answer,
@@ -289,6 +316,13 @@ def _pick(spots: Sequence[Spot]) -> Callable[..., Any]:
     return pick
 
 
+def _bring(*, source: Any, model: object, x: object, y: object) -> tuple[Any, ...]:
+    """This tab, with the picture, the model and the spot that were chosen on another one."""
+    if source is None:
+        return (gr.skip(),) * 6
+    return gr.update(selected="look"), str(source.shown), as_key(model), *values.place(x, y), gr.update(visible=False)
+
+
 def _showable(image: dict[str, Any] | None) -> tuple[Any, ...]:
     """What to show of a new picture, what is wrong with it, and its middle for a spot; older results are hidden."""
     hidden = gr.update(visible=False)
@@ -298,8 +332,13 @@ def _showable(image: dict[str, Any] | None) -> tuple[Any, ...]:
             return (gr.skip(),) * 5
         picture = open_picture(path)
     except HPINetError as error:
-        return gr.skip(), html.trouble(trouble_with(error)), gr.skip(), gr.skip(), hidden
-    ready = html.quiet("Now click the spot to explain.")
+        return gr.skip(), html.trouble(str(error)), gr.skip(), gr.skip(), hidden
     middle = picture.width // 2, picture.height // 2
     shown = previews.shown_instead(path, picture)
-    return gr.skip() if shown == path else str(shown), ready, *middle, hidden
+    return gr.skip() if shown == path else str(shown), html.quiet(_READY), *middle, hidden
+
+
+def _carried(source: Any) -> tuple[Any, ...]:
+    """The same of a picture that was opened on another tab."""
+    middle = source.width // 2, source.height // 2
+    return str(source.shown), html.quiet(_READY), *middle, gr.update(visible=False)

@@ -17,8 +17,8 @@ from hpinet.ui.jobs.examples import Example
 from hpinet.ui.jobs.measure import measure
 from hpinet.ui.jobs.models import as_key, caption, choices
 from hpinet.ui.jobs.running import StopFlag
-from hpinet.ui.parts import html
-from hpinet.ui.parts.controls import example_gallery, picture_field, run_buttons, trouble_with
+from hpinet.ui.parts import carrying, html
+from hpinet.ui.parts.controls import example_gallery, picture_field, run_buttons
 from hpinet.ui.parts.events import LIGHT, uploaded
 from hpinet.ui.server import values
 from hpinet.ui.server.storage import new_folder
@@ -38,14 +38,15 @@ the wild were not made small by bicubic, so real ones gain less than this."""
 _EMPTY = "Choose a good picture: it is taken for the truth, made small, and restored."
 
 
-def build(examples: list[Example]) -> None:
-    """Lays out the tab and wires it."""
+def build(examples: list[Example], tab: gr.Tab, elsewhere: gr.State) -> None:
+    """Lays out the ``tab`` and wires it. It takes over the picture that is chosen ``elsewhere``."""
     known = choices()
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):
             image = picture_field(
                 "A good picture, taken for the truth", "the better, the more it tells", "measure-picture"
             )
+            carry = carrying.carry_button("measure-")
             scale = gr.Radio(
                 [(f"×{number}", number) for number in SCALES], value=4, label="Reduced by", elem_id="measure-scale"
             )
@@ -69,10 +70,10 @@ def build(examples: list[Example]) -> None:
             with gr.Column(visible=False) as results:
                 table = gr.HTML(elem_id="measure-table")
                 gr.Markdown(CAVEATS)
-                gr.Markdown("#### Where the models differ most")
+                gr.Markdown("## Where the models differ most")
                 crops = gr.HTML(elem_id="measure-crops")
                 gr.Markdown(
-                    f"#### Errors\nOne scale for all: black is exact, yellow is off by {WORST_ERROR} grey levels."
+                    f"## Errors\nOne scale for all: black is exact, yellow is off by {WORST_ERROR} grey levels."
                 )
                 maps = gr.Gallery(
                     label="Error maps",
@@ -93,6 +94,7 @@ def build(examples: list[Example]) -> None:
             tiles = [(example.path, example.caption) for example in shown]
             gallery = example_gallery("Examples: one click measures", tiles, "measure-examples")
 
+    carrying.connect(carry, tab, elsewhere, image, fill=lambda source: (_lossless(source),), outputs=[image])
     scale.change(lambda number: gr.update(choices=_for_scale(number)), scale, models, **LIGHT)
     run: dict[str, Any] = {
         "handler": measure_picture,
@@ -110,6 +112,13 @@ def _pick(shown: list[Example]) -> Callable[..., str]:
         return str(shown[values.picked(event._data, shown)].path)
 
     return pick
+
+
+def _lossless(source: Any) -> str:
+    """The file itself, or what browsers can show of it: nothing may be lost of the truth."""
+    if source.shown == source.path:
+        return str(source.path)
+    return str(previews.lossless_stand_in(source.path))
 
 
 def _for_scale(scale: object) -> list[tuple[str, str]]:
@@ -140,14 +149,16 @@ def measure_picture(
         keys = values.several("The models", models, as_key)
         quality = values.choice("The quality", jpeg, [0, *JPEG_QUALITIES]) or None
         comparison, missing = measure(path, times, keys, StopFlag.of(request, "measure"), jpeg=quality)
-    except Cancelled:
-        return html.quiet("Stopped."), *[gr.skip()] * 6
+    except Cancelled as stopped:
+        return html.quiet(str(stopped)), *[gr.skip()] * 6
     except HPINetError as error:
-        return html.trouble(trouble_with(error)), *[gr.skip()] * 6
+        return html.trouble(str(error)), *[gr.skip()] * 6
     height, width = comparison.truth.shape[:2]
     small = comparison.small.shape
-    saved = f", saved as JPEG of quality {quality}," if quality else ""
-    words = f"{wording.size((width, height))} reduced to {wording.size((small[1], small[0]))}{saved} and restored."
+    words = (
+        f"{wording.size((width, height))} reduced to {wording.size((small[1], small[0]))}"
+        f"{f', saved as JPEG of quality {quality},' if quality else ''} and restored."
+    )
     return (
         html.quiet(words) + "".join(html.trouble(str(error)) for error in missing),
         gr.update(visible=True),

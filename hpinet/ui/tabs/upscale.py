@@ -6,41 +6,42 @@ from typing import Any
 
 import gradio as gr
 
-from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.examples import Example
 from hpinet.ui.parts import html
 from hpinet.ui.parts.controls import (
-    FormatFields,
-    SizeFields,
     example_gallery,
     format_fields,
+    model_details,
     model_field,
     picture_field,
     run_buttons,
     size_fields,
     treatment_field,
 )
-from hpinet.ui.parts.events import COMPUTE, LIGHT, RAW
-from hpinet.ui.parts.spots import spot_fields
+from hpinet.ui.parts.events import LIGHT, PRIVATE, RAW
+from hpinet.ui.parts.viewer import viewer
+from hpinet.ui.parts.wishes import STORAGE
 from hpinet.ui.server import values
-from hpinet.ui.tabs import lens, upscale_events
+from hpinet.ui.tabs import lens, my_results, pieces, upscale_events, why
+from hpinet.ui.tabs.look_inside import Spotted
 
-# What the lens shows may be far below what was clicked.
-_SHOW_CROPS = """(...values) => {
-  document.getElementById("crops")?.scrollIntoView({ block: "nearest", behavior: "smooth" });
-  return values;
+# The address follows what is chosen, so that the same link is shared and shown.
+_SHARE = """async (file, ...choices) => {
+  window.history.replaceState(window.history.state, "", window.linkOf(...choices));
+  await window.shareResult(file, ...choices);
 }"""
-WELCOME = "Choose a picture or click an example."
 
 
 @dataclass(frozen=True)
 class UpscaleTab:
-    """The settings that links restore."""
+    """The settings that outlast a page, where they are kept, and where it is asked why."""
 
-    model: gr.Radio
-    size: SizeFields
-    treatment: gr.Radio
-    file: FormatFields
+    remembered: dict[str, Any]  # fields by the names of `hpinet.ui.parts.wishes.Wishes`
+    kept: gr.BrowserState  # what was chosen by hand, for the next visit
+    wishes: gr.State  # the same, and what a link asks for
+    reset: gr.Button
+    source: gr.State  # the picture that is there
+    explain: Spotted
 
 
 def build(examples: list[Example]) -> UpscaleTab:
@@ -48,83 +49,127 @@ def build(examples: list[Example]) -> UpscaleTab:
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):
             image = picture_field(
-                "Your picture", "or paste it, or tap to choose one", "picture", height=216, classes="spotted"
+                "Your picture", "or paste it, or tap to choose one", "picture", height=200, classes="spotted"
             )
+            part = gr.Button("Upscale only a part of it…", size="sm", visible=False, elem_id="part")
+            refusal = gr.HTML(visible=False, elem_id="refusal")
             size = size_fields()
             treatment = treatment_field()
-            # Before the model, so that it is in view on a laptop.
+            model = model_field()
+            # Before the rest, so that it is in view on a laptop.
             buttons = run_buttons("Upscale", "upscale")
             forecast = gr.HTML(upscale_events.NOTHING_FORESEEN, elem_id="forecast", elem_classes="forecast")
-            model = model_field()
             file = format_fields()
+            more = model_details(model).more
+            reset = gr.Button("Reset all settings", size="sm", elem_id="reset")
         with gr.Column(scale=7, min_width=320):
-            status = gr.HTML(html.quiet(WELCOME), elem_id="status", elem_classes="status", container=True)
+            status = gr.HTML(
+                html.quiet(upscale_events.WELCOME), elem_id="status", elem_classes="status", container=True
+            )
             with gr.Column(visible=False) as result:
-                slider = gr.ImageSlider(
-                    label="Before and after",
-                    buttons=["fullscreen"],
-                    interactive=False,
-                    max_height=560,
-                    elem_id="result",
-                )
-                with gr.Row(elem_classes="under-result"):
-                    before = gr.Radio(
-                        list(previews.ENLARGERS), value="Bicubic", label="Compared with", elem_id="before"
-                    )
-                    download = gr.DownloadButton("Download", variant="primary", elem_id="download")
-            with gr.Accordion("Lens: which model?", open=False, elem_id="lens") as glass:
-                gr.Markdown(lens.EXPLANATION)
-                with gr.Row():
-                    spot = spot_fields("picture")
-                    look = gr.Button("Look", elem_id="look")
-                crops = gr.HTML(html.quiet("Nothing looked at yet."), elem_id="crops", min_height=60)
+                # First, so that it is in sight however tall the result is.
+                download, share = _file_buttons()
+                looking = viewer("result")
+                because = why.build()
+            mine = my_results.build()
+            glass = lens.build("picture")
             tiles = [(example.path, f"{example.caption} ({example.licence})") for example in examples]
             gallery = example_gallery("Examples: one click enlarges", tiles, "examples")
 
-    source, shown = gr.State(None), gr.State(None)
+    results = gr.State(())
+    source, shown, wishes, placed = gr.State(None), gr.State(None), gr.State({}), gr.State(upscale_events.FIRST)
+    kept = gr.BrowserState({}, storage_key=STORAGE, secret=STORAGE)  # no secret: what anybody would choose
     settings_of_run = {"model": model, **size.inputs, "treatment": treatment, **file.inputs}
+    preselected = [settings_of_run[name] for name in upscale_events.PRESELECTED]
+    present = {"placed": placed, **dict(zip(upscale_events.PRESELECTED, preselected, strict=True))}
 
-    # What the page says about the picture and the settings.
-    foreseen: dict[str, Any] = {
-        "fn": upscale_events.foresee,
-        "inputs_kwargs": {"source": source, **settings_of_run},
-        "outputs": [forecast, model],
-        "trigger_mode": "always_last",  # by default, what follows while the one before is under way would be dropped
+    # What the page says about the picture and the settings. One event, so that the latest has the last word; without
+    # "always_last" what follows while the one before is under way would be dropped.
+    image.change(
+        upscale_events.open_source,
+        inputs_kwargs={"image": image, "known": source, "wishes": wishes, **present},
+        outputs=[source, image, refusal, status, result, shown, glass.spot.x, glass.spot.y, *preselected, placed],
+        trigger_mode="always_last",
         **LIGHT,
-    }
-    opened = [source, image, status, result, shown, spot.x, spot.y]
-    image.change(upscale_events.open_source, [image, source], opened, **LIGHT, **RAW).then(**foreseen)
-    gr.on([control.change for control in settings_of_run.values()], **foreseen)
+        **RAW,
+    )
+    gr.on(
+        [source.change, more.change, *(control.change for control in settings_of_run.values())],
+        upscale_events.foresee,
+        inputs_kwargs={"source": source, "more": more, **settings_of_run},
+        outputs=[forecast, size.scale, model, file.format],
+        trigger_mode="always_last",
+        **LIGHT,
+    )
 
     # Running.
     run: dict[str, Any] = {
         "handler": upscale_events.upscale,
-        "inputs": {"image": image, "source": source, **settings_of_run, "before": before, "shown": shown},
-        "outputs": [status, result, slider, download, shown],
+        "inputs": {"image": image, "source": source, **settings_of_run, "shown": shown, "results": results},
+        "outputs": [status, result, looking, download, results, shown],
         "status": status,
+        "before": (pieces.show_first, [result, looking, download, shown], pieces.SHOW),
     }
-    picked = gallery.select(_pick(examples), None, [image, source], **LIGHT)
-    events = [buttons.start(buttons.run.click, **run), buttons.start(picked.then, **run)]
+    picked = gallery.select(
+        _pick(examples),
+        inputs_kwargs={"wishes": wishes, **present},
+        outputs=[image, source, *preselected, placed],
+        **LIGHT,
+    )
+    pieces.connect(part, source, [status, result, looking, download, shown])
+    taken = looking.frame(
+        pieces.cut,
+        inputs_kwargs={"source": source, "wishes": wishes, **present},
+        outputs=[image, source, *preselected, placed],
+        **LIGHT,
+    )
+    events = [buttons.start(trigger, **run) for trigger in (buttons.run.click, picked.then, taken.success)]
     buttons.stop_on_click(events, status, html.quiet("Stopped. Your picture and settings are as they were."))
 
+    my_results.connect(
+        mine,
+        results,
+        events,
+        formats=file.inputs,
+        outputs=[image, source, status, result, looking, download, shown],
+    )
+
+    # Another picture: the result of the one before would stand beside it.
+    buttons.end_on([image.upload, image.clear], events)
+
     # Looking at the result.
-    before.change(upscale_events.compare_with, [shown, before], slider, **LIGHT)
     gr.on(
-        [file.format.change, file.quality.release],
+        [file.format.change, file.quality.release, file.metadata.change],
         upscale_events.offer,
         [shown, *file.inputs.values()],
         download,
         **LIGHT,
     )
-    clicked = spot.follow(image).then(lambda: gr.update(open=True), None, glass, **LIGHT)
-    for looked in (clicked.then, look.click):
-        looked(lens.magnify, [source, spot.x, spot.y], crops, js=_SHOW_CROPS, **COMPUTE)
-    return UpscaleTab(model, size, treatment, file)
+    lens.connect(glass, [glass.spot.follow(image), glass.spot.take(looking.compare)], source)
+    asked = glass.spot.take(looking.explain)
+    why.connect(because, asked, source=source, model=model, scale=size.scale, spot=glass.spot)
+    share.click(
+        None,
+        [download, model, size.scale, treatment, file.format],
+        None,
+        js=_SHARE,
+        queue=False,
+        **PRIVATE,
+    )
+    remembered = {"model": model, "scale": size.scale, "treatment": treatment, "format": file.format}
+    return UpscaleTab(remembered, kept, wishes, reset, source, Spotted(because.more.click, source, model, glass.spot))
+
+
+def _file_buttons() -> tuple[gr.DownloadButton, gr.Button]:
+    with gr.Row(elem_classes="offer"):
+        download = gr.DownloadButton("Download", variant="primary", elem_id="download", scale=4)
+        share = gr.Button("Share", elem_id="share", scale=1)
+    return download, share
 
 
 def _pick(examples: list[Example]) -> Callable[..., Any]:
-    def pick(event: gr.EventData) -> tuple[str, upscale_events.Source]:
+    def pick(event: gr.EventData, *, wishes: object, placed: dict[str, Any], **present: object) -> tuple[Any, ...]:
         source = upscale_events.read_source(examples[values.picked(event._data, examples)].path)
-        return str(source.shown), source
+        return str(source.shown), source, *upscale_events.preselect(source, wishes, placed, **present)
 
     return pick

@@ -1,5 +1,6 @@
 """What happens behind the first tab."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
@@ -9,26 +10,48 @@ import gradio as gr
 
 from hpinet import wording
 from hpinet.errors import Cancelled, HPINetError, OptionError
-from hpinet.images import Picture, open_picture
+from hpinet.images import Metadata, MetadataChoice, Picture, check_size, open_picture
 from hpinet.images.compression import Compression
-from hpinet.plan import Plan
-from hpinet.treatment import examine
-from hpinet.ui.jobs import previews, zerogpu
+from hpinet.images.metadata import NOTHING
+from hpinet.plan import Plan, Size, TargetSize
+from hpinet.treatment import check_treatment, examine
+from hpinet.ui.jobs import previews, tiles, workable, zerogpu
 from hpinet.ui.jobs.enlarge import Outcome, Wanted, enlarge
 from hpinet.ui.jobs.examples import cached, remember
-from hpinet.ui.jobs.models import Choice, caption, choice_of, choices, expected_seconds, lines
+from hpinet.ui.jobs.models import (
+    Choice,
+    check_memory,
+    check_seconds,
+    choice_of,
+    expected_seconds,
+    for_enlarging,
+    line,
+    offered,
+)
 from hpinet.ui.jobs.running import StopFlag, gpu_seconds
 from hpinet.ui.parts import html
-from hpinet.ui.parts.controls import checked_format, trouble_with, wanted_from
-from hpinet.ui.parts.events import uploaded
+from hpinet.ui.parts.controls import IN_PIXELS, SCALES, USUAL_SCALE, checked_format, wanted_from
+from hpinet.ui.parts.events import chosen, uploaded
+from hpinet.ui.parts.viewer import showing
+from hpinet.ui.parts.wishes import Wishes
 from hpinet.ui.server import values
+from hpinet.ui.server.guard import VISITOR
 from hpinet.ui.server.storage import new_folder
 from hpinet.upscaler import rounds_over
 
+WELCOME = "Choose a picture or click an example."
 NOTHING_FORESEEN = html.quiet("Size and time of the result show here.")
+LARGE_MEGAPIXELS = 6
+"""From here on a picture fills most screens as it is."""
+RESULTS_KEPT = 12
+"""Results of a visit that can be opened again."""
+OFFERED = "offered"
+"""The folder of a result's files in the formats that were asked for."""
+IMPOSSIBLE = "✕"
+"""Marks scales that cannot be done; the page's script keeps them from being chosen."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """The picture a visitor has chosen, as far as the page needs to remember it."""
 
@@ -40,6 +63,17 @@ class Source:
     traits: tuple[str, ...]  # what is unusual about it and will be kept
     found: Compression | None  # what losses it went through
     sample: Picture  # a piece of it, to guess file sizes by
+    said: Metadata = NOTHING  # beside colour
+    follows: str = "PNG"  # the kind of file to make of it unless another is wished for
+
+    @property
+    def size(self) -> Size:
+        """Width and height in pixels."""
+        return self.width, self.height
+
+    def obstacle(self, choice: Choice, wanted: Wanted) -> str:
+        """See `hpinet.ui.jobs.workable.obstacle`."""
+        return workable.obstacle(choice, wanted, self.size, rounds=self.rounds, found=self.found)
 
 
 @dataclass(frozen=True)
@@ -49,31 +83,92 @@ class Shown:
     source: Source
     outcome: Outcome
     folder: Path
+    view: tiles.View
+    name: str  # of the view, see `hpinet.ui.jobs.tiles.VIEWS`
+    label: str  # what made it: "HPINet T ×2"
+    status: str  # what is told of it
+
+    def in_viewer(self, results: Sequence["Shown"]) -> str:
+        """The viewer's value; it compares with those of the ``results`` that were made of the same picture."""
+        others = [one for one in results if one is not self and one.source.path == self.source.path]
+        return showing(self.name, self.view, self.label, [(one.name, one.view, one.label) for one in others])
 
 
 # ------------------------------------------------------------------------------------------------- before running
 
 
-def open_source(image: dict[str, Any] | None, known: Source | None) -> tuple[Any, ...]:
+PRESELECTED = ("scale", "pixels", "model", "format")
+"""The fields that follow the picture, in the order of `preselect`."""
+
+FIRST = {"scale": USUAL_SCALE, "format": "PNG"}
+"""What the page begins with."""
+
+
+def open_source(
+    *, image: dict[str, Any] | None, known: Source | None, wishes: object, placed: dict[str, Any], **present: object
+) -> tuple[Any, ...]:
     """What to remember of a chosen picture, what to show instead if browsers cannot show it, and what went wrong.
 
-    Then the group of the result and what is shown in it: a result of another picture is taken away. Then a spot for
-    the lens, the middle.
+    Then the status, the group of the result and what is shown in it: a result of another picture is taken away. Then a
+    spot for the lens, the middle; then what `preselect` says. A picture that cannot be opened leaves the one before.
     """
-    gone = gr.update(visible=False), None
-    nowhere = gr.skip(), gr.skip()
+    unchanged = [gr.skip()] * (8 + len(PRESELECTED) + 1)
     try:
         path = uploaded(image)
         if path is None:
-            return None, gr.skip(), gr.skip(), *gone, *nowhere
-        if known is not None and known.shown == path:
-            middle = known.width // 2, known.height // 2
-            return known, *[gr.skip()] * 4, *middle
-        source = read_source(path)
+            gone = None, gr.skip(), gr.update(visible=False), html.quiet(WELCOME), gr.update(visible=False), None
+            return (*gone, *unchanged[6:]) if known else tuple(unchanged)
+        original = previews.original_of(path)
+        if known is not None and known.path == original:
+            seen = gr.skip() if known.shown == path else str(known.shown)
+            return (gr.skip(), seen, *unchanged[2:6], *_middle(known), *unchanged[8:])
+        source = read_source(original)
     except HPINetError as error:
-        return None, gr.skip(), html.trouble(trouble_with(error)), *gone, *nowhere
+        refused = gr.update(value=html.trouble(str(error)), visible=True)
+        return (gr.skip(), str(known.shown) if known else None, refused, *unchanged[3:])
     shown = gr.skip() if source.shown == path else str(source.shown)
-    return source, shown, html.quiet("Ready."), *gone, source.width // 2, source.height // 2
+    fresh = source, shown, gr.update(visible=False), html.quiet("Ready."), gr.update(visible=False), None
+    return (*fresh, *_middle(source), *preselect(source, wishes, placed, **present))
+
+
+def _middle(source: Source) -> tuple[int, int]:
+    return source.width // 2, source.height // 2
+
+
+def preselect(source: Source, wishes: object, placed: dict[str, Any], **present: object) -> list[Any]:
+    """The fields' new values for a picture, each of which can be done; left as they are where that is right.
+
+    Then these values, the next ``placed``: a field that is not as it was placed was just touched, though ``wishes`` may
+    not tell yet.
+    """
+    touched = {name: value for name, value in present.items() if value != placed.get(name, value)}
+    wish, known = Wishes.read(touched).over(Wishes.read(wishes)), for_enlarging()
+    default = next(iter(known))
+    treatment = check_treatment(wish.treatment or "auto")
+
+    def works(model: str, size: TargetSize) -> bool:
+        return not source.obstacle(known[model], Wanted(model, size, treatment=treatment))
+
+    def scale_of(model: str) -> int | None:
+        return workable.scale_for(
+            source.size, SCALES.values(), lambda size: works(model, size), wish.scale_number, SCALES[USUAL_SCALE]
+        )
+
+    model, scale = next(
+        ((key, found) for key in (wish.model or default, default) if (found := scale_of(key)) is not None),
+        (default, None),
+    )
+    label = next((label for label, number in SCALES.items() if number == scale), next(iter(SCALES)))
+    wanted = {
+        "scale": IN_PIXELS if wish.scale == IN_PIXELS and scale else label,
+        "pixels": workable.side_for(source.size, lambda size: works(model, size), scale),
+        "model": model,
+        "format": workable.format_wished(wish.format, source.follows, source.traits),
+    }
+    return [
+        *(gr.skip() if present.get(name) == wanted[name] else gr.update(value=wanted[name]) for name in PRESELECTED),
+        wanted,
+    ]
 
 
 def read_source(path: Path) -> Source:
@@ -96,45 +191,119 @@ def read_source(path: Path) -> Source:
         kept,
         examine(picture),
         previews.sample_of(picture),
+        picture.metadata,
+        workable.format_for(picture),
     )
 
 
-def foresee(*, source: Source | None, **fields: object) -> tuple[str, Any]:
-    """What pressing the button would do, and the models' lines for this picture."""
+def foresee(*, source: Source | None, more: object, **fields: object) -> tuple[Any, ...]:
+    """What pressing the button would do; then the scales, models and formats with what each means for this picture."""
     if source is None:
-        return NOTHING_FORESEEN, gr.update(choices=lines())
+        plain = [line(choice) for choice in offered(more=more is True, chosen=values.maybe_text(fields.get("model")))]
+        return (
+            NOTHING_FORESEEN,
+            gr.update(choices=[*SCALES, IN_PIXELS], info=""),
+            gr.update(choices=plain),
+            gr.update(choices=list(previews.FORMATS)),
+        )
     try:
         wanted = wanted_from(**fields)
-        words = _prospect(source, wanted)
     except HPINetError as error:
-        return html.trouble(str(error)), gr.skip()
-    return words, gr.update(choices=[(_truth_for(key, source, wanted), key) for key in choices()])
-
-
-def _truth_for(key: str, source: Source, wanted: Wanted) -> str:
+        return (html.trouble(str(error)), *[gr.skip()] * 3)
     try:
-        plan = replace(wanted, model=key).plan((source.width, source.height))
-        return caption(choice_of(key), plan, rounds=source.rounds)
+        forecast = _prospect(source, wanted)
+    except HPINetError as error:
+        forecast = html.trouble(str(error))
+    found = offered(more=more is True, chosen=wanted.model)
+    chosen = choice_of(wanted.model)
+    return (
+        forecast,
+        _scales_for(source, wanted, chosen),
+        gr.update(choices=[line(choice, _remark(source, choice, wanted)) for choice in found]),
+        gr.update(choices=_formats_for(source, wanted, chosen)),
+    )
+
+
+def _scales_for(source: Source, wanted: Wanted, choice: Choice) -> Any:
+    """The scales, those marked that cannot be done, with a sentence of advice if there is any."""
+    obstacles = {
+        label: source.obstacle(choice, workable.in_pixels(wanted, TargetSize(scale=number)))
+        for label, number in SCALES.items()
+    }
+    labels = [(f"{label} {IMPOSSIBLE}" if obstacles[label] else label, label) for label in SCALES]
+    return gr.update(choices=[*labels, IN_PIXELS], info=advice(source.size, obstacles))
+
+
+def advice(source: Size, obstacles: dict[str, str]) -> str:
+    """What makes sense for a picture that is large already; empty where nothing needs to be said."""
+    megapixels = source[0] * source[1] / 1e6
+    told = []
+    possible = [label for label, trouble in obstacles.items() if not trouble]
+    if megapixels >= LARGE_MEGAPIXELS and possible:
+        told.append(
+            f"This picture has {megapixels:.0f} megapixels already: {possible[0]} makes "
+            f"{megapixels * SCALES[possible[0]] ** 2:.0f}, and most screens show 2 to 8."
+        )
+    reasons = [trouble for trouble in obstacles.values() if trouble]
+    if reasons and not possible:
+        told.append("This picture is too large for this page: even ×2 would take too much memory or time.")
+    elif reasons:
+        why = {
+            "too large": "What is crossed out would be too large here.",
+            "too long": "What is crossed out would take too long here.",
+            "no treatment": "What is crossed out cannot do this here.",
+        }
+        told.extend(dict.fromkeys(why[reason] for reason in reasons))
+    return " ".join(told)
+
+
+def _remark(source: Source, choice: Choice, wanted: Wanted) -> str:
+    """The seconds that a model takes for this picture, or why it cannot."""
+    wanted = replace(wanted, format="PNG")
+    if trouble := source.obstacle(choice, wanted):
+        return f"{IMPOSSIBLE} {trouble}"
+    seconds = expected_seconds(choice, wanted.plan(source.size, choice), rounds=source.rounds)
+    return wording.duration(seconds).removeprefix("about ")
+
+
+def _formats_for(source: Source, wanted: Wanted, choice: Choice) -> list[tuple[str, str]]:
+    """The kinds of files, with what each will weigh."""
+    try:
+        plan = workable.in_pixels(wanted, wanted.size).plan(source.size, choice)
     except HPINetError:
-        return caption(choice_of(key))
+        return [(kind, kind) for kind in previews.FORMATS]
+
+    def told(kind: str) -> str:
+        try:
+            check_size(*plan.target, kind)
+        except HPINetError:
+            return f"{kind} {IMPOSSIBLE} too large"
+        weight = previews.expected_bytes(source.sample, plan, kind, wanted.quality)
+        return f"{kind} · {wording.megabytes(weight)}"
+
+    return [(told(kind), kind) for kind in previews.FORMATS]
 
 
 def _prospect(source: Source, wanted: Wanted) -> str:
-    plan = wanted.plan((source.width, source.height))
+    plan = wanted.plan(source.size)
     how = " then ".join(f"×{scale}" for scale in plan.passes) + (", then reduced" if plan.is_reduced else "")
-    weight = previews.expected_bytes(source.sample, plan, wanted.format, wanted.quality)
     choice = choice_of(wanted.model)
+    check_memory(choice, plan)
+    check_seconds(choice, plan, rounds=source.rounds)
     strength = choice.natives[plan.passes[0]].strength(source.found, wanted.treatment)
     return html.facts(
         [
             f"<b>{wording.size(plan.source)} → {wording.size(plan.target)}</b>",
             *source.traits,
             *_said_of_losses(source.found, strength),
-            f"{wanted.model} {how}",
+            how,
             wording.duration(expected_seconds(choice, plan, rounds=source.rounds)),
-            *([f"asks for {_quota(choice, plan, source.rounds)} s of your daily GPU time"] if zerogpu.IS_HERE else []),
+            *(
+                [f"asks for {_quota(choice, plan, source.rounds)} s of your daily GPU time"]
+                if zerogpu.IS_HERE and not choice.on_cpu
+                else []
+            ),
             *([] if choice.is_installed(plan) else ["fetched on first use"]),
-            f"{wanted.format} of about {wording.megabytes(weight)}",
             *_lost(source, wanted.format),
         ]
     )
@@ -168,47 +337,68 @@ def upscale(
     *,
     image: dict[str, Any] | None,
     source: Source | None,
-    before: object,
     shown: Shown | None,
+    results: tuple[Shown, ...] = (),
     **fields: object,
 ) -> tuple[Any, ...]:
-    """The Upscale button: status, group of the result, slider, download button, what is shown."""
+    """The Upscale button: status, group of the result, viewer, download button, all results, what is shown."""
     try:
-        path = uploaded(image)
+        path = chosen(image)
         if path is None:
             raise OptionError("Choose a picture first.")
-        if source is None or source.shown != path:  # the button was quicker than the upload's own event
+        if source is None or source.path != path:  # the button was quicker than the upload's own event
             source = read_source(path)
-        left, wanted = values.choice("The comparison", before, previews.ENLARGERS), wanted_from(**fields)
+        wanted = wanted_from(**fields)
         plan = wanted.plan((source.width, source.height))
         folder = new_folder()
         outcome = cached(source.path, plan, wanted, folder)
         is_kept = outcome is not None
+        views: list[tiles.View] = []
         if outcome is None:
             stop = StopFlag.of(request, "upscale")
             outcome = enlarge(
                 source.path,
-                replace(wanted, format="PNG"),  # others are made of it when they are offered
+                replace(wanted, format="PNG", metadata="drop"),  # others are made of it when they are offered
                 target=lambda _: folder / "result.png",
                 stop=stop,
                 plan=plan,
-                show=lambda done: previews.write_slides(done, left, folder),
+                show=lambda done: views.append(tiles.keep(done.source, done.result, folder, upload=path)),
             )
             remember(source.path, wanted, outcome)
-        made = Shown(source, outcome, folder)
-        slides = previews.before_and_after(source.path, outcome.picture, plan.target, left, folder)
+        view = views[0] if views else tiles.keep_files(source.path, outcome.picture, folder)
+        name = opened(view, request)
+        told = _details(outcome, source.found, is_kept)
+        made = Shown(source, outcome, folder, view, name, _made_by(wanted.model, plan), told)
+        results = (*results, made)[-RESULTS_KEPT:]
         return (
-            _details(outcome, source.found, is_kept),
+            told,
             gr.update(visible=True),
-            slides,
-            _offer(made, wanted.format, wanted.quality),
+            made.in_viewer(results),
+            offered_as(made, wanted.format, wanted.quality, wanted.metadata),
+            results,
             made,
         )
-    except Cancelled:
-        return html.quiet("Stopped."), *[gr.skip()] * 4
+    except Cancelled as stopped:
+        return html.quiet(str(stopped)), *[gr.skip()] * 5
     except HPINetError as error:
         earlier = html.quiet("Below is still the earlier result.") if shown else ""
-        return html.trouble(trouble_with(error)) + earlier, *[gr.skip()] * 4
+        return html.trouble(str(error)) + earlier, *[gr.skip()] * 5
+
+
+def opened(view: tiles.View, request: gr.Request) -> str:
+    """The name by which this visitor, and nobody else, may see a view."""
+    return tiles.VIEWS.open(view, (request.cookies or {}).get(VISITOR, ""))
+
+
+def _made_by(model: str, plan: Plan) -> str:
+    """What the result is called beside what it is compared with: "HPINet T ×2"."""
+    return f"HPINet {model} {f'×{plan.target[0] // plan.source[0]}' if _is_scale(plan) else wording.size(plan.target)}"
+
+
+def _is_scale(plan: Plan) -> bool:
+    return all(large % small == 0 for large, small in zip(plan.target, plan.source, strict=True)) and (
+        plan.target[0] // plan.source[0] == plan.target[1] // plan.source[1]
+    )
 
 
 def _details(outcome: Outcome, found: Compression | None, is_kept: bool) -> str:
@@ -216,12 +406,19 @@ def _details(outcome: Outcome, found: Compression | None, is_kept: bool) -> str:
     return html.facts(
         [
             f"<b>{wording.size(plan.source)} → {wording.size(plan.target)}</b>",
-            f"{outcome.checkpoint}, {outcome.origin}",
-            outcome.engine,
             f"<b>{outcome.seconds:.1f} s</b>" + (" when it was made" if is_kept else ""),
             f"{plan.target[0] * plan.target[1] / 1e6:.2f} megapixels",
             *outcome.notes,
             *_said_of_losses(found, outcome.strength),
+        ]
+    ) + html.folded("Details", _technical_details(outcome))
+
+
+def _technical_details(outcome: Outcome) -> str:
+    return html.facts(
+        [
+            f"{outcome.checkpoint}, {outcome.origin}",
+            outcome.engine,
             html.tip(
                 f"peak memory {outcome.peak_memory_mb:.0f} MB",
                 "The most that the whole server held while this ran, models and other visitors' work included.",
@@ -247,26 +444,21 @@ def _agreement(explained: float) -> str:
 # --------------------------------------------------------------------------------------------- looking at the result
 
 
-def compare_with(shown: Shown | None, before: object) -> Any:
-    """Another kind of enlargement on the left of the slider."""
-    if shown is None:
-        return gr.skip()
-    left = values.choice("The comparison", before, previews.ENLARGERS)
-    return previews.before_and_after(
-        shown.source.path, shown.outcome.picture, shown.outcome.plan.target, left, shown.folder
-    )
-
-
-def offer(shown: Shown | None, format: object, quality: object) -> Any:
+def offer(shown: Shown | None, format: object, quality: object, metadata: object) -> Any:
     """The download in another format, without running anything again."""
     if shown is None:
         return gr.skip()
-    return _offer(shown, *checked_format(format, quality))
+    return offered_as(shown, *checked_format(format, quality, metadata))
 
 
-def _offer(shown: Shown, format: str, quality: int) -> Any:
+def offered_as(shown: Shown, format: str, quality: int, metadata: MetadataChoice) -> Any:
+    """The download button for the result in that format."""
     name = previews.result_name(shown.source.path.name, shown.outcome.plan, shown.outcome.checkpoint, format)
-    folder = shown.folder / f"{format}-{quality}"
-    folder.mkdir(exist_ok=True)
-    path = previews.save_as(shown.outcome.picture, folder / name, format, quality)
-    return gr.update(value=str(path), label=f"Download {format} · {wording.megabytes(path.stat().st_size)}")
+    folder = shown.folder / OFFERED / f"{format}-{quality}-{metadata}"
+    folder.mkdir(exist_ok=True, parents=True)
+    path = previews.save_as(
+        shown.outcome.picture, folder / name, format, quality, metadata=metadata, said=shown.source.said
+    )
+    return gr.update(
+        visible=True, value=str(path), label=f"Download {format} · {wording.megabytes(path.stat().st_size)}"
+    )

@@ -1,4 +1,8 @@
-"""Whatever a browser may send, to every handler and every route of the real server: ``pytest -m boundary -n 0``."""
+"""Whatever a browser may send, to every handler and every route of the real server: ``pytest -m boundary -n 0``.
+
+In two processes, each with a server of its own, ``-n 2 --dist loadgroup`` takes two thirds of the time; the counts
+are then not printed.
+"""
 
 import itertools
 import json
@@ -40,6 +44,7 @@ FOREIGN = re.compile(
 """Words of Python, Pillow, pydantic, Starlette or Gradio, and of the sentence about what nobody has foreseen."""
 
 pytestmark = pytest.mark.boundary
+OTHERS_SHARE = pytest.mark.xdist_group("others")  # of the work: handlers take about as long as all that has this mark
 
 
 @dataclass
@@ -48,6 +53,7 @@ class Server:
 
     address: str
     routes: list[str]
+    works: dict[str, str]  # what the handlers do, by number
     folder: Path
     bait: Path  # a picture of the server's own, outside
     secret: Path  # one that another visitor has uploaded, called by the bait's name
@@ -213,8 +219,14 @@ def send(http: httpx.Client, body: dict[str, Any], session: str) -> str:
         return f"No answer: {error!r}"
 
 
-def inputs(config: dict[str, Any], picture: str, odd: list[Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Every input of every handler, and the bodies of its calls: odd values there, the others as on the page."""
+def inputs(
+    config: dict[str, Any], works: dict[str, str], picture: str, odd: list[Any]
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Every input of every handler, and the bodies of its calls: odd values there, the others as on the page.
+
+    Of handlers that do the same, for several events, one gets all of them, and the others are called.
+    """
+    known: set[str] = set()
     fields = {component["id"]: component for component in config["components"]}
     file = {"path": picture, "orig_name": "small.png", **META}
     for handler in config["dependencies"]:
@@ -227,7 +239,9 @@ def inputs(config: dict[str, Any], picture: str, odd: list[Any]) -> Iterator[tup
             else fields[one]["props"].get("value")
             for place, (one, kind) in enumerate(zip(handler["inputs"], kinds, strict=True))
         ]
-        for place, kind in enumerate(kinds):
+        is_known = works[str(number)] in known
+        known.add(works[str(number)])
+        for place, kind in enumerate([] if is_known else kinds):
             values = odd[:1] if kind == "state" else odd  # Gradio takes states from its session, whatever is sent
             yield (
                 f"{number} {handler['api_name']}[{place}]",
@@ -235,17 +249,18 @@ def inputs(config: dict[str, Any], picture: str, odd: list[Any]) -> Iterator[tup
             )
         # Data of events matter to handlers of selections alone, and what else a call may hold is read by Gradio.
         is_of_selection = any(event == "select" for _, event in handler["targets"])
-        values = odd if is_of_selection else odd[:1]
+        values = odd if is_of_selection and not is_known else odd[:1]
         calls = [{"event_data": value} for value in values] + [{"event_data": {"index": value}} for value in values]
         if handler is config["dependencies"][0]:
             calls += [{key: value} for key in OTHERS for value in odd]
         yield f"{number} event", [{"fn_index": number, "data": usual, **more} for more in calls]
 
 
+@pytest.mark.xdist_group("handlers")
 def test_every_handler_with_odd_values(served: Server, picture: str, odd: list[Any]) -> None:
     assert len(odd) >= 30
     config = httpx.get(f"{served.address}/config").json()
-    calls = list(inputs(config, picture, odd))
+    calls = list(inputs(config, served.works, picture, odd))
 
     def call(one: tuple[str, list[dict[str, Any]]]) -> None:
         what, bodies = one
@@ -264,6 +279,7 @@ def test_every_handler_with_odd_values(served: Server, picture: str, odd: list[A
     judge(served)
 
 
+@OTHERS_SHARE
 def test_every_endpoint_by_name(served: Server, picture: str, odd: list[Any]) -> None:
     names = httpx.get(f"{served.address}/gradio_api/info").json()["named_endpoints"]
     file = {"path": picture, **META}
@@ -286,6 +302,7 @@ def test_every_endpoint_by_name(served: Server, picture: str, odd: list[Any]) ->
     judge(served)
 
 
+@OTHERS_SHARE
 def test_every_tool_with_odd_values(served: Server, picture: str, odd: list[Any]) -> None:
     link = f"{served.address}/gradio_api/file={picture}"
     headers = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
@@ -320,6 +337,7 @@ def test_every_tool_with_odd_values(served: Server, picture: str, odd: list[Any]
     judge(served)
 
 
+@OTHERS_SHARE
 def test_every_route_with_every_method(served: Server, picture: str) -> None:
     parts = [str(served.bait), "https://192.0.2.1/x.png", "..%2f..%2f..%2fetc%2fpasswd", "0", picture]
     addresses = {re.sub(r"\{[^}]*\}", part, route) for route in served.routes for part in parts}
@@ -345,6 +363,7 @@ def test_every_route_with_every_method(served: Server, picture: str) -> None:
     judge(served)
 
 
+@OTHERS_SHARE
 def test_what_is_told_of_files(served: Server) -> None:
     """Nothing is served of what was not sent or made here, and nobody lists what was."""
     uploads = served.secret.parents[1]
@@ -362,6 +381,7 @@ def test_what_is_told_of_files(served: Server) -> None:
     assert httpx.get(f"{served.address}/gradio_api/file={served.secret}").status_code == 200  # for who knows the name
 
 
+@OTHERS_SHARE
 def test_the_counts(served: Server, capsys: pytest.CaptureFixture[str]) -> None:
     """After all the others: tells what was tried."""
     with capsys.disabled():

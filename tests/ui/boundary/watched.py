@@ -57,17 +57,29 @@ def paths(routes: list[Any]) -> list[str]:
     return found
 
 
+def works(fns: dict[int, Any]) -> dict[int, str]:
+    """What each handler does: those that are alike run the same function with values of the same components."""
+
+    def told(handler: Any) -> str:
+        name = f"{getattr(handler.fn, '__module__', '')}.{getattr(handler.fn, '__qualname__', '')}"
+        return (
+            f"{name} {getattr(getattr(handler.fn, '__self__', None), 'work', '')} {[one._id for one in handler.inputs]}"
+        )
+
+    return {number: told(handler) for number, handler in fns.items()}
+
+
 def main(folder: Path, project: Path) -> None:
     """Serves until it is ended."""
     import matplotlib.font_manager  # looks through the fonts of the system, once  # noqa: F401
 
     from hpinet.ui import create_demo, launch_options
 
-    app, address, _ = create_demo().launch(
-        **launch_options(), server_name="127.0.0.1", prevent_thread_lock=True, quiet=True
-    )
+    demo = create_demo()
+    app, address, _ = demo.launch(**launch_options(), server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+    told = {"address": address.rstrip("/"), "routes": paths(list(app.routes)), "works": works(demo.fns)}
     ready = folder / "ready"
-    ready.write_text(json.dumps({"address": address.rstrip("/"), "routes": paths(list(app.routes))}))
+    ready.write_text(json.dumps(told))
     os.link(ready, folder / "address")  # at once, as a whole
     watch(folder, project)
     threading.Event().wait()

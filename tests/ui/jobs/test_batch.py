@@ -6,11 +6,12 @@ from types import SimpleNamespace
 
 import gradio as gr
 import pytest
+from PIL import Image
 
 from hpinet.errors import ImageError, OptionError
 from hpinet.plan import TargetSize
 from hpinet.ui.jobs import batch
-from hpinet.ui.jobs.batch import Item, _free_name, gather, names_in_folder, run_batch
+from hpinet.ui.jobs.batch import Item, free_name, gather, names_in_folder, prospect, run_batch
 from hpinet.ui.jobs.enlarge import Wanted
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.jobs.zerogpu import GpuError, NoGpuError
@@ -62,7 +63,7 @@ def test_a_batch_has_no_more_pictures_than_set(tmp_path: Path, monkeypatch: pyte
     ],
 )
 def test_names_of_results_are_free_on_every_system(name: str, used: set[str], expected: str) -> None:
-    assert _free_name(name, ".png", used) == expected
+    assert free_name(name, ".png", used) == expected
 
 
 @pytest.mark.parametrize(
@@ -98,3 +99,13 @@ def test_what_is_finished_is_kept_whatever_ends_the_batch(
         assert archive.testzip() is None
         expected = [f"{number}.png" for number, status in enumerate(statuses) if status == "done"]
         assert archive.namelist() == expected
+
+
+def test_a_forecast_by_headers(tmp_path: Path) -> None:
+    good, bad, archive = tmp_path / "good.png", tmp_path / "bad.png", tmp_path / "more.zip"
+    Image.new("RGB", (100, 50)).save(good)
+    bad.write_text("nothing")
+    archive.write_bytes(b"PK")
+    told = prospect([good, good, bad, archive], Wanted("T", TargetSize(scale=4)))
+    assert told[1:] == ["0.2 megapixels to be made", "1 that cannot be enlarged so", "and what is in ZIP files"]
+    assert prospect([bad], Wanted("T", TargetSize(scale=4))) == ["1 that cannot be enlarged so"]

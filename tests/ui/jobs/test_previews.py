@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from hpinet.errors import OptionError
-from hpinet.images import Picture, encode_picture, open_picture, resize_bicubic, resize_nearest, save_picture
+from hpinet.images import Metadata, Picture, encode_picture, open_picture, resize_bicubic, save_picture
+from hpinet.images.formats import BY_NAME
 from hpinet.plan import Plan
 from hpinet.ui.jobs import previews
 
@@ -32,6 +33,7 @@ def test_names_of_results(upload: str, plan: Plan, format: str, name: str) -> No
 
 def test_names_are_not_endless() -> None:
     assert len(previews.result_name("x" * 300, Plan((1, 1), (4, 4), (4,)), "hpinet-t-x4", "PNG")) < 120
+    assert len(previews.result_name("写" * 300, Plan((1, 1), (4, 4), (4,)), "hpinet-t-x4", "PNG").encode()) < 255
 
 
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (49, 29), (25, 15), (3, 28)])
@@ -50,31 +52,6 @@ def test_crops_of_pictures_smaller_than_the_crop() -> None:
     assert (crop.width, crop.height) == (12, 5)
 
 
-@pytest.mark.parametrize("kind", ["Bicubic", "Nearest"])
-def test_before_and_after_have_one_size(tmp_path: Path, kind: str) -> None:
-    small, large = noise(10, 12), noise(40, 48)
-    for name, picture in (("small.png", small), ("large.png", large)):
-        save_picture(picture, tmp_path / name)
-    before, after = previews.before_and_after(tmp_path / "small.png", tmp_path / "large.png", (48, 40), kind, tmp_path)
-    assert after == str(tmp_path / "large.png")
-    enlarge = {"Bicubic": resize_bicubic, "Nearest": resize_nearest}[kind]
-    assert np.array_equal(open_picture(before).colour, enlarge(small, 48, 40).colour)
-
-
-def test_huge_results_are_shown_reduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(previews, "PREVIEW_SIDE", 24)
-    save_picture(noise(10, 12), tmp_path / "small.png")
-    save_picture(noise(40, 48), tmp_path / "large.png")
-    sizes = set()
-    for path in previews.before_and_after(
-        tmp_path / "small.png", tmp_path / "large.png", (48, 40), "Bicubic", tmp_path
-    ):
-        shown = open_picture(path)
-        sizes.add((shown.width, shown.height))
-    assert sizes == {(24, 20)}
-    assert open_picture(tmp_path / "large.png").width == 48
-
-
 @pytest.mark.parametrize("format", list(previews.FORMATS))
 def test_expected_size_is_of_the_right_order(format: str) -> None:
     y, x = np.mgrid[:120, :160]
@@ -87,10 +64,10 @@ def test_expected_size_is_of_the_right_order(format: str) -> None:
 
 def test_results_too_large_for_a_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
     previews.check_result_size(Plan((1000, 1000), (4000, 4000), (4,)))
-    with pytest.raises(OptionError, match="goes up to 150"):
+    with pytest.raises(OptionError, match="goes up to 210"):
         previews.check_result_size(Plan((4000, 4000), (16000, 16000), (4,)))
     monkeypatch.setattr(previews, "settings", lambda: SimpleNamespace(max_result_megapixels=1.5))
-    with pytest.raises(OptionError, match=r"goes up to 1\.5\."):
+    with pytest.raises(OptionError, match=r"goes up to 1\.5:"):
         previews.check_result_size(Plan((1000, 1000), (4000, 4000), (4,)))
 
 
@@ -102,3 +79,31 @@ def test_saving_as_another_format_keeps_the_result(tmp_path: Path) -> None:
     assert open_picture(jpeg).format == "JPEG"
     before = jpeg.stat().st_mtime_ns
     assert previews.save_as(tmp_path / "result.png", jpeg, "JPEG", 90).stat().st_mtime_ns == before
+
+
+def test_metadata_of_the_source_in_a_file_to_download(tmp_path: Path) -> None:
+    save_picture(Picture(np.zeros((8, 8, 3), np.uint8)), tmp_path / "result.png")
+    said = Metadata(xmp=b"<a/>", dpi=(100, 100), size=(2, 2))
+    for format in ("PNG", "WEBP"):
+        label = BY_NAME[format].label
+        path = previews.save_as(tmp_path / "result.png", tmp_path / f"a{format}", label, 90, metadata="keep", said=said)
+        assert open_picture(path).metadata.xmp == b"<a/>"
+    dpi = open_picture(tmp_path / "aPNG").metadata.dpi
+    assert dpi is not None
+    assert round(dpi[0]) == 400
+
+
+def test_what_is_shown_leads_back_to_what_was_chosen(tmp_path: Path) -> None:
+    """Also if two handlers ask for it at once: the second finds the stand-in of the first."""
+    deep, plain = tmp_path / "deep.tif", tmp_path / "plain.png"
+    for path, samples in ((deep, np.full((8, 9, 3), 40_000, np.uint16)), (plain, np.zeros((8, 9, 3), np.uint8))):
+        save_picture(Picture.from_array(samples), path)
+    shown = previews.shown_instead(deep, open_picture(deep))
+    assert shown != deep
+    assert previews.shown_instead(deep, open_picture(deep)) == shown
+    assert open_picture(shown).format == "JPEG"
+    assert previews.original_of(shown) == deep
+    nameless = tmp_path / ".shown.jpg"
+    nameless.write_bytes(shown.read_bytes())
+    for own in (deep, plain, nameless, previews.shown_instead(plain, open_picture(plain))):
+        assert previews.original_of(own) == own

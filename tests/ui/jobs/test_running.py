@@ -2,6 +2,7 @@
 
 import pickle
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,15 +12,16 @@ import gradio as gr
 import pytest
 
 from hpinet.attribution.lam import BlurPath
-from hpinet.comparison import Comparison
+from hpinet.attribution.regions import rgb_pixels
 from hpinet.errors import Cancelled, ImageError
 from hpinet.images import open_picture
 from hpinet.plan import Plan, TargetSize, make_plan
 from hpinet.settings import settings
 from hpinet.ui.jobs import running, zerogpu
+from hpinet.ui.jobs.countdown import Countdown
 from hpinet.ui.jobs.enlarge import Wanted, _run
 from hpinet.ui.jobs.explain import Answer, Question, _look
-from hpinet.ui.jobs.measure import _compare
+from hpinet.ui.jobs.measure import _restore
 from hpinet.ui.jobs.models import choice_of
 from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, gpu_seconds, heavy
 from hpinet.ui.server.storage import results_root
@@ -90,6 +92,24 @@ def test_time_left(clock: list[float]) -> None:
     assert bar.told == [(0, "Enlarging"), (0.2, "Enlarging: 40 s left"), (0.5, "Enlarging: 5 min 0 s left")]
 
 
+def test_it_ticks_while_the_work_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running.gr, "Progress", Bar)
+    monkeypatch.setattr(running, "TICK_SECONDS", 0.02)
+    report, bar = reporter()
+    report.say("Loading")
+    with report.ticking(expected=20.0):
+        time.sleep(0.1)
+        assert {words for _, words in bar.told} == {"Loading"}
+        bar.told.clear()
+        report(0, 100)
+        time.sleep(0.2)
+    fractions = [fraction for fraction, _ in bar.told]
+    assert len(fractions) > 3
+    assert fractions == sorted(fractions)
+    assert 0 <= fractions[0] < fractions[-1] < 0.2
+    assert bar.told[-1][1] == "Enlarging: 19 s left"
+
+
 def test_not_every_step_is_told_but_the_last_one(clock: list[float]) -> None:
     report, bar = reporter()
     for done in range(1001):
@@ -100,7 +120,8 @@ def test_not_every_step_is_told_but_the_last_one(clock: list[float]) -> None:
 
 
 def test_a_share_of_the_bar(clock: list[float]) -> None:
-    report, bar = reporter(start=0.5, share=0.25, began=clock[0] - 9)
+    report, bar = reporter(start=0.5, share=0.25, countdown=Countdown())
+    clock[0] += 9
     report(0, 2)
     clock[0] += 1
     report(1, 2)
@@ -159,18 +180,18 @@ def there_and_back(value: T) -> T:
 def test_so_does_what_the_other_tabs_ask_and_are_told(picture: Path) -> None:
     """What runs on the GPU itself, called as a worker would call it."""
     flag = StopFlag.of(visitor("a"), "measure")
-    plan = make_plan((14, 10), TargetSize(scale=2), natives=choice_of("T").natives)
+    plan = make_plan((28, 20), TargetSize(scale=2), natives=choice_of("T").natives)
     small, reporter = open_picture(picture), Reporter("Enlarging", flag)
     way = Wanted("T", TargetSize(scale=2)).plan((small.width, small.height))
     larger = there_and_back(_run(*there_and_back(("T", "clean", small, way, reporter)))).result
     assert (larger.width, larger.height) == way.target
 
-    comparison = there_and_back(_compare(*there_and_back((picture, 2, [(choice_of("T"), plan)], flag, 75))))
-    assert isinstance(comparison, Comparison)
-    assert [one.name for one in comparison.restored[1:]] == ["hpinet-t-x2", "hpinet-t-x2, treated"]
+    attempts = there_and_back(_restore(*there_and_back((small, [(choice_of("T"), plan)], flag)), treated=True))
+    assert [one.name for one in attempts] == ["hpinet-t-x2", "hpinet-t-x2, treated"]
+    assert all((one.picture.width, one.picture.height) == plan.target for one in attempts)
 
     question = Question(picture, 14, 10, "T", 4, flag, path=BlurPath(steps=1), window=8)
-    answer = there_and_back(_look(there_and_back(question)))
+    answer = there_and_back(_look(*there_and_back((question, rgb_pixels(small)))))
     assert isinstance(answer, Answer)
 
     views = there_and_back(_enlarged(there_and_back(open_picture(picture))))
@@ -196,7 +217,7 @@ def test_little_is_asked_of_a_gpu() -> None:
 
 
 def test_a_server_that_ends_waits_for_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "CREW", running._Crew())
+    monkeypatch.setattr(running, "CREW", running.Crew())
     monkeypatch.setattr(running, "REPORT_EVERY_SECONDS", 0)
     under_way, ends = threading.Event(), list[str]()
     reporter = Reporter("Enlarging", StopFlag.of(None, "upscale"))

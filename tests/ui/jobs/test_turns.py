@@ -118,8 +118,8 @@ def turns(**options: float) -> Turns:
     return Turns(**limits)
 
 
-def load(session: str, *, megabytes: float = 10, address: str = "", seconds: float = 1) -> Load:
-    return Load(Visitor(session, address), megabytes, seconds)
+def load(session: str, *, megabytes: float = 10, address: str = "", seconds: float = 1, held_mb: float = 0) -> Load:
+    return Load(Visitor(session, address), megabytes, seconds, held_mb)
 
 
 def started(*works: Callable[[], None]) -> list[threading.Thread]:
@@ -222,6 +222,26 @@ def test_caps() -> None:
         pass
 
 
+def test_pictures_that_wait_take_a_bounded_memory() -> None:
+    order, stop = turns(), threading.Event()
+
+    def hold(session: str) -> None:
+        with order.job(load(session, megabytes=700, held_mb=400), stopped=stop.is_set):
+            stop.wait(10)
+
+    threads = started(*(lambda session=session: hold(session) for session in "abc"))
+    deadline = time.monotonic() + 10
+    while order.counts != (2, 1) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with pytest.raises(BusyError, match="Too many"), order.job(load("d", held_mb=300), stopped=NEVER):
+        pass
+    with order.job(load("d", held_mb=100), stopped=NEVER):  # small enough, and done before the others
+        pass
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+
+
 def test_all_visitors_together_have_no_more_than_so_many() -> None:
     order = turns(most=1)
     with order.job(load("a"), stopped=NEVER):
@@ -232,3 +252,25 @@ def test_all_visitors_together_have_no_more_than_so_many() -> None:
 
 def test_what_takes_no_turns_is_not_held_up() -> None:
     assert turns().take(stopped=NEVER)
+
+
+def test_where_other_machines_work_several_do_at_once() -> None:
+    order, working, most = Turns(budget_mb=1000, most=100, per_session=4, per_address=6, at_once=lambda: 3), [0], [0]
+    lock = threading.Lock()
+
+    def one(name: str) -> None:
+        with order.job(load(name), stopped=NEVER):
+            for _ in range(20):
+                with lock:
+                    working[0] += 1
+                    most[0] = max(most[0], working[0])
+                time.sleep(0.01)
+                with lock:
+                    working[0] -= 1
+                assert order.take(stopped=NEVER)
+
+    for thread in started(*(lambda name=name: one(name) for name in "abcdefgh")):
+        thread.join(60)
+        assert not thread.is_alive()
+    assert most[0] == 3
+    assert order.counts == (0, 0)

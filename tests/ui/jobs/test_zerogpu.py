@@ -91,7 +91,7 @@ def test_without_a_scheduler_the_work_is_as_it_was() -> None:
 
 
 def test_little_is_asked_for_and_what_workers_took_counts() -> None:
-    pace = Pace()
+    pace = Pace(cautious=3e12, enough=2e11)
     megapixel = operations(choice_of("T"), Plan((1000, 1000), (4000, 4000), (4,)))
     assert pace.to_ask_for(megapixel) <= 3
     pace.learn(megapixel, 0.1)

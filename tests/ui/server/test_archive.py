@@ -140,6 +140,9 @@ def pack_raw(path: Path, names: list[bytes], extra: bytes = b"") -> Path:
         ("cp932", ["さくら 2024.png"]),
         ("gbk", ["照片.png", "中文文件夹/小猫.jpg"]),
         ("gbk", ["我的图片.png"]),
+        ("gbk", ["图片.png"]),  # in UTF-8 that would be two letters that nobody uses
+        ("gbk", ["雪.png"]),
+        ("utf-8", ["Привет.png", "Ελλάδα.jpg", "שלום.png", "مرحبا.png"]),
         ("cp437", ["über.png", "Hölle/Äther.png"]),
         ("cp437", ["été à la plage.png"]),
         ("cp437", ["Öl.png"]),

@@ -38,6 +38,7 @@ def answer(server: str, handler: int, values: list[Any]) -> dict[str, Any]:
     raise AssertionError("no answer")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_meta", [False, True])
 def test_the_servers_own_pictures_stay_closed(server: str, tmp_path: Path, with_meta: bool) -> None:
     secret = tmp_path / "secret.png"

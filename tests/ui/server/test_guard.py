@@ -1,8 +1,10 @@
 """What the middleware lets through to Gradio."""
 
+import errno
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -59,6 +61,8 @@ def client(queue: SimpleNamespace) -> Iterator[TestClient]:
         body = await request.body()
         if request.url.path == "/theme.css":
             raise KeyError("a word of Python's")
+        if request.url.path == "/gradio_api/upload" and body == b"too much":
+            raise OSError(errno.ENOSPC, "No space left on device: '/a/path'")
         if request.url.path == "/robots.txt":
             return JSONResponse({"detail": "a word of Gradio's"}, status_code=422)
         return JSONResponse(
@@ -231,6 +235,11 @@ def test_every_answer_states_its_policies(client: TestClient, path: str) -> None
     headers = client.get(path).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "same-origin"
+    assert "default-src 'self'" in headers["content-security-policy"]
+
+
+def test_files_can_do_nothing(client: TestClient) -> None:
+    assert client.get("/gradio_api/file=/tmp/x.svg").headers["content-security-policy"].endswith("sandbox")
 
 
 def test_the_page_gives_a_cookie_once(client: TestClient) -> None:
@@ -252,6 +261,15 @@ def test_errors_are_told_in_our_words(client: TestClient, caplog: pytest.LogCapt
     answer = client.get("/robots.txt")
     assert answer.status_code == 422
     assert "Gradio" not in answer.text
+
+
+def test_a_full_disk_is_said(client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    (tmp_path / "tmptorn").touch()
+    answer = client.post("/gradio_api/upload", content=b"too much")
+    assert answer.status_code == 507
+    assert answer.json()["detail"] == "This server's disk is full: try again in a minute."
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_name_that_no_file_can_have(client: TestClient) -> None:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from gradio.routes import App
 
-from hpinet.ui.server.routes import CLOSED, HEALTH, MCP, OPEN, open_route
+from hpinet.ui.server.routes import CLOSED, HEALTH, ICON, MCP, METRICS, OPEN, PRIVACY, TILE, open_route
 
 
 def paths(routes: list[Any]) -> Iterator[str]:
@@ -34,7 +34,7 @@ def test_every_route_of_gradio_is_on_one_side(of_gradio: set[str]) -> None:
 
 
 def test_every_route_on_a_list_exists(of_gradio: set[str]) -> None:
-    ours = {HEALTH, f"{MCP}/{{path:path}}"}  # the latter within what is mounted there
+    ours = {HEALTH, METRICS, PRIVACY, TILE, ICON, f"{MCP}/{{path:path}}"}  # the latter within what is mounted there
     assert (OPEN.keys() | CLOSED) - of_gradio == ours
     assert OPEN.keys().isdisjoint(CLOSED)
 

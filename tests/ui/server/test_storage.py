@@ -1,11 +1,14 @@
 """Where files lie and how they disappear."""
 
+import errno
 import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from gradio.context import LocalContext
 
 from hpinet.errors import OptionError
 from hpinet.ui.server import storage
@@ -65,6 +68,24 @@ def test_no_more_is_kept_than_set(root: Path, monkeypatch: pytest.MonkeyPatch) -
     assert {path.name for path in root.rglob("*") if path.is_file()} == {"new", "older"}
 
 
+@pytest.mark.parametrize("hours", [24, -24])
+def test_a_clock_that_is_set_deletes_nothing_and_keeps_nothing_for_good(
+    hours: int, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(wall=time.time(), runs=50.0, time=lambda: clock.wall, monotonic=lambda: clock.runs)
+    monkeypatch.setattr(storage, "time", clock)
+    monkeypatch.setattr(storage, "_CLOCK", storage._Clock())
+    file = storage.new_folder() / "result.png"
+    file.write_text("x")
+    clock.wall += hours * 3600
+    assert storage.sweep() == 0
+    for passed, deleted in ((2.9, 0), (0.2, 1)):
+        clock.wall += passed * 3600
+        clock.runs += passed * 3600
+        assert storage.sweep() == deleted
+    assert not file.exists()
+
+
 @pytest.mark.parametrize("value", [None, [], "cat.png", {}, {"path": None}, {"path": 4}, {"path": ""}, {"path": "\0"}])
 def test_what_names_no_file_is_refused(root: Path, value: object) -> None:
     with pytest.raises(OptionError, match="choose it again"):
@@ -90,3 +111,60 @@ def test_only_what_was_sent_or_shown_is_received(root: Path, tmp_path_factory: p
     assert len(messages) == 1  # nothing is told about what exists
     storage.show([own])
     assert storage.received({"path": str(own)}) == own
+
+
+def test_uploads_that_ended_early_are_dropped(root: Path) -> None:
+    whole, torn, being_written = storage.new_folder() / "tmp.png", root / "tmpabc", root / "tmpdef"
+    for path in (whole, torn):
+        path.write_text("x")
+    with being_written.open("w"):
+        assert storage.drop_torn(older_than=60) == 0
+        assert storage.drop_torn() == 1
+    assert whole.exists()
+    assert being_written.exists()
+    assert not torn.exists()
+
+
+def test_a_full_disk_is_told_from_other_errors(root: Path) -> None:
+    assert storage.is_full(OSError(errno.ENOSPC, "No space left on device"))
+    assert not storage.is_full(OSError(errno.EACCES, "Permission denied"))
+    assert not storage.is_full(None)
+    old, new = storage.new_folder() / "old.png", storage.new_folder() / "new.png"
+    for path in (old, new):
+        path.write_text("x")
+    age(old, 1)
+    assert storage.make_room() == 1
+    assert new.exists()
+
+
+def test_pictures_of_a_visit_are_deleted_at_once(root: Path) -> None:
+    made = {}
+    for session in ("one-visit", "another"):
+        token = LocalContext.request.set(cast(Any, SimpleNamespace(session_hash=session)))
+        upload = root / f"hash-of-{session}" / "cat.png"
+        upload.parent.mkdir()
+        upload.write_text("x")
+        assert storage.received({"path": str(upload)}) == upload
+        result = storage.new_folder() / "result.png"
+        result.write_text("x")
+        made[session] = (upload, result)
+        LocalContext.request.reset(token)
+    assert storage.delete_of("one-visit") == 2
+    assert not any(path.exists() for path in made["one-visit"])
+    assert all(path.exists() for path in made["another"])
+    assert storage.delete_of("one-visit") == storage.delete_of(None) == 0
+
+
+@pytest.mark.parametrize("name", ["tmpabc", "results/flag.stop", "results/folder/deep/file"])
+def test_folders_that_visitors_share_are_never_deleted(root: Path, name: str) -> None:
+    """Whoever names a file that lies in one, such as their own flag of Stop, does not get what is beside it."""
+    others = storage.new_folder() / "result.png"
+    others.write_text("x")
+    named = root / name
+    named.parent.mkdir(parents=True, exist_ok=True)
+    named.write_text("x")
+    token = LocalContext.request.set(cast(Any, SimpleNamespace(session_hash="a-visit")))
+    storage.received({"path": str(named)})
+    LocalContext.request.reset(token)
+    assert storage.delete_of("a-visit") == 0
+    assert others.exists()

@@ -33,7 +33,7 @@ def work(owner: httpx.Client, picture: Path) -> dict[str, Any]:
         handler["id"] for handler in owner.get("/config").json()["dependencies"] if handler["api_name"] == "upscale"
     ]
     image = {"path": path, "meta": {"_type": "gradio.FileData"}}
-    data = [image, "T", 4, None, None, "png", 90, "clean"]
+    data = [image, "T", 4, None, None, "png", 90, "clean", "drop"]
     return {"fn_index": number, "session_hash": secrets.token_hex(8), "data": data}
 
 

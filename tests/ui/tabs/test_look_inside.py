@@ -163,6 +163,7 @@ def shown(page: "Page") -> str:
     return page.locator("#look-status").inner_text()
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_click_a_spot_see_it_explained_and_download_the_figure(
     open_page: OpenPage, picture: Path, tmp_path: Path
@@ -209,6 +210,7 @@ def test_click_a_spot_see_it_explained_and_download_the_figure(
     page.locator("#look-pdf:not([disabled])").wait_for(timeout=60_000)  # nothing runs on when the test is over
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_picture_that_browsers_cannot_show(open_page: OpenPage, deep_picture: Path) -> None:
     page = open_page()
@@ -218,6 +220,7 @@ def test_a_picture_that_browsers_cannot_show(open_page: OpenPage, deep_picture: 
     page.wait_for_function("document.querySelector('#look-picture img')?.naturalWidth == 26")
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_stop(open_page: OpenPage, picture: Path) -> None:
     page = open_page()

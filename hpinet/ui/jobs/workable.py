@@ -1,0 +1,83 @@
+"""What can be done here with a picture, and what is therefore preselected: nothing that would be refused."""
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+
+from hpinet.errors import HPINetError
+from hpinet.images import Picture
+from hpinet.images.compression import Compression
+from hpinet.images.formats import BY_NAME
+from hpinet.plan import MAX_SCALE, Size, TargetSize
+from hpinet.settings import settings
+from hpinet.ui.jobs.enlarge import Wanted
+from hpinet.ui.jobs.models import Choice, check_memory, expected_seconds
+
+COMFORTABLE_MEGAPIXELS = 50
+"""A result that nobody asked to be larger has no more: it opens anywhere, and prints a metre wide."""
+
+USUAL_SIDE = 1920  # pixels of most screens' longer side
+
+
+def obstacle(choice: Choice, wanted: Wanted, source: Size, *, rounds: int, found: Compression | None) -> str:
+    """In two words, why this cannot be done here with a picture of that size; empty if it can.
+
+    ``rounds`` is how often the network goes over it, ``found`` what losses it went through.
+    """
+    try:
+        plan = wanted.plan(source, choice)
+        check_memory(choice, plan)
+    except HPINetError:
+        return "too large"
+    try:
+        choice.natives[plan.passes[0]].strength(found, wanted.treatment)
+    except HPINetError:
+        return "no treatment"
+    return "too long" if expected_seconds(choice, plan, rounds=rounds) > settings().max_seconds else ""
+
+
+def scale_for(
+    source: Size, scales: Iterable[int], works: Callable[[TargetSize], bool], wish: int | None, usual: int
+) -> int | None:
+    """The scale to preselect, None if none ``works``: the ``wish`` of the visitor, or else the ``usual`` one.
+
+    Where that cannot be done it is the largest below that can, then the smallest of all. What nobody asked for does not
+    become larger than comfortable while a smaller one works.
+    """
+    possible = [scale for scale in sorted(scales) if works(TargetSize(scale=scale))]
+    if not possible:
+        return None
+    most = wish or usual
+    below = [
+        scale
+        for scale in possible
+        if scale <= most and (wish or source[0] * source[1] * scale**2 <= COMFORTABLE_MEGAPIXELS * 1e6)
+    ]
+    return max(below, default=min(possible))
+
+
+def side_for(source: Size, works: Callable[[TargetSize], bool], scale: int | None) -> int:
+    """The longest side to begin with where a size is given in pixels: that of a screen, or what ``scale`` makes."""
+    longest = max(source)
+    if longest < USUAL_SIDE and works(TargetSize(longest_side=USUAL_SIDE)):
+        return USUAL_SIDE
+    return longest * (scale or 2)
+
+
+def format_for(picture: Picture) -> str:
+    """The kind of file to make of a picture: lossy where it is, PNG for whatever a JPEG or WebP cannot hold."""
+    if picture.depth != 8 or picture.compression is None:
+        return "PNG"
+    if picture.format == "WEBP":
+        return "WebP" if max(picture.width, picture.height) * MAX_SCALE <= BY_NAME["WEBP"].longest_side else "PNG"
+    return "JPEG" if picture.format == "JPEG" and picture.alpha is None else "PNG"
+
+
+def format_wished(wish: str | None, follows: str, traits: Collection[str]) -> str:
+    """The kind of file to preselect: the visitor's ``wish`` where it keeps the picture's ``traits``."""
+    loses = {"JPEG": {"transparent", "16 bit"}, "WebP": {"16 bit"}}
+    return follows if wish is None or loses.get(wish, set()) & set(traits) else wish
+
+
+def in_pixels(wanted: Wanted, size: TargetSize) -> Wanted:
+    """The same for another size, as a PNG, which holds any."""
+    return replace(wanted, size=size, format="PNG")

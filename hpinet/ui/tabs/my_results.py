@@ -1,0 +1,117 @@
+"""The results of this visit: to open one again, to compare it with another of the same picture, to take all along."""
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from hpinet import wording
+from hpinet.errors import OptionError
+from hpinet.ui.jobs import tiles
+from hpinet.ui.jobs.batch import free_name
+from hpinet.ui.parts import html
+from hpinet.ui.parts.controls import checked_format, tile_gallery
+from hpinet.ui.parts.events import LIGHT, PRIVATE
+from hpinet.ui.server import values
+from hpinet.ui.server.storage import new_folder
+from hpinet.ui.tabs.upscale_events import OFFERED, Shown, offered_as
+
+ABOUT = (
+    "Click one to open it again; *Before* in the viewer compares results of the same picture. "
+    "They are forgotten when this page is closed or loaded anew."
+)
+GONE = "That picture is gone from the server by now: enlarge it again."
+
+# The browser takes the file as soon as the button has it.
+_TAKE = """() => { setTimeout(() => document.querySelector("#results-zip")?.click(), 300); return []; }"""
+
+
+@dataclass(frozen=True)
+class MyResults:
+    """The strip, to be wired by `connect`."""
+
+    strip: gr.Column
+    gallery: gr.Gallery
+    pack: gr.Button
+    archive: gr.DownloadButton
+
+
+def build() -> MyResults:
+    """Lays out the strip, which shows once there is a result."""
+    with gr.Column(visible=False, elem_id="results") as strip:
+        gr.Markdown("## My results")
+        gallery = tile_gallery("My results")
+        with gr.Row():
+            pack = gr.Button("All as one ZIP", size="sm", elem_id="results-pack")
+            archive = gr.DownloadButton("Download ZIP", size="sm", visible=False, elem_id="results-zip")
+        gr.Markdown(ABOUT, elem_classes="remark")
+    return MyResults(strip, gallery, pack, archive)
+
+
+def connect(
+    mine: MyResults, results: gr.State, runs: Sequence[Any], *, formats: dict[str, Any], outputs: list[Any]
+) -> None:
+    """Shows the ``results`` after each of the ``runs``, and opens one again in the ``outputs`` of `open_again`."""
+    for run in runs:
+        run.then(show, results, [mine.strip, mine.gallery, mine.archive], **LIGHT)
+    mine.gallery.select(open_again, inputs_kwargs={"results": results, **formats}, outputs=outputs, **LIGHT)
+    packed = mine.pack.click(pack, results, mine.archive, **LIGHT)
+    packed.success(None, None, None, js=_TAKE, queue=False, **PRIVATE)
+
+
+def show(results: tuple[Shown, ...]) -> tuple[Any, ...]:
+    """The strip, the latest result first; an archive made before does not hold that one."""
+    tiles_ = [(str(_thumbnail(one)), f"{one.source.path.name}: {one.label}") for one in reversed(results)]
+    return gr.update(visible=bool(results)), tiles_, gr.update(visible=False)
+
+
+def _thumbnail(one: Shown) -> Path:
+    known = list(one.folder.glob("thumbnail.*"))
+    if known:
+        return known[0]
+    content, kind = tiles.tile(one.view, tiles.RESULT, tiles.levels(one.view.result) - 1, 0, 0)
+    path = one.folder / f"thumbnail.{kind.removeprefix('image/')}"
+    path.write_bytes(content)
+    return path
+
+
+def open_again(
+    event: gr.EventData, *, results: tuple[Shown, ...], format: object, quality: object, metadata: object
+) -> tuple[Any, ...]:
+    """Picture, source, status, group of the result, viewer, download button, and what is shown."""
+    newest_first = results[::-1]
+    one = newest_first[values.picked(event._data, newest_first)]
+    if not (one.outcome.picture.is_file() and one.source.path.is_file() and one.source.shown.is_file()):
+        return gr.skip(), gr.skip(), html.trouble(GONE), *[gr.skip()] * 4
+    return (
+        str(one.source.shown),
+        one.source,
+        one.status,
+        gr.update(visible=True),
+        one.in_viewer(results),
+        offered_as(one, *checked_format(format, quality, metadata)),
+        one,
+    )
+
+
+def pack(results: tuple[Shown, ...]) -> Any:
+    """An archive of all results that are still there, each as the file that was offered of it last."""
+    files = [file for one in results if (file := _offered_last(one))]
+    if not files:
+        raise OptionError(GONE)
+    path = new_folder() / "hpinet-results.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # pictures are compressed already
+        for file in files:
+            archive.write(file, free_name(file.name, file.suffix, set(archive.namelist())))
+    done, size = len(files), wording.megabytes(path.stat().st_size)
+    return gr.update(value=str(path), visible=True, label=f"Download ZIP · {done} pictures · {size}")
+
+
+def _offered_last(one: Shown) -> Path | None:
+    try:
+        return max((one.folder / OFFERED).glob("*/*"), key=lambda file: file.stat().st_mtime, default=None)
+    except OSError:  # deleted this moment
+        return None

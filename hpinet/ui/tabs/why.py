@@ -1,0 +1,113 @@
+"""Why a spot of the result looks as it does, told below the result: "Look inside" in short."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from hpinet.errors import HPINetError, OptionError
+from hpinet.ui.jobs.explain import Question, look
+from hpinet.ui.jobs.models import as_key, choice_of
+from hpinet.ui.jobs.running import StopFlag
+from hpinet.ui.parts import explanation_svg, html
+from hpinet.ui.parts.controls import SCALES
+from hpinet.ui.parts.events import COMPUTE, LIGHT, PRIVATE
+from hpinet.ui.parts.spots import SpotFields
+from hpinet.ui.server import values
+from hpinet.ui.tabs.upscale_events import Source
+
+_SHOW = """() => { setTimeout(window.bringNear, 100, "why"); return []; }"""
+
+
+@dataclass(frozen=True)
+class Why:
+    """The panel."""
+
+    panel: gr.Column
+    facts: gr.HTML
+    heat: gr.HTML
+    words: gr.Markdown
+    chain: gr.HTML
+    more: gr.Button
+    close: gr.Button
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What `explain_here` fills."""
+        return [self.facts, self.heat, self.words, self.chain]
+
+
+def build() -> Why:
+    """Lays out the panel, hidden until a spot is asked about."""
+    with gr.Column(visible=False, elem_id="why") as panel:
+        gr.Markdown("## Why it looks like this")
+        facts = gr.HTML(elem_id="why-facts", elem_classes="forecast", container=True)
+        with gr.Row():
+            with gr.Column(min_width=280):
+                heat = gr.HTML(elem_id="why-heat")
+                words = gr.Markdown(elem_id="why-words")
+            with gr.Column(min_width=280):
+                chain = gr.HTML(elem_id="why-chain")
+        with gr.Row():
+            more = gr.Button("More in Look inside", size="sm", elem_id="why-more")
+            close = gr.Button("Close", size="sm", elem_id="why-close")
+    return Why(panel, facts, heat, words, chain, more, close)
+
+
+def connect(why: Why, chosen: Any, *, source: gr.State, model: gr.Radio, scale: gr.Radio, spot: SpotFields) -> None:
+    """Explains the ``spot`` once it was ``chosen``, an event that has filled its fields."""
+    ready = chosen.then(_begin, None, [why.panel, *why.outputs], **LIGHT)
+    answered = ready.then(
+        explain_here,
+        inputs_kwargs={"source": source, "model": model, "scale": scale, **spot.inputs},
+        outputs=why.outputs,
+        show_progress_on=[why.facts],
+        **COMPUTE,
+    )
+    for told in (ready, answered):
+        told.then(None, None, None, js=_SHOW, queue=False, **PRIVATE)
+    why.close.click(_end, None, why.panel, **LIGHT)
+
+
+def _begin(request: gr.Request) -> tuple[Any, ...]:
+    StopFlag.of(request, "why").lower()
+    return gr.update(visible=True), html.quiet("Looking…"), "", "", ""
+
+
+def _end(request: gr.Request) -> Any:
+    StopFlag.of(request, "why").raise_it()
+    return gr.update(visible=False)
+
+
+def explain_here(
+    request: gr.Request,
+    progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
+    *,
+    source: Source | None,
+    model: object,
+    scale: object,
+    x: object,
+    y: object,
+) -> tuple[Any, ...]:
+    """Facts, heat map, words and matched patches of a spot, as the chosen model sees it in its first pass."""
+    try:
+        if source is None:
+            raise OptionError("Choose a picture first.")
+        key = as_key(model)
+        asked, natives = SCALES.get(str(scale), 0), choice_of(key).natives
+        answer = look(
+            Question(
+                source.path,
+                *values.place(x, y),
+                key,
+                asked if asked in natives else max(natives),
+                StopFlag.of(request, "why"),
+            )
+        )
+    except HPINetError as error:
+        return html.trouble(str(error)), *[gr.skip()] * 3
+    explanation = answer.explanation
+    return (
+        html.facts([f"<b>{answer.checkpoint}</b> at {explanation.x}, {explanation.y}", f"{answer.seconds:.1f} s"]),
+        *explanation_svg.in_short(explanation),
+    )

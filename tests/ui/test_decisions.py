@@ -1,0 +1,243 @@
+"""What the page decides for visitors, and what it does when something comes at the wrong moment."""
+
+import re
+import time
+from base64 import b64encode
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import gradio as gr
+import pytest
+from PIL import Image
+
+from hpinet.settings import settings
+from hpinet.ui import links
+from hpinet.ui.parts.wishes import Wishes
+
+from .conftest import EXAMPLES, OpenPage
+from .test_browser import begin_long_run, choose, shown, upload, upscale
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+SETTLING = 1500  # milliseconds in which a page that has just come up restores its settings
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A small photograph as a JPEG: 96 x 80 pixels."""
+    path = tmp_path / "photo.jpg"
+    with Image.open(EXAMPLES / "facade.png") as facade:
+        facade.convert("RGB").resize((96, 80)).save(path, quality=90)
+    return path
+
+
+def next_visit(page: "Page") -> "Page":
+    """The page anew in the same browser, at the bare address."""
+    again = page.context.new_page()
+    again.goto(page.url.partition("?")[0])
+    again.wait_for_selector("#run")
+    return again
+
+
+def selected(page: "Page", field: str, words: str) -> None:
+    page.locator(f"{field} label.selected", has_text=re.compile(rf"^\s*{words}")).wait_for()
+
+
+def test_the_file_follows_the_upload_until_the_visitor_says_otherwise(
+    open_page: OpenPage, photo: Path, picture: Path
+) -> None:
+    page = open_page()
+    upload(page, photo)
+    selected(page, "#format", r"JPEG · \d+ kB")
+    page.locator("#format label", has_text=re.compile(r"PNG · \d+ kB")).wait_for()
+    upscale(page)
+    assert page.locator("#download").inner_text().startswith("Download JPEG")
+    choose(page, "#format", "PNG")
+    page.locator("#download", has_text="Download PNG").wait_for()
+    page = next_visit(page)  # what was chosen by hand stays
+    selected(page, "#format", "PNG")
+    upload(page, photo)
+    page.locator("#forecast", has_text="96×80").wait_for()
+    selected(page, "#format", "PNG")
+    page.locator("#reset").click()
+    selected(page, "#format", "JPEG")
+    page.wait_for_url(re.compile(r"^[^?]*$"))
+    page = next_visit(page)
+    upload(page, photo)
+    selected(page, "#format", "JPEG")
+
+
+@pytest.mark.slow
+def test_a_large_photograph_gets_a_scale_that_works_and_a_word_of_advice(
+    open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HPINET_MAX_SECONDS", "100000")  # however slow this machine is just now
+    monkeypatch.setenv("HPINET_JOB_MB", "8000")
+    settings.cache_clear()  # the server of these tests runs in this process
+    large = tmp_path / "large.jpg"
+    Image.new("RGB", (6016, 4016), "teal").save(large)  # what a camera of 24 megapixels gives
+    page = open_page()
+    upload(page, large)
+    page.locator("#scale", has_text="24 megapixels already: ×2 makes 97").wait_for()
+    selected(page, "#scale", "×2")
+    assert page.locator("#scale label.impossible").all_inner_texts() == ["×3 ✕", "×4 ✕", "×8 ✕", "×16 ✕"]
+    page.locator("#scale input[value='×4']:disabled").wait_for()
+    assert page.locator("#forecast [role=alert]").count() == 0
+    choose(page, "#scale", "Pixels")
+    assert page.locator("#pixels input").input_value() == "12032"
+    page.locator("#forecast", has_text="6016×4016 → 12032×8032").wait_for()
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["drawing.svg", "broken.jpg"])
+def test_a_refused_picture_is_told_beside_the_field_and_the_next_one_works(
+    open_page: OpenPage, picture: Path, tmp_path: Path, name: str
+) -> None:
+    bad = tmp_path / name
+    bad.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><circle r="4"/></svg>')
+    page = open_page()
+    upload(page, bad)
+    page.locator("#refusal [role=alert]", has_text="SVG files cannot be opened").wait_for()
+    page.locator("#picture button", has_text="Drop a picture here").wait_for()
+    assert page.locator(".toast-body").count() == 0
+    upload(page, picture)
+    page.locator("#refusal").wait_for(state="hidden")
+    page.locator("#forecast", has_text="28×20").wait_for()
+    upscale(page)
+
+
+@pytest.mark.slow
+def test_another_picture_ends_the_run_of_the_one_before(open_page: OpenPage, picture: Path) -> None:
+    page = open_page()
+    begin_long_run(page)
+    page.locator("#picture button[aria-label='Clear'], #picture button[aria-label='Remove Image']").first.click()
+    upload(page, picture)
+    page.locator("#forecast", has_text="28×20").wait_for()
+    page.locator("#run:not([disabled])").wait_for()
+    assert page.locator("#download").is_hidden()
+    choose(page, "#scale", "×2")
+    page.locator("#forecast", has_text="28×20 → 56×40").wait_for()
+    upscale(page)
+    assert shown(page)["result"] == [56, 40]
+
+
+@pytest.mark.slow
+def test_the_upload_button_of_a_picture_asks_for_another_and_keeps_the_first(
+    open_page: OpenPage, picture: Path, photo: Path
+) -> None:
+    page = open_page()
+    upload(page, picture)
+    page.locator("#forecast", has_text="28×20").wait_for()
+    page.locator("#picture img").wait_for()
+    with page.expect_file_chooser() as chooser:
+        page.locator("#picture [data-testid=source-select] button[aria-label='Upload file']").click()
+    assert page.locator("#picture img").is_visible()
+    chooser.value.set_files(photo)
+    page.locator("#forecast", has_text="96×80").wait_for()
+
+
+FILES = """async ([kind, files]) => {
+  const transfer = new DataTransfer();
+  for (const [name, data] of files) {
+    const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+    transfer.items.add(new File([bytes], name, { type: "image/png" }));
+  }
+  const event = kind === "paste"
+    ? new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true, cancelable: true })
+    : new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true });
+  document.body.dispatchEvent(event);
+}"""
+
+
+def send(page: "Page", kind: str, *paths: Path) -> None:
+    """What a browser does when files are pasted or dropped on the page."""
+    page.evaluate(FILES, [kind, [[path.name, b64encode(path.read_bytes()).decode()] for path in paths]])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["paste", "drop"])
+def test_files_go_where_they_belong(open_page: OpenPage, picture: Path, photo: Path, kind: str) -> None:
+    page = open_page()
+    page.wait_for_timeout(SETTLING)
+    send(page, kind, picture)
+    page.locator("#forecast", has_text="28×20").wait_for()
+    send(page, kind, photo)  # in place of the first
+    page.locator("#forecast", has_text="96×80").wait_for()
+    page.get_by_role("tab", name="Measure").click()
+    send(page, kind, EXAMPLES / "cat.png")
+    page.locator("#measure-picture img").wait_for()
+    send(page, kind, picture, photo)  # several are a batch, whatever tab is open
+    page.locator("#batch-status", has_text="2 files to upscale").wait_for()
+    page.locator("#batch-forecast", has_text="megapixels to be made").wait_for()
+
+
+def test_a_group_of_choices_is_one_stop_of_the_tab_key(open_page: OpenPage) -> None:
+    page = open_page()
+    page.wait_for_timeout(SETTLING)
+    page.locator("#scale input[value='×4']").focus()
+    page.keyboard.press("ArrowRight")
+    selected(page, "#scale", "×8")
+    page.wait_for_timeout(500)  # the choices are rendered anew
+    page.wait_for_function("new Set([...document.querySelectorAll('#scale input')].map((i) => i.name)).size === 1")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('fieldset').id") == "treatment"
+
+
+def test_the_page_speaks_english_and_says_what_happens(open_page: OpenPage, photo: Path) -> None:
+    page = open_page()
+    assert page.evaluate("[document.documentElement.lang, navigator.language]") == ["en", "en"]
+    upload(page, photo)
+    page.locator("#forecast", has_text="96×80").wait_for()
+    upscale(page)
+    page.locator("#voice", has_text="96×80 → 384×320").wait_for(state="attached")
+    assert page.locator("#picture .image-frame img").get_attribute("alt") == "Your picture"
+
+
+@pytest.mark.slow
+def test_on_a_phone_progress_and_result_come_to_the_visitor(open_page: OpenPage, photo: Path) -> None:
+    page = open_page(width=390, height=844, phone=True)
+    upload(page, EXAMPLES / "towers.png")
+    choose(page, "#scale", "×16")
+    page.locator("#forecast", has_text="×4 then ×4").wait_for()
+    page.locator("#run").tap()
+    page.locator(".actions .told", has_text=re.compile(r"Enlarging.* [1-9]\d*\.\d%|0\.[1-9]%")).wait_for()
+    page.locator("#stop").tap()
+    page.locator("#run:not([disabled])").wait_for()
+    choose(page, "#scale", "×2")
+    page.locator("#forecast", has_text="×2").wait_for()
+    page.locator("#run").tap()
+    page.locator("#download").wait_for()
+    page.wait_for_function(
+        "() => { const r = document.querySelector('#download').getBoundingClientRect();"
+        " return r.top >= 0 && r.bottom < window.innerHeight - 80 }"
+    )
+
+
+@pytest.mark.slow
+def test_what_is_touched_first_is_not_overwritten_by_what_is_restored(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_page()
+    page.wait_for_timeout(SETTLING)
+    choose(page, "#scale", "×2")
+    choose(page, "#treatment", "Photo")
+    page.wait_for_timeout(500)  # until the browser has kept it
+    asked = links._asked
+
+    def slowly(request: gr.Request) -> Wishes:
+        time.sleep(1.5)
+        return asked(request)
+
+    monkeypatch.setattr(links, "_asked", slowly)
+    page = next_visit(page)
+    choose(page, "#scale", "×3")  # before anything is restored
+    selected(page, "#treatment", "Photo")
+    selected(page, "#scale", "×3")
+    page.locator("#scale label.selected", has_text="×2").wait_for(state="detached")
+    monkeypatch.undo()
+    page.wait_for_timeout(500)
+    selected(next_visit(page), "#scale", "×3")
