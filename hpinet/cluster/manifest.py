@@ -1,0 +1,136 @@
+"""What became of each picture of an archive: a Parquet file beside the results, which a run that starts again goes by.
+
+Lines are gathered for a moment and written as a small file of their own, which appears whole or not at all, so that a
+run that is killed loses the lines of that moment: their pictures are made again, to the same bytes and names. At the
+end all become one file, `NAME`, with one line for each picture: the last one there was.
+"""
+
+# pyright: reportMissingImports=false
+# ruff: noqa: PLC0415 (PyArrow comes with the extra)
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from io import BytesIO
+from secrets import token_hex
+from typing import TYPE_CHECKING, Literal
+
+from hpinet.cluster.places import Place
+
+if TYPE_CHECKING:
+    import pyarrow
+
+NAME = "manifest.parquet"
+PARTS = ".manifest"
+FLUSH_SECONDS = 2.0
+FLUSH_LINES = 500
+
+Outcome = Literal["done", "failed", "refused"]
+"""``refused``: nothing was tried, what was asked for cannot be done with this picture."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One picture."""
+
+    source: str  # its name within the source folder
+    sha256: str  # of the source file; empty if it was not read
+    bytes: int  # of the source file
+    width: int  # pixels, as stored; 0 if unknown
+    height: int
+    target: str  # the result's name within the target folder
+    model: str  # such as hpinet-t-x4
+    treatment: str
+    order: str  # everything that decides the result's bytes, see `hpinet.cluster.order.Order.fingerprint`
+    seconds: float  # from opening the source until the result was in its place
+    outcome: Outcome
+    error: str = ""  # why there is no result
+
+
+_COLUMNS = {"bytes": "int64", "width": "int32", "height": "int32", "seconds": "float64"}
+
+
+class Manifest:
+    """The lines of a target folder. One process writes them."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._parts = place.below(PARTS)
+        self._waiting: list[Line] = []
+        self._flushed = time.monotonic()
+
+    def done(self, order: str) -> dict[str, tuple[int, str]]:
+        """Bytes of the source and name of the result, by source, of what was done by such an order."""
+        lines = self._read()[0]
+        if lines is None:
+            return {}
+        columns = (lines[name].to_pylist() for name in ("source", "bytes", "target", "order", "outcome"))
+        return {
+            source: (size, target)
+            for source, size, target, its_order, outcome in zip(*columns, strict=True)
+            if outcome == "done" and its_order == order
+        }
+
+    def lines(self) -> Iterator[Line]:
+        """The last line of each picture."""
+        lines = self._read()[0]
+        for row in [] if lines is None else lines.to_pylist():
+            yield Line(**row)
+
+    def add(self, line: Line) -> None:
+        """Notes a line, which is on disk after a moment, or where the disk is full when there is room again."""
+        self._waiting.append(line)
+        if len(self._waiting) >= FLUSH_LINES or time.monotonic() - self._flushed > FLUSH_SECONDS:
+            with suppress(OSError):
+                self.flush()
+
+    def flush(self) -> None:
+        """Writes what is noted. Raises OSError."""
+        if self._waiting:
+            self._parts.write(f"{time.time_ns():020d}-{token_hex(4)}.parquet", _encoded(_table(self._waiting)))
+            self._waiting = []
+        self._flushed = time.monotonic()
+
+    def compact(self) -> None:
+        """Makes one file of all there is. Killed meanwhile, it loses nothing: lines that are there twice count once."""
+        self.flush()
+        lines, parts = self._read()
+        if lines is None or not parts:
+            return
+        self._place.write(NAME, _encoded(lines))
+        for part in parts:
+            self._parts.delete(part)
+
+    def _read(self) -> tuple["pyarrow.Table | None", list[str]]:
+        """The last line of each picture, and the names of the parts they were in."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        parts: list[str] = []
+        if self._parts.exists():
+            parts = sorted(name for name, _ in self._parts.files() if name.endswith(".parquet") and name[0] != ".")
+        files = [self._parts.read(name) for name in parts]
+        with suppress(FileNotFoundError):
+            files.insert(0, self._place.read(NAME))
+        if not files:
+            return None, []
+        together = pa.concat_tables([pq.read_table(BytesIO(file)) for file in files])
+        last = {source: row for row, source in enumerate(together["source"].to_pylist())}
+        return together.take(sorted(last.values())), parts
+
+
+def _table(lines: list[Line]) -> "pyarrow.Table":
+    import pyarrow as pa
+
+    names = [field.name for field in fields(Line)]
+    schema = pa.schema([(name, _COLUMNS.get(name, "string")) for name in names])
+    return pa.Table.from_pylist([asdict(line) for line in lines], schema=schema)
+
+
+def _encoded(table: "pyarrow.Table") -> bytes:
+    import pyarrow.parquet as pq
+
+    file = BytesIO()
+    pq.write_table(table, file, compression="zstd")
+    return file.getvalue()

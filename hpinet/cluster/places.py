@@ -1,0 +1,109 @@
+"""Folders, on a disk that every machine sees or behind an address such as ``s3://bucket/scans``, through fsspec."""
+
+# pyright: reportMissingImports=false
+# ruff: noqa: PLC0415 (fsspec comes with the extra)
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from secrets import token_hex
+from typing import Any
+
+from hpinet.atomic import write_atomically
+from hpinet.errors import OptionError
+
+READ_ONLY = ("hf", "http", "https")
+"""Protocols that only sources can have. On the Hub every file would be a commit: `hf upload` sends a folder as one."""
+
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.part")  # as `hpinet.atomic` calls them too
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder. Names in it are relative, with slashes. It can be sent to other machines."""
+
+    address: str
+
+    @classmethod
+    def of(cls, text: str) -> "Place":
+        """The folder of that path or address. Raises OptionError if nothing here can open such addresses."""
+        place = cls(text.rstrip("/") if "://" in text else str(Path(text).expanduser().resolve()))
+        place._open()
+        return place
+
+    @property
+    def folder(self) -> Path | None:
+        """Where it is on this machine's disks; None behind an address."""
+        if "://" not in self.address:
+            return Path(self.address)
+        return Path(self.address.removeprefix("file://")) if self.address.startswith("file://") else None
+
+    @property
+    def protocol(self) -> str:
+        """Such as "s3"; "file" on a disk."""
+        return self.address.partition("://")[0] if "://" in self.address else "file"
+
+    def exists(self) -> bool:
+        """Whether there is such a folder."""
+        system, root = self._open()
+        return bool(system.isdir(root))
+
+    def files(self) -> Iterator[tuple[str, int]]:
+        """Name and bytes of each file below, folder by folder as they are listed."""
+        system, root = self._open()
+        for folder, _, files in system.walk(root, detail=True):
+            inside = PurePosixPath(str(folder)).relative_to(PurePosixPath(root))
+            for name in sorted(files):
+                yield str(inside / name), int(files[name].get("size") or 0)
+
+    def read(self, name: str, *, most: int | None = None) -> bytes:
+        """The bytes of a file, or the first ``most`` of them. Raises OSError."""
+        system, root = self._open()
+        with system.open(f"{root}/{name}", "rb") as file:
+            return file.read(-1 if most is None else most)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Puts a file there, whole or not at all, under a temporary name first. Raises OSError."""
+        if self.folder is not None:
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, data)
+            return
+        system, root = self._open()
+        path = PurePosixPath(root) / name
+        system.makedirs(str(path.parent), exist_ok=True)
+        temporary = str(path.with_name(f".{token_hex(8)}.part"))
+        try:
+            system.pipe_file(temporary, data)
+            system.mv(temporary, str(path))
+        except BaseException:
+            if system.exists(temporary):
+                system.rm_file(temporary)
+            raise
+
+    def delete(self, name: str) -> None:
+        """Removes a file. Raises OSError."""
+        system, root = self._open()
+        system.rm_file(f"{root}/{name}")
+
+    def tidy(self) -> None:
+        """Removes what writers left that were killed; there must be none at work."""
+        if self.exists():
+            for name in [name for name, _ in self.files() if _TEMPORARY.fullmatch(PurePosixPath(name).name)]:
+                self.delete(name)
+
+    def below(self, name: str) -> "Place":
+        """A folder in it."""
+        return Place(f"{self.address}/{name}")
+
+    def _open(self) -> tuple[Any, str]:
+        """The file system and the folder's path in it."""
+        import fsspec
+
+        try:
+            system, root = fsspec.url_to_fs(self.address)
+        except (ImportError, ValueError) as error:
+            raise OptionError(f"{self.address} cannot be opened: {error}.") from error
+        system.invalidate_cache()  # listings that fsspec remembers would hide what others wrote meanwhile
+        return system, str(root).rstrip("/")

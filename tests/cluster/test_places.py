@@ -1,0 +1,62 @@
+"""Folders on disks and behind addresses."""
+
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from hpinet.cluster.places import Place
+from hpinet.errors import OptionError
+
+
+@pytest.fixture(params=["folder", "file", "memory"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "folder":
+        return Place.of(str(tmp_path))
+    return Place.of(f"file://{tmp_path}" if request.param == "file" else f"memory://{tmp_path}")
+
+
+def test_what_is_written_is_listed_and_read(place: Place) -> None:
+    assert not list(place.files())
+    place.write("deep/er/a.bin", b"12345")
+    place.write("b.bin", b"1")
+    place.write("b.bin", b"12")
+    assert sorted(place.files()) == [("b.bin", 2), ("deep/er/a.bin", 5)]
+    assert place.read("deep/er/a.bin") == b"12345"
+    assert place.read("deep/er/a.bin", most=3) == b"123"
+    assert place.below("deep").exists()
+    assert not place.below("other").exists()
+    place.delete("b.bin")
+    assert [name for name, _ in place.files()] == ["deep/er/a.bin"]
+
+
+def test_what_killed_writers_leave_is_removed(place: Place) -> None:
+    for name in (f".{'0a' * 8}.part", "deep/.0123456789abcdef.part", "a.part", ".hidden"):
+        place.write(name, b"1")
+    place.tidy()
+    assert sorted(name for name, _ in place.files()) == [".hidden", "a.part"]
+
+
+def test_a_file_that_cannot_be_put_in_its_place_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place.of("memory:///full")
+    system = fsspec.filesystem("memory")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(system, "mv", refuse)
+    with pytest.raises(OSError, match="no space"):
+        place.write("a.bin", b"1")
+    assert not list(place.files())
+
+
+def test_places_on_disks_are_folders(tmp_path: Path) -> None:
+    assert Place.of(str(tmp_path)).folder == tmp_path
+    assert Place.of(f"file://{tmp_path}/").folder == tmp_path
+    assert Place.of("memory://bucket").folder is None
+    assert Place.of("memory://bucket").protocol == "memory"
+
+
+def test_addresses_that_nothing_opens_are_named() -> None:
+    with pytest.raises(OptionError, match="nowhere://a cannot be opened"):
+        Place.of("nowhere://a")
