@@ -7,7 +7,7 @@ and exit code 2; Ctrl+C is exit code 130. Heavy imports are inside the commands,
 import json
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -21,10 +21,18 @@ from typer.exceptions import TyperException
 from hpinet import wording
 from hpinet.attribution.cli import attribution_app
 from hpinet.benchmark.cli import benchmark_app
+from hpinet.cluster.cli import (
+    WorkerCpusOption,
+    WorkerGpusOption,
+    WorkerMemoryOption,
+    WorkersOption,
+    cluster_app,
+    enlarge_archive,
+)
 from hpinet.errors import HPINetError, OptionError
 from hpinet.progress import Progress
 from hpinet.settings import EngineName
-from hpinet.terminal import bars, complain, print_table
+from hpinet.terminal import FAILED, bars, complain, print_table, tally
 from hpinet.training.cli import train_app
 from hpinet.version import __version__
 
@@ -32,11 +40,11 @@ if TYPE_CHECKING:
     from hpinet.checkpoints.registry import CheckpointInfo
     from hpinet.evaluation import Evaluation
     from hpinet.files import Existing, Failure, Job, Skipped
+    from hpinet.images import MetadataChoice
     from hpinet.plan import TargetSize
     from hpinet.treatment import Treatment
     from hpinet.upscaler import Upscaler
 
-FAILED = 2  # exit code where something asked for could not be done
 
 app = typer.Typer(
     add_completion=False,
@@ -47,6 +55,7 @@ app = typer.Typer(
 # Commands that other parts of the package define:
 app.add_typer(attribution_app)
 app.add_typer(benchmark_app)
+app.add_typer(cluster_app)
 app.add_typer(train_app, name="train")
 
 
@@ -56,6 +65,14 @@ class TreatmentName(Enum):
     auto = "auto"
     photo = "photo"
     clean = "clean"
+
+
+class MetadataName(Enum):
+    """Choices of --metadata."""
+
+    drop = "drop"
+    keep = "keep"
+    keep_all = "keep-all"
 
 
 class ExistingName(Enum):
@@ -82,6 +99,12 @@ TreatmentOption = Annotated[
     TreatmentName,
     typer.Option(
         help="Of compression: clean does nothing, auto as much as the picture asks for, photo something in any case."
+    ),
+]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|ADDRESS", help="A Ray cluster to work on: the one of this machine, or that at an address."
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
@@ -127,17 +150,28 @@ def upscale(
     model: ModelOption = None,
     weights: WeightsOption = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File or folder. Default: beside each picture.")
+        str | None, typer.Option("--output", "-o", help="File or folder. Default: beside each picture.")
     ] = None,
-    format: Annotated[str | None, typer.Option(help="png, jpeg, webp or tiff. Default: that of --output, png.")] = None,
-    quality: Annotated[int, typer.Option(min=1, max=100, help="Of jpeg and webp.")] = 90,
+    format: Annotated[
+        str | None, typer.Option(help="png, jpeg, webp, tiff or avif. Default: that of --output, png.")
+    ] = None,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of jpeg, webp and avif.")] = 90,
     treatment: TreatmentOption = TreatmentName.auto,
+    metadata: Annotated[
+        MetadataName,
+        typer.Option(help="Of EXIF, XMP, IPTC; keep: all but places, serial numbers and makers' notes."),
+    ] = MetadataName.drop,
     existing: Annotated[
         ExistingName, typer.Option(help="What if a result is there already; skip: if it has the right size.")
     ] = ExistingName.replace,
     engine: EngineOption = None,
     device: DeviceOption = None,
     self_ensemble: EnsembleOption = False,
+    cluster: ClusterOption = None,
+    workers: WorkersOption = None,
+    worker_cpus: WorkerCpusOption = 1,
+    worker_gpus: WorkerGpusOption = None,
+    worker_memory: WorkerMemoryOption = None,
 ) -> None:
     """Enlarge pictures.
 
@@ -146,31 +180,61 @@ def upscale(
     Weights that are not on this machine are fetched.
 
     A picture that fails does not stop the others, but makes the exit code 2.
+
+    With --cluster the one input is a folder, or an address such as s3://bucket/scans, and so is --output. Its
+    manifest.parquet says what became of each picture; the same command again goes on where it was.
     """
     from hpinet.files import Failure, Skipped, assign, gather, is_file_name
     from hpinet.images import format_of
     from hpinet.plan import TargetSize
 
-    into_file = output is not None and is_file_name(output)
-    format = format_of(format or (output if output and into_file else "png"))
-    found, skipped, failures = gather(inputs, output=None if into_file else output)
+    request = None
+    if (scale, longest_side, width) != (None, None, None):
+        request = TargetSize(scale=scale, longest_side=longest_side, width=width)
+    if cluster is None and (workers, worker_cpus, worker_gpus, worker_memory) != (None, 1, None, None):
+        raise OptionError("Workers are of a cluster: name it with --cluster.")
+    if cluster is not None:
+        if existing is not ExistingName.replace:
+            raise OptionError("With --cluster the manifest says what is done: leave --existing away.")
+        source = _source(model, weights)
+        enlarge_archive(
+            inputs,
+            output,
+            cluster,
+            model=str(source.expanduser().resolve() if isinstance(source, Path) else source),
+            size=request,
+            format=format_of(format or "png"),
+            quality=quality,
+            treatment=treatment.value,
+            metadata=metadata.value,
+            engine=engine,
+            device=device,
+            self_ensemble=self_ensemble,
+            workers=workers,
+            worker_cpus=worker_cpus,
+            worker_gpus=worker_gpus,
+            worker_memory=worker_memory,
+        )
+        return
+    place = None if output is None else Path(output)
+    into_file = place is not None and is_file_name(place)
+    format = format_of(format or (place if place and into_file else "png"))
+    found, skipped, failures = gather(inputs, output=None if into_file else place)
     if into_file and len(found) > 1:
-        raise OptionError(f"{output} is one file, and there are {len(found)} pictures: name a folder.")
+        raise OptionError(f"{place} is one file, and there are {len(found)} pictures: name a folder.")
     done = 0
     if found:
         with bars() as bar:
             load = _loader(engine, device, self_ensemble=self_ensemble, progress=bar("fetching weights"))
-            request = None
-            if (scale, longest_side, width) != (None, None, None):
-                request = TargetSize(scale=scale, longest_side=longest_side, width=width)
             shelf = _shelf(_source(model, weights), load, request)
-            for job in _counted(assign(found, output=output, format=format), bar("pictures")):
+            for job in _counted(assign(found, output=place, format=format), bar("pictures")):
                 undone = _enlarge(
                     job,
                     shelf,
                     format=format,
                     quality=quality,
                     treatment=treatment.value,
+                    metadata=metadata.value,
                     existing=existing.value,
                     progress=bar(job.source.name),
                 )
@@ -245,6 +309,7 @@ def _enlarge(
     format: str,
     quality: int,
     treatment: "Treatment",
+    metadata: "MetadataChoice",
     existing: "Existing",
     progress: Progress,
 ) -> "Failure | Skipped | None":
@@ -262,6 +327,7 @@ def _enlarge(
             target=lambda plan: job.target(plan, f"hpinet-{shelf.variant.lower()}", existing),
             format=format,
             quality=quality,
+            metadata=metadata,
         )
     except AlreadyDone:
         return Skipped(job.source, DONE)
@@ -283,11 +349,10 @@ def _summarise(done: int, skipped: Sequence["Skipped"], failures: Sequence["Fail
     """The last lines on standard error, and the exit code."""
     for failure in failures:
         complain(f"{failure.path}: {failure.reason}")
-    parts = [f"{done} enlarged", f"{len(failures)} failed" if failures else ""]
-    for reason, count in Counter(each.reason for each in skipped).items():
-        example = next(each.path.name for each in skipped if each.reason == reason)
-        parts.append(f"{count} skipped ({reason}: {example}{', …' if count > 1 else ''})")
-    typer.echo(", ".join(part for part in parts if part) + ".", err=True)
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for each in skipped:
+        names[each.reason].append(each.path.name)
+    typer.echo(tally(done, len(failures), names), err=True)
     if failures:
         raise typer.Exit(FAILED)
 
@@ -363,6 +428,31 @@ def convert(
     typer.echo(f"{info.name}  {info.path}")
     typer.echo(f"SHA-256 of {source.name}: {registry.file_sha256(source)}")
     typer.echo(f"SHA-256 of the converted weights: {info.sha256}")
+
+
+@app.command()
+def export(
+    target: Annotated[Path, typer.Argument(help="The .onnx file to write.")],
+    *,
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT of the pictures that it will take.")],
+    scale: Annotated[int | None, typer.Option(help="2, 3 or 4. Default: 4, or what --weights do.")] = None,
+    model: ModelOption = None,
+    weights: WeightsOption = None,
+) -> None:
+    """Write a network as an ONNX file for pictures of one size, and try it in onnxruntime. Needs the extra export."""
+    from hpinet.checkpoints import registry
+    from hpinet.integrations.onnx import export_onnx
+
+    width, times, height = size.partition("x")
+    if not (times and width.isdecimal() and height.isdecimal()):
+        raise OptionError(f"--size is like 256x256, not {size!r}.")
+    if target.suffix != ".onnx":
+        raise OptionError(f"{target} must end with .onnx.")
+    with bars() as bar:
+        source = _source(model, weights)
+        network, info = registry.load(source, scale=scale, fetch=True, progress=bar("fetching weights"))
+    difference = export_onnx(network, target, height=int(height), width=int(width))
+    typer.echo(f"{target}  {info.name} for {width}x{height}, within {difference:.1g} of PyTorch in onnxruntime")
 
 
 # ---------------------------------------------------------------------------------------------------- evaluation

@@ -23,6 +23,15 @@ BICUBIC = "bicubic"
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """What one method made of the small picture."""
+
+    name: str
+    picture: Picture
+    seconds: float | None  # None for bicubic, which takes no time worth telling
+
+
+@dataclass(frozen=True)
 class Restored:
     """One method's attempt."""
 
@@ -30,7 +39,7 @@ class Restored:
     pixels: np.ndarray  # (H, W, 3) uint8 RGB, as large as the truth
     psnr_y: float  # dB
     ssim_y: float
-    seconds: float | None  # None for bicubic, which takes no time worth telling
+    seconds: float | None  # as of `Attempt`
 
 
 @dataclass(frozen=True)
@@ -79,31 +88,52 @@ def compare(
     Colours are compared in 8 bits; alpha is left out. Raises ImageError for a picture too small to score, OptionError
     for a degradation that `hpinet.images.degradations.NAMED` has not.
     """
+    small = reduced(picture, scale, degradation=degradation)
+    return score(picture, small, scale, restore(small, upscalers, progress=progress))
+
+
+def reduced(picture: Picture, scale: int, *, degradation: str | None = None) -> Picture:
+    """The first step of `compare`: the small picture that the methods are given."""
+    truth = _truth(picture, scale)
+    small = resize_bicubic(truth, truth.width // scale, truth.height // scale)
+    return small if degradation is None else degrade(small.colour, degradation)
+
+
+def restore(small: Picture, upscalers: Mapping[str, Enlarges], *, progress: Progress = ignore) -> list[Attempt]:
+    """The second step of `compare`, the only one that needs the networks."""
+    attempts = []
+    for number, (name, upscaler) in enumerate(upscalers.items()):
+        began = time.perf_counter()
+        picture = upscaler(small, progress=nth(progress, number, len(upscalers)))
+        attempts.append(Attempt(name, picture, time.perf_counter() - began))
+    return attempts
+
+
+def score(picture: Picture, small: Picture, scale: int, attempts: Sequence[Attempt]) -> Comparison:
+    """The last step of `compare`: bicubic and the attempts at ``picture`` beside it."""
+    truth = _truth(picture, scale)
+    bicubic = Attempt(BICUBIC, resize_bicubic(small, truth.width, truth.height), None)
+    restored = tuple(
+        Restored(
+            attempt.name,
+            attempt.picture.colour,
+            psnr_y(attempt.picture.colour, truth.colour, scale=scale),
+            ssim_y(attempt.picture.colour, truth.colour, scale=scale),
+            attempt.seconds,
+        )
+        for attempt in (bicubic, *attempts)
+    )
+    return Comparison(truth.colour, small.colour, scale, restored)
+
+
+def _truth(picture: Picture, scale: int) -> Picture:
+    """What counts of a picture: 8-bit RGB, sides multiples of the scale."""
     height, width = (side - side % scale for side in (picture.height, picture.width))
     if min(height, width) < SSIM_WINDOW + 2 * scale:
         raise ImageError(
             f"To be measured at ×{scale} a picture needs at least {SSIM_WINDOW + 3 * scale} pixels a side."
         )
-    truth = Picture.from_array(_rgb(picture)[:height, :width])
-    small = resize_bicubic(truth, width // scale, height // scale)
-    if degradation is not None:
-        small = degrade(small.colour, degradation)
-    attempts: list[tuple[str, Picture, float | None]] = [(BICUBIC, resize_bicubic(small, width, height), None)]
-    for number, (name, upscaler) in enumerate(upscalers.items()):
-        began = time.perf_counter()
-        restored_picture = upscaler(small, progress=nth(progress, number, len(upscalers)))
-        attempts.append((name, restored_picture, time.perf_counter() - began))
-    restored = tuple(
-        Restored(
-            name,
-            attempt.colour,
-            psnr_y(attempt.colour, truth.colour, scale=scale),
-            ssim_y(attempt.colour, truth.colour, scale=scale),
-            seconds,
-        )
-        for name, attempt, seconds in attempts
-    )
-    return Comparison(truth.colour, small.colour, scale, restored)
+    return Picture.from_array(_rgb(picture)[:height, :width])
 
 
 def consistency(result: Picture, source: Picture) -> float:

@@ -21,6 +21,10 @@ class OptionError(HPINetError):
     """A value somebody chose (scale, model, format, environment variable, ...) is not one of those possible."""
 
 
+class MemoryShortageError(HPINetError):
+    """The machine gave no more memory; what is smaller may still work, or the same a little later."""
+
+
 class Cancelled(HPINetError):
     """Raised by a progress callback to stop the work under way; nothing is kept of the unfinished result."""
 

@@ -16,13 +16,10 @@ results, are `_match` and `_integrate` in `hpinet.engines.streaming`.
 """
 
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hpinet.errors import CheckpointError
@@ -200,16 +197,14 @@ class PatchMatcher(nn.Module):
         return similarity.masked_fill(itself, NOT_ITSELF)
 
 
-class HPINet(nn.Module, PyTorchModelHubMixin):
+class HPINet(nn.Module):
     """The network. A picture (B, 3, H, W) in [0, 1] of any size from 1x1 up becomes (B, 3, sH, sW), not clamped.
 
     Matching is per picture, so a batch gives what its pictures give one by one. In training mode the reference patch
     is drawn by a straight-through Gumbel-softmax (temperature 1) over the similarities; otherwise it is the best one.
     """
 
-    # The annotation is a string on purpose: given the class itself, the mixin would build it from config.json before
-    # `_from_pretrained` sees the values, and drop unknown fields silently.
-    def __init__(self, config: "HPINetConfig") -> None:
+    def __init__(self, config: HPINetConfig) -> None:
         super().__init__()
         self.config = config
         stages, dim = len(config.patch_sizes), config.dim
@@ -275,39 +270,6 @@ class HPINet(nn.Module, PyTorchModelHubMixin):
     def enlarge(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, 3, sH, sW), bilinear: what the network corrects."""
         return F.interpolate(x, scale_factor=float(self.config.scale), mode="bilinear", align_corners=False)
-
-    @classmethod
-    def _from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
-        cls,
-        *,
-        model_id: str,
-        revision: str | None,
-        cache_dir: str | Path | None,
-        force_download: bool,
-        local_files_only: bool,
-        token: str | bool | None,
-        config: HPINetConfig | dict[str, Any] | None = None,
-    ) -> "HPINet":
-        """``from_pretrained`` of a folder or Hub repository: config.json and model.safetensors, strictly."""
-        if config is None:
-            raise CheckpointError(f"{model_id} has no config.json.")
-        model = cls(config if isinstance(config, HPINetConfig) else HPINetConfig.from_dict(config))
-        if Path(model_id).is_dir():
-            file = Path(model_id) / "model.safetensors"
-            if not file.is_file():
-                raise CheckpointError(f"{model_id} has no model.safetensors.")
-        else:
-            file = hf_hub_download(
-                model_id,
-                "model.safetensors",
-                revision=revision,
-                cache_dir=cache_dir,
-                force_download=force_download,
-                local_files_only=local_files_only,
-                token=token,
-            )
-        load_weights(model, load_file(file))
-        return model.eval()
 
 
 def load_weights(model: HPINet, weights: dict[str, Tensor]) -> None:

@@ -36,10 +36,12 @@ class Settings:
     keep_hours: float  # HPINET_KEEP_HOURS: how long uploads and results lie
     keep_mb: int  # HPINET_KEEP_MB: how much of them lies at most, the oldest going first
     max_seconds: float  # HPINET_MAX_SECONDS: longest job of the page and its endpoints, as expected on this machine
+    job_mb: int  # HPINET_JOB_MB: memory of the page's largest job; 0: three quarters of what there is
     jobs_mb: int  # HPINET_JOBS_MB: memory of the jobs that the page has under way at once
     jobs: int  # HPINET_JOBS: of all visitors, waiting and under way
     jobs_per_session: int  # HPINET_JOBS_PER_SESSION: of one visitor, waiting and under way
     jobs_per_address: int  # HPINET_JOBS_PER_ADDRESS: the same of all visitors behind one address
+    metrics: str  # HPINET_METRICS: "on" serves figures for Prometheus at /metrics
 
 
 @lru_cache(maxsize=1)
@@ -52,17 +54,19 @@ def settings() -> Settings:
         device=os.environ.get("HPINET_DEVICE") or "auto",
         memory_mb=int(_number("HPINET_MEMORY_MB", 256, least=16)),
         threads=int(_number("HPINET_THREADS", 0)),
-        max_megapixels=_number("HPINET_MAX_MEGAPIXELS", 24),
+        max_megapixels=_number("HPINET_MAX_MEGAPIXELS", 52),
         max_upload_mb=int(_number("HPINET_MAX_UPLOAD_MB", 64, least=1)),
-        max_result_megapixels=_number("HPINET_MAX_RESULT_MEGAPIXELS", 150),
+        max_result_megapixels=_number("HPINET_MAX_RESULT_MEGAPIXELS", 210),
         batch_files=int(_number("HPINET_BATCH_FILES", 500, least=1)),
         keep_hours=_number("HPINET_KEEP_HOURS", 3),
         keep_mb=int(_number("HPINET_KEEP_MB", 10_000, least=1)),
         max_seconds=_number("HPINET_MAX_SECONDS", 3600, least=1),
+        job_mb=int(_number("HPINET_JOB_MB", 0)),
         jobs_mb=int(_number("HPINET_JOBS_MB", 4000, least=64)),
         jobs=int(_number("HPINET_JOBS", 48, least=1)),
         jobs_per_session=int(_number("HPINET_JOBS_PER_SESSION", 4, least=1)),
         jobs_per_address=int(_number("HPINET_JOBS_PER_ADDRESS", 20, least=1)),
+        metrics=_choice("HPINET_METRICS", ("off", "on")),
     )
 
 

@@ -52,7 +52,8 @@ def prepare(root: Path = ROOT) -> Upload:
         raise DeployError("Deploy from a clone of the project: an installed package lacks app.py and the card.")
     pictures = re.findall(r"!\[[^]]*\]\((docs/[^)]+)\)", (root / "README.md").read_text("utf-8"))
     inner = [path for path in _project_files(root) if path.startswith(("hpinet/", "checkpoints/", "examples/"))]
-    upload = Upload(root, ("app.py", "README.md", "LICENSE", "requirements.txt", *dict.fromkeys(pictures), *inner))
+    texts = ("README.md", "LICENSE", "THIRD-PARTY.md")
+    upload = Upload(root, ("app.py", *texts, "requirements.txt", *dict.fromkeys(pictures), *inner))
     if absent := [path for path in upload.paths if not (root / path).is_file()]:
         raise DeployError(f"The Space needs {', '.join(absent)}, which is not there.")
     if upload.total_bytes > MAX_BYTES:

@@ -1,17 +1,28 @@
 """What commands show on a terminal: progress bars and complaints on standard error, tables on standard output."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from hpinet.progress import Progress, ignore
 
 Bars = Callable[[str], Progress]
 
+FAILED = 2  # exit code where something asked for could not be done
+INTERRUPTED = 130
+
 
 def complain(message: str) -> None:
     """One line on standard error."""
     print(f"Error: {message}", file=sys.stderr)
+
+
+def tally(done: int, failed: int, skipped: Mapping[str, Sequence[str]]) -> str:
+    """What a run over many pictures came to, in a line; ``skipped`` holds names by reason."""
+    parts = [f"{done} enlarged", f"{failed} failed" if failed else ""]
+    for reason, names in skipped.items():
+        parts.append(f"{len(names)} skipped ({reason}: {names[0]}{', …' if len(names) > 1 else ''})")
+    return ", ".join(part for part in parts if part) + "."
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

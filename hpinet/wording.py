@@ -22,5 +22,5 @@ def duration(seconds: float) -> str:
 
 def time_left(seconds: float) -> str:
     """A countdown, which never shows more minutes than there are: "6 min 2 s"."""
-    whole = round(seconds)
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
+    whole = int(seconds)
+    return f"{whole:d} s" if whole < 60 else f"{whole // 60:d} min {whole % 60:d} s"

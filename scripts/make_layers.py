@@ -12,9 +12,10 @@ WIDTH, ROW, GAP, SIGN = 900, 34, 8, 7.6  # pixels; the last is a letter's width
 SHELVES = (
     ("known to everybody", "#e8eef0", ("version", "terminal")),
     ("the network and pictures", "#d5e8e6", ("patches", "plan")),
-    ("weights and engines", "#bcdcd8", ("checkpoints", "upscaler")),
-    ("what is done with them", "#d9e4f2", ("comparison", "training")),
-    ("the page", "#f3e3d0", ("ui.server", "ui")),
+    ("weights and engines", "#bcdcd8", ("checkpoints", "apart")),
+    ("what is done with them", "#d9e4f2", ("comparison", "integrations")),
+    ("the page", "#f3e3d0", ("ui.languages", "ui")),
+    ("many machines", "#f2dede", ("cluster", "cluster")),
     ("doors", "#eadcea", ("space", "app")),
 )
 """Title, colour, and the first and last layer of each shelf, from the bottom up."""

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -105,6 +105,17 @@ def slow(handler: Handler, data: bytes | None) -> None:
         handler.wfile.write(rest[start : start + step])
         handler.wfile.flush()
         time.sleep(0.03)
+
+
+def crawling(handler: Handler, data: bytes | None) -> None:
+    """Sends a little at a time, for seconds."""
+    assert data is not None
+    rest = handler.rest(data)
+    with suppress(ConnectionError):  # nobody waits for all of it
+        for start in range(0, len(rest), 10_000):
+            handler.wfile.write(rest[start : start + 10_000])
+            handler.wfile.flush()
+            time.sleep(0.2)
 
 
 def busy(handler: Handler, data: bytes | None) -> None:

@@ -127,6 +127,18 @@ def test_into_a_file(run: Run, weights: Path, tmp_path: Path) -> None:
     )
 
 
+def test_metadata(run: Run, weights: Path, tmp_path: Path) -> None:
+    tags = Image.Exif()
+    tags[315], tags[42033] = "Artist", "serial"
+    Image.open(picture(tmp_path / "a.png")).save(tmp_path / "a.jpg", exif=tags, dpi=(100, 100))
+    for choice, artist in (("drop", None), ("keep", "Artist"), ("keep-all", "Artist")):
+        ended = run("upscale", tmp_path / "a.jpg", "--weights", weights, "-o", tmp_path / "b.jpg", "--metadata", choice)
+        assert ended.code == 0
+        with Image.open(tmp_path / "b.jpg") as image:
+            assert image.getexif().get(315) == artist
+            assert image.info["jfif_density"] == ((200, 200) if artist else (1, 1))
+
+
 def test_inputs_are_never_overwritten(run: Run, weights: Path, tmp_path: Path) -> None:
     source = picture(tmp_path / "a.png")
     before = source.read_bytes()
@@ -249,6 +261,7 @@ def test_nothing_to_do(run: Run, tmp_path: Path) -> None:
         (["upscale", "a.png", "--width", "0"], "must be positive"),
         (["upscale", "a.png", "--format", "gif"], "gif"),
         (["upscale", "a.png", "--quality", "0"], "quality"),
+        (["upscale", "a.png", "--metadata", "some"], "metadata"),
         (["upscale", "a.png", "--engine", "magic"], "magic"),
         (["upscale", "a.png", "--device", "abacus"], "abacus"),
         (["upscale", "a.png", "--model", "M"], "Cannot reach 127.0.0.1"),
@@ -397,6 +410,7 @@ def test_version_and_bare_command(run: Run) -> None:
     assert "upscale" in bare.out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX terminal")
 def test_bars_on_a_terminal_keep_out_of_a_piped_output(tmp_path: Path) -> None:
     import pty

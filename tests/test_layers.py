@@ -34,17 +34,21 @@ LAYERS = (
     "engines",
     "attribution",
     "upscaler",
+    "apart",
     "comparison",
     "files",
     "evaluation",
     "benchmark",
     "training",
+    "integrations",
+    "ui.languages",
     "ui.server",
     "ui.jobs",
     "ui.parts",
     "ui.endpoints",
     "ui.tabs",
     "ui",
+    "cluster",
     "space",
     "cli",
     "__main__",
@@ -56,7 +60,11 @@ AT_HOME = {
     "gradio": {"ui"},
     "spaces": {"ui"},
     "starlette": {"ui"},
+    "babel": {"ui"},
     "openvino": {"engines"},
+    "ray": {"cluster"},
+    "pyarrow": {"cluster"},
+    "fsspec": {"cluster"},
 }
 """Libraries that only these layers may know."""
 
@@ -75,6 +83,7 @@ WITHOUT_TENSORS = {
     "plan",
     "files",
     "ui",
+    "cluster",
     "cli",
 }
 """Layers that know nothing of PyTorch: it is slow to import, and pixels are not its business."""

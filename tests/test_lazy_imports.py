@@ -8,7 +8,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"gradio", "huggingface_hub", "imagecodecs", "matplotlib", "numpy", "openvino", "PIL", "spaces", "torch"}
+HEAVY = {
+    "PIL",
+    "fsspec",
+    "gradio",
+    "huggingface_hub",
+    "imagecodecs",
+    "matplotlib",
+    "numpy",
+    "openvino",
+    "pyarrow",
+    "ray",
+    "spaces",
+    "torch",
+}
 
 IMPORTED_BY = """
 import json, runpy, sys
@@ -55,10 +68,15 @@ def test_pictures_need_no_network() -> None:
     assert not {"torch", "gradio", "openvino", "matplotlib"} & imported_by("import hpinet.images")
 
 
+def test_pictures_need_no_codec_but_pillow_until_they_do() -> None:
+    assert not {"imagecodecs", "pillow_heif", "tifffile"} & imported_by("import hpinet.images")
+
+
 def test_networks_need_no_page() -> None:
     assert not {"gradio", "spaces", "matplotlib"} & imported_by("import hpinet.upscaler, hpinet.evaluation")
 
 
+@pytest.mark.slow
 def test_this_test_would_notice() -> None:
     assert "torch" in imported_by("import hpinet; hpinet.Upscaler")
 

@@ -12,11 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from hpinet.checkpoints.registry import load
-from hpinet.errors import CheckpointError
 from hpinet.metrics import psnr_y
 from hpinet.model import SCALES, VARIANTS, Attention, HPINet, HPINetConfig, load_weights, pad_to_minimum, variant_config
 from hpinet.patches import patch_grid
@@ -278,82 +276,7 @@ def test_training_draws_references_and_evaluation_does_not() -> None:
         assert not torch.equal(model(x), model(x))
 
 
-# --------------------------------------------------------------------------------------------- saving and strictness
-
-
-def test_save_and_from_pretrained(tmp_path: Path) -> None:
-    model = network(small(3), seed=4)
-    model.save_pretrained(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} >= {"config.json", "model.safetensors"}
-    again = HPINet.from_pretrained(tmp_path)
-    assert again.config == model.config
-    assert not again.training
-    assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in model.state_dict().items())
-
-
-@pytest.fixture
-def saved(tmp_path: Path) -> Path:
-    network(small()).save_pretrained(tmp_path)
-    return tmp_path
-
-
-def change_config(folder: Path, **values: object) -> None:
-    file = folder / "config.json"
-    config = {**json.loads(file.read_text()), **values}
-    file.write_text(json.dumps({name: value for name, value in config.items() if value is not None}))
-
-
-def test_from_pretrained_refuses_a_missing_tensor(saved: Path) -> None:
-    weights = load_file(saved / "model.safetensors")
-    weights.pop("last_conv.bias")
-    save_file(weights, saved / "model.safetensors")
-    with pytest.raises(CheckpointError, match=r"missing \['last_conv.bias'\]"):
-        HPINet.from_pretrained(saved)
-
-
-def test_from_pretrained_refuses_an_unknown_tensor(saved: Path) -> None:
-    weights = load_file(saved / "model.safetensors")
-    save_file({**weights, "surprise": torch.zeros(1)}, saved / "model.safetensors")
-    with pytest.raises(CheckpointError, match=r"unknown \['surprise'\]"):
-        HPINet.from_pretrained(saved)
-
-
-def test_from_pretrained_refuses_a_wrong_shape(saved: Path) -> None:
-    weights = load_file(saved / "model.safetensors")
-    save_file({**weights, "last_conv.bias": torch.zeros(4)}, saved / "model.safetensors")
-    with pytest.raises(CheckpointError, match=r"last_conv.bias is \(4,\)"):
-        HPINet.from_pretrained(saved)
-
-
-def test_from_pretrained_refuses_an_unknown_field(saved: Path) -> None:
-    change_config(saved, colour="blue")
-    with pytest.raises(CheckpointError, match="colour"):
-        HPINet.from_pretrained(saved)
-
-
-def test_from_pretrained_refuses_a_missing_field(saved: Path) -> None:
-    change_config(saved, dim=None)
-    with pytest.raises(CheckpointError, match="dim"):
-        HPINet.from_pretrained(saved)
-
-
-def test_from_pretrained_refuses_an_impossible_value(saved: Path) -> None:
-    change_config(saved, scale=5)
-    with pytest.raises(CheckpointError, match="scale"):
-        HPINet.from_pretrained(saved)
-
-
-def test_from_pretrained_refuses_a_missing_config(saved: Path) -> None:
-    (saved / "config.json").unlink()
-    with pytest.raises(CheckpointError, match=r"config\.json"):
-        HPINet.from_pretrained(saved)
-
-
-def test_from_pretrained_never_opens_a_pickle(saved: Path) -> None:
-    torch.save(load_file(saved / "model.safetensors"), saved / "pytorch_model.bin")
-    (saved / "model.safetensors").unlink()
-    with pytest.raises(CheckpointError, match=r"no model\.safetensors"):
-        HPINet.from_pretrained(saved)
+# --------------------------------------------------------------------------------------------- strictness
 
 
 @pytest.mark.parametrize(

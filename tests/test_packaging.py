@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 EXAMPLES_FOR_OTHERS = ROOT / "hpinet" / "ui" / "clients"  # programs that the page shows; nothing of ours imports them
 TRAINING_ONLY = ("accelerate", "pytorch_optimizer")  # modules
+BROUGHT = {"spandrel"}  # by the tools that `hpinet.integrations` is for
 README_CARD = metadata_load(ROOT / "README.md") or {}
 
 
@@ -57,25 +58,30 @@ def third_party_imports() -> Iterator[tuple[str, Path]]:
 
 def test_every_import_is_declared() -> None:
     providers = packages_distributions()
-    declared = requirements("requirements.txt").keys() | extra("train").keys()
+    extras = extra("train").keys() | extra("export").keys() | extra("cluster").keys()
+    declared = requirements("requirements.txt").keys() | extras | BROUGHT
     missing = {
         f"{module} in {path.relative_to(ROOT)}"
         for module, path in third_party_imports()
-        if not declared & {canonicalize_name(name) for name in providers.get(module, [])}
+        if not declared & {canonicalize_name(name) for name in providers.get(module, [module])}
     }
     assert not missing
 
 
 def test_nothing_is_declared_in_vain() -> None:
     providers = packages_distributions()
-    used = {canonicalize_name(name) for module, _ in third_party_imports() for name in providers[module]}
-    assert requirements("requirements.txt").keys() | extra("train").keys() <= used
+    # The extra for clusters need not be installed here; its packages and modules share their names.
+    modules = {module for module, _ in third_party_imports()}
+    used = {canonicalize_name(name) for module in modules for name in providers.get(module, [module])}
+    used |= {"onnx", "onnxscript"}  # by torch.onnx
+    extras = extra("train").keys() | extra("export").keys() | extra("cluster").keys()
+    assert requirements("requirements.txt").keys() | extras <= used
 
 
 def test_what_only_training_needs_is_an_extra() -> None:
     """So that a Space does not install it; and what runs the tests has it in the same releases."""
     assert not extra("train").keys() & requirements("requirements.txt").keys()
-    assert extra("train").items() <= requirements("requirements-dev.txt").items()
+    assert extra("train").items() | extra("export").items() <= requirements("requirements-dev.txt").items()
     users = {path.relative_to(ROOT).parts[1] for name, path in third_party_imports() if name in TRAINING_ONLY}
     assert users == {"training"}
 
@@ -185,3 +191,10 @@ print(large.width, large.height)
 def test_the_installed_command_works(installed: Path, tmp_path: Path) -> None:
     told = run([str(installed / "bin" / "hpinet"), "--version"], tmp_path, path=installed)
     assert told.strip() == run([sys.executable, "-m", "hpinet", "--version"], ROOT).strip()
+
+
+def test_every_requirement_is_among_the_notices() -> None:
+    rows = [line.split("|") for line in (ROOT / "THIRD-PARTY.md").read_text("utf-8").splitlines() if "http" in line]
+    named = {canonicalize_name(row[1].strip()) for row in rows}
+    assert set(requirements("requirements.txt")) <= named
+    assert all(row[2].strip() for row in rows)

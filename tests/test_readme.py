@@ -17,6 +17,7 @@ from hpinet.images import open_picture, resize_bicubic, save_picture
 from hpinet.model import HPINet, variant_config
 from hpinet.settings import settings
 from hpinet.upscaler import Upscaler
+from scripts import write_formats
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -96,3 +97,9 @@ def test_the_client_is_the_one_that_is_tested() -> None:
     assert clients
     for code in clients:
         assert ("python", code.partition('"""\n\n')[2]) in BLOCKS  # what follows the docstring
+
+
+def test_the_table_of_formats_is_that_of_the_package() -> None:
+    """Run `python -m scripts.write_formats` if it is not."""
+    assert write_formats.written(README) == README
+    assert write_formats.rows() in README

@@ -31,17 +31,19 @@ def test_defaults() -> None:
         device="auto",
         memory_mb=256,
         threads=0,
-        max_megapixels=24,
+        max_megapixels=52,
         max_upload_mb=64,
-        max_result_megapixels=150,
+        max_result_megapixels=210,
         batch_files=500,
         keep_hours=3,
         keep_mb=10_000,
         max_seconds=3600,
+        job_mb=0,
         jobs_mb=4000,
         jobs=48,
         jobs_per_session=4,
         jobs_per_address=20,
+        metrics="off",
     )
     assert AUTHORS_COMMIT in AUTHORS_URL
 
@@ -61,10 +63,12 @@ def test_every_field_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "0.5",
         "700",
         "90",
+        "800",
         "1000",
         "30",
         "2",
         "5",
+        "on",
     ]
     for name, value in zip(VARIABLES, values, strict=True):
         monkeypatch.setenv(name, value)
@@ -83,10 +87,12 @@ def test_every_field_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         keep_hours=0.5,
         keep_mb=700,
         max_seconds=90,
+        job_mb=800,
         jobs_mb=1000,
         jobs=30,
         jobs_per_session=2,
         jobs_per_address=5,
+        metrics="on",
     )
 
 

@@ -74,7 +74,8 @@ def test_only_what_git_knows_is_uploaded(tmp_path: Path) -> None:
     """Levels of weights among it; runs, caches and notes that lie about are not."""
     known = ["hpinet/a.py", "checkpoints/t/treatment.json", "checkpoints/t/light/model.safetensors", "examples/b.png"]
     card = (ROOT / "README.md").read_text("utf-8").replace("](docs/", "](examples/")  # shows pictures
-    for path in [*known, "README.md", "LICENSE", "requirements.txt", "app.py", "tests/test_a.py"]:
+    texts = ["README.md", "LICENSE", "THIRD-PARTY.md", "requirements.txt", "app.py"]
+    for path in [*known, *texts, "tests/test_a.py"]:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(card if path == "README.md" else "", "utf-8")
     for command in ("init --quiet", "add ."):
@@ -82,7 +83,7 @@ def test_only_what_git_knows_is_uploaded(tmp_path: Path) -> None:
     for path in ("hpinet/__pycache__/a.pyc", "checkpoints/mine/model.safetensors", "examples/note.txt"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).touch()
-    assert {*prepare(tmp_path).paths} == {*known, "README.md", "LICENSE", "requirements.txt", "app.py"}
+    assert {*prepare(tmp_path).paths} == {*known, *texts}
     (tmp_path / "hpinet/a.py").unlink()
     with pytest.raises(DeployError, match=r"needs hpinet/a\.py"):
         prepare(tmp_path)
@@ -153,6 +154,7 @@ def test_deploying(hub: str, tmp_path: Path, factor: int) -> None:
         assert "runs, but made" in complaint
 
 
+@pytest.mark.slow
 def test_a_space_that_does_not_start(hub: str, tmp_path: Path) -> None:
     Hub.stages = [{"stage": "BUILD_ERROR", "errorMessage": "no such package"}]
     Hub.stages.insert(0, {"stage": "BUILD_ERROR", "errorMessage": "what failed before", "sha": "0" * 40})
@@ -167,6 +169,7 @@ def test_who_is_not_logged_in(hub: str, tmp_path: Path) -> None:
         assert (code, complaint) == (2, "Error: The Hub does not know you: `hf auth login` first, or set HF_TOKEN.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", ["HPINET_MAX_MEGAPIXELS", "HPINET_MAX_MEGAPIXELS="])
 def test_a_variable_without_a_value(pair: str, tmp_path: Path) -> None:
     code, _, complaint = ended("http://127.0.0.1:9", tmp_path, "deploy", "team/demo", "--variable", pair)
@@ -176,7 +179,7 @@ def test_a_variable_without_a_value(pair: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_commands_of_the_readme(hub: str, tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
-    section = readme[readme.index("## On the Hugging Face Hub") : readme.index("## Train")]
+    section = readme[readme.index("## On the Hugging Face Hub") : readme.index("## In other tools")]
     lines = [shlex.split(line, comments=True)[3:] for line in section.splitlines() if line.startswith("python -m")]
     assert [words[0] for words in lines] == ["deploy", "deploy", "deploy", "publish"]
     blocks = page(2)
@@ -218,6 +221,7 @@ def test_publishing_and_reading_back(hub: str, tmp_path: Path) -> None:
         assert large.size == (80, 64)
 
 
+@pytest.mark.slow
 def test_only_whole_checkpoints_are_published(hub: str, tmp_path: Path) -> None:
     code, _, complaint = ended(hub, tmp_path, "publish", str(tmp_path), "team/weights")
     assert code == 2

@@ -1,6 +1,6 @@
 """One spot of one picture explained: its attribution map, its matched patches, and what they say in plain words."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -58,6 +58,11 @@ class Explanation:
         columns = np.arange(left, right).clip(max=self.pixels.shape[1] - 1)
         return self.pixels[rows[:, None], columns]
 
+    def moved(self, left: int, top: int) -> "Explanation":
+        """This explanation of a part of a picture in the coordinates of the whole; the part's corner is given."""
+        region, surroundings = (_moved(box, left, top) for box in (self.region, self.surroundings))
+        return replace(self, x=self.x + left, y=self.y + top, region=region, surroundings=surroundings)
+
     @property
     def window(self) -> tuple[float, float, float, float]:
         """(left, top, right, bottom) of the explained window."""
@@ -105,9 +110,7 @@ def explain(
         OptionError: the spot is outside the picture, or there is nothing to explain there.
     """
     height, width = pixels.shape[:2]
-    if not (0 <= x < width and 0 <= y < height):
-        raise OptionError(f"The spot ({x}, {y}) lies outside the picture of {width}×{height} pixels.")
-    around = square_around(x, y, max(region, SURROUNDINGS), width, height)
+    around = surroundings_of(x, y, width, height, region=region)
     picture = to_tensor(pixels, around, like=model)
     if isinstance(model, HPINet):
         stages, output = matched_patches(model, picture)
@@ -131,6 +134,13 @@ def explain(
     left, top, right, bottom = around
     own = pixels[top:bottom, left:right].copy()  # the rest of a large picture is let go
     return Explanation(x, y, scale, seen, attribution, around, own, result, stages)
+
+
+def surroundings_of(x: int, y: int, width: int, height: int, *, region: int = REGION) -> Box:
+    """All that `explain` looks at of a picture of that size. Raises OptionError for a spot outside it."""
+    if not (0 <= x < width and 0 <= y < height):
+        raise OptionError(f"The spot ({x}, {y}) lies outside the picture of {width}×{height} pixels.")
+    return square_around(x, y, max(region, SURROUNDINGS), width, height)
 
 
 def in_words(explanation: Explanation) -> list[str]:

@@ -7,7 +7,6 @@ from hpinet.engines.arithmetic import Arithmetic, arithmetic
 from hpinet.engines.streaming import Engine
 from hpinet.errors import OptionError
 from hpinet.model import HPINet
-from hpinet.progress import Progress, ignore
 from hpinet.settings import ENGINES, settings
 
 __all__ = ["ENGINES", "Arithmetic", "Engine", "arithmetic", "create_engine"]
@@ -23,7 +22,6 @@ def create_engine(
     name: str | None = None,
     device: str | None = None,
     memory_mb: int | None = None,
-    progress: Progress = ignore,
 ) -> Engine:
     """An engine for ``model``, which it takes over (moves to the device, sets to eval mode).
 
@@ -31,7 +29,6 @@ def create_engine(
         name: "torch", "openvino", or "auto": torch where there is a CUDA GPU, else OpenVINO where it is installed.
         device: "cpu", "cuda", "cuda:1", ..., or "auto": a GPU where there is one.
         memory_mb: Working set beyond two feature maps of the picture and its result, in MiB.
-        progress: Of the preparation, which takes seconds the first time OpenVINO meets a model.
 
     Each is taken from `hpinet.settings` where None. Raises OptionError if the machine cannot do what is asked.
     """
@@ -62,7 +59,7 @@ def create_engine(
         from hpinet.engines.openvino import OpenVINOEngine  # noqa: PLC0415
 
         cache = settings().cache / "openvino"
-        return OpenVINOEngine(model, memory_mb=memory_mb, threads=_threads(), cache=cache, progress=progress)
+        return OpenVINOEngine(model, memory_mb=memory_mb, threads=_threads(), cache=cache)
     from hpinet.engines.torch import TorchEngine  # noqa: PLC0415
 
     return TorchEngine(model, memory_mb=memory_mb, threads=_threads(), torch_device=device)

@@ -48,3 +48,10 @@ def arithmetic(config: HPINetConfig, height: int, width: int) -> Arithmetic:
         convolutions=pixel * (3 * dim + len(stages) * dim * dim),
         upsampler=pixel * (shuffles + scale**2 * dim * 3),
     )
+
+
+def expected_megabytes(config: HPINetConfig, height: int, width: int) -> float:
+    """Memory that a picture of ``height`` x ``width`` LR pixels takes, beyond the engine's own working set: two feature
+    maps in float32, and the result with 16 bits.
+    """
+    return (4 * 2 * config.dim + 2 * 3 * config.scale**2) * height * width / 1e6

@@ -1,10 +1,14 @@
 """What the process may use of the machine it runs on."""
 
 import os
+from functools import lru_cache
 from math import ceil
 from pathlib import Path
 
+import psutil
+
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
 
 
 def cpu_allowance() -> int:
@@ -23,3 +27,14 @@ def _quota() -> int | None:
         return None if quota == "max" else ceil(int(quota) / int(period))
     except (OSError, ValueError):
         return None
+
+
+@lru_cache(maxsize=1)
+def memory_allowance() -> float:
+    """Megabytes that this process may hold at most: the machine's or, in a container on Linux, its limit. Read once."""
+    there = psutil.virtual_memory().total / 1e6
+    try:
+        limit = CGROUP_MEMORY.read_text().strip()
+        return there if limit == "max" else min(there, int(limit) / 1e6)
+    except (OSError, ValueError):
+        return there

@@ -19,7 +19,6 @@ from hpinet import model as network
 from hpinet.atomic import write_atomically
 from hpinet.engines.streaming import Engine
 from hpinet.model import HPINet
-from hpinet.progress import Progress, ignore
 
 # OpenVINO makes its tables of NumPy types when they are first used, and deadlocks where two threads do so at once: it
 # waits for NumPy's lock and for Python's in either order. Here they are made by the one thread that imports this.
@@ -33,20 +32,15 @@ class OpenVINOEngine(Engine):
     name = "openvino"
     device = "CPU"
 
-    def __init__(
-        self, model: HPINet, *, memory_mb: int, threads: int, cache: Path, progress: Progress = ignore
-    ) -> None:
+    def __init__(self, model: HPINet, *, memory_mb: int, threads: int, cache: Path) -> None:
         super().__init__(model, memory_mb=memory_mb, threads=threads)
         compiler = _Compiler(threads, cache)
         self._idle: list[SimpleQueue[openvino.InferRequest]] = []  # of each stage, one request for each worker
-        stages = len(self.config.patch_sizes)
         for stage, patch in enumerate(self.config.patch_sizes):
-            progress(stage, stages)
             compiled = compiler.compile(model.blocks[stage], patch**2, self.config.dim)
             self._idle.append(SimpleQueue())
             for _ in range(threads):
                 self._idle[stage].put(compiled.create_infer_request())
-        progress(stages, stages)
 
     def transformer_weight(self, patch: int) -> float:
         """See `Engine`; measured: narrow networks and small patches are slower by operation."""
@@ -74,6 +68,7 @@ class _Compiler:
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": threads,  # one for each worker
             "INFERENCE_PRECISION_HINT": "f32",  # newer CPUs would silently take bf16
+            "ENABLE_CPU_PINNING": False,  # pinned, the threads of several processes all sit on the same cores
         }
 
     def compile(self, transformer: nn.Module, patch_pixels: int, dim: int) -> openvino.CompiledModel:

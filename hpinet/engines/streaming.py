@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from hpinet.engines.arithmetic import arithmetic, stage_arithmetic
 from hpinet.engines.progress import WorkMeter
 from hpinet.engines.workers import Workers
+from hpinet.errors import MemoryShortageError
 from hpinet.model import NOT_ITSELF, HPINet, HPINetConfig, pad_to_minimum, shuffle_larger
 from hpinet.patches import PatchGrid, patch_grid
 from hpinet.progress import Progress, ignore
@@ -82,8 +83,31 @@ class Engine(ABC):
         """(H, W, 3) RGB -> (sH, sW, 3), same dtype.
 
         uint8 and uint16 span their whole range and are rounded to nearest; float32 is in [0, 1] and clamped to it.
-        Raises ValueError for another shape or dtype, and whatever ``progress`` raises.
+        Where the machine refuses memory, the picture is begun again with a quarter of the working set.
+
+        Raises:
+            ValueError: the shape or dtype is another.
+            MemoryShortageError: memory is refused again.
+            Whatever ``progress`` raises.
         """
+        try:
+            return self._upscale(pixels, progress)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_of_memory(error):
+                raise
+        whole, self.memory_bytes = self.memory_bytes, self.memory_bytes // 4
+        try:
+            return self._upscale(pixels, progress)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_of_memory(error):
+                raise
+            raise MemoryShortageError(
+                "This machine has not enough memory left for that: choose a smaller scale or picture, or try later."
+            ) from error
+        finally:
+            self.memory_bytes = whole
+
+    def _upscale(self, pixels: np.ndarray, progress: Progress) -> np.ndarray:
         lr = self._to_tensor(pixels)
         height, width = lr.shape[:2]
         lr = pad_to_minimum(lr.permute(2, 0, 1)[None], self.config.minimum_size)[0].permute(1, 2, 0).contiguous()
@@ -340,3 +364,9 @@ def _to_dtype(tile: Tensor, dtype: np.dtype) -> np.ndarray:
     if dtype == np.float32:
         return tile.cpu().numpy()
     return (tile * float(np.iinfo(dtype).max)).round_().cpu().numpy().astype(dtype)
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Whether memory was refused. Libraries say so by various classes and words."""
+    words = ("allocate memory", "out of memory", "bad_alloc", "alloc_cpu")
+    return isinstance(error, MemoryError) or any(each in str(error).lower() for each in words)

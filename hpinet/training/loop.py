@@ -52,6 +52,15 @@ PAUSE = timedelta(days=7)  # how long processes wait for each other: a run may b
 ADVICE = "The saved state is from before; start a new run from it with a lower learning rate."
 
 
+def loss_of_each(sr: Tensor, hr: Tensor, phase: Phase) -> Tensor:
+    """The loss of each crop: (N, 3, H, W) twice, in 0..1 -> (N,)."""
+    each = LOSSES[phase.loss](sr, hr, reduction="none").mean((1, 2, 3))
+    if phase.frequencies:
+        spectrum = torch.view_as_real(torch.fft.rfft2((sr - hr).float(), norm="ortho"))
+        each = each + phase.frequencies * spectrum.abs().mean((1, 2, 3, 4))
+    return each
+
+
 class TrainingStopped(HPINetError):
     """The run cannot go on: the loss is not a number, or has left the range it was in."""
 
@@ -217,7 +226,7 @@ class Trainer:
         torch.manual_seed(micro.seed)
         device = self.accelerator.device
         hr, lr = (to_tensor(pixels, device) for pixels in (micro.crops.hr, micro.crops.lr))
-        each = LOSSES[phase.loss](self.model(lr), hr, reduction="none").mean((1, 2, 3))
+        each = loss_of_each(self.model(lr), hr, phase)
         loss = (torch.tensor(micro.crops.weight).to(device) * each).mean()
         share = phase.batch // phase.micro_batch // self.processes
         self.accelerator.backward(loss / share)

@@ -31,6 +31,7 @@ class Phase:
     micro_batch: int  # crops in one forward pass; divides the batch
     patch_sizes: tuple[int, ...] | None = None  # a size for each stage instead of the variant's own; not in the weights
     loss: Loss = "l1"
+    frequencies: float = 0.0  # weight of the L1 distance of the orthonormal Fourier transforms, added to the loss
     importance: float = 0.0  # 0: even draws; up to 1: detailed crops more often, for as much less; see `CropSampler`
     degradation: Degradation | None = None  # of the LR crops, which otherwise are clean
 
@@ -45,6 +46,8 @@ class Phase:
             raise ValueError(f"micro_batch must divide the batch of {self.batch}, not be {self.micro_batch}.")
         if not 0 <= self.importance <= 1:
             raise ValueError(f"importance must be from 0 to 1, not {self.importance!r}.")
+        if self.frequencies < 0:
+            raise ValueError(f"frequencies must be at least 0, not {self.frequencies!r}.")
         if self.loss not in get_args(Loss):
             raise ValueError(f"loss must be one of {get_args(Loss)}, not {self.loss!r}.")
 

@@ -140,6 +140,7 @@ def test_stages_have_colours_of_their_own() -> None:
         assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in colours)
 
 
+@pytest.mark.slow
 def test_figures_are_written_in_every_format(explanation: Explanation, tmp_path: Path) -> None:
     figure = explanation_figure(explanation, title="A title of its own")
     for suffix in (".png", ".svg", ".pdf"):
@@ -244,6 +245,7 @@ def test_explain_gpa_command_prints_a_table(tmp_path: Path) -> None:
     assert "hpinet-t-x4" in told
 
 
+@pytest.mark.slow
 def test_explain_reach_command(tmp_path: Path) -> None:
     picture, figure = tmp_path / "windows.png", tmp_path / "reach.png"
     with Image.open(EXAMPLES / "facade.png") as image:

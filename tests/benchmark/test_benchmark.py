@@ -49,6 +49,7 @@ def test_plot_is_written(tmp_path) -> None:
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_one_case_for_real() -> None:
     """In a process of its own, through the command, as a user would."""
     arguments = ["--variants", "T", "--sizes", "40x32", "--engines", "torch", "--repeats", "1", "--json"]
@@ -89,6 +90,7 @@ def test_a_peer_that_cannot_run_is_left_out_by_name(monkeypatch) -> None:
         cases.benchmark([Case("T", 4, 8, 8, "torch")])
 
 
+@pytest.mark.slow
 def test_a_failing_case_says_why(monkeypatch) -> None:
     monkeypatch.setitem(os.environ, "HPINET_MEMORY_MB", "nonsense")
     with pytest.raises(BenchmarkError, match="HPINET_MEMORY_MB must be a number"):

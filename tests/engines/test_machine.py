@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from hpinet.engines import machine
-from hpinet.engines.machine import cpu_allowance
+from hpinet.engines.machine import cpu_allowance, memory_allowance
 
 
 @pytest.fixture
@@ -48,3 +49,18 @@ def test_without_affinity(count: int | None, cpus: int, tmp_path: Path, monkeypa
     monkeypatch.setattr(os, "cpu_count", lambda: count)
     monkeypatch.setattr(machine, "CGROUP_QUOTA", tmp_path / "missing")
     assert cpu_allowance() == cpus
+
+
+@pytest.mark.parametrize(
+    ("limit", "megabytes"), [("max\n", 8000), ("4000000000\n", 4000), ("9000000000", 8000), ("?", 8000)]
+)
+def test_memory_of_the_control_group(
+    limit: str, megabytes: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound = tmp_path / "memory.max"
+    bound.write_text(limit)
+    monkeypatch.setattr(machine, "CGROUP_MEMORY", bound)
+    monkeypatch.setattr(machine.psutil, "virtual_memory", lambda: SimpleNamespace(total=8e9))
+    memory_allowance.cache_clear()
+    assert memory_allowance() == megabytes
+    memory_allowance.cache_clear()

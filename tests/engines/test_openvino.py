@@ -193,6 +193,7 @@ create_engine(network(small_config(2)), name="openvino").upscale(picture(40, 50)
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_reported_anywhere(tmp_path: Path) -> None:
     """OpenVINO would, from a forked process, unless the machine says that it is a CI."""
     environment = {name: value for name, value in os.environ.items() if name not in ("CI", "TF_BUILD", "JENKINS_URL")}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from networks import NEAR_TIE, MakeEngine, forward, narrowest_choice, network, picture, small_config
 
 from hpinet.engines import Engine, create_engine
-from hpinet.errors import Cancelled
+from hpinet.errors import Cancelled, MemoryShortageError
 from hpinet.model import SCALES, HPINet, HPINetConfig
 
 CLOSE = 1e-5
@@ -220,3 +220,48 @@ def test_estimates_grow_with_the_picture(engine: Engine) -> None:
     small, wide, large = (engine.estimate_seconds(*size) for size in [(64, 64), (64, 128), (256, 256)])
     assert 0 < small < wide < large
     assert 10 < large / small < 100, "16 times the pixels, and the search for similar patches grows faster"
+
+
+# ------------------------------------------------------------------------------------------------- memory refused
+
+
+def refusing(engine: Engine, monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> list[int]:
+    """Lets the first stages fail, one after the other; returns what the working set was whenever one began."""
+    seen, left, run = [], list(errors), engine._integrate
+
+    def integrate(*arguments: object) -> None:
+        seen.append(engine.memory_bytes)
+        if left:
+            raise left.pop(0)
+        run(*arguments)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(engine, "_integrate", integrate)
+    return seen
+
+
+NO_MEMORY = RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory")
+
+
+@pytest.mark.parametrize("refusal", [NO_MEMORY, MemoryError()], ids=["torch", "numpy"])
+def test_refused_once_a_smaller_working_set_is_tried(refusal: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = create_engine(network(small_config(2)), name="torch", memory_mb=64)
+    expected = engine.upscale(picture(30, 40))
+    seen = refusing(engine, monkeypatch, refusal)
+    assert np.array_equal(engine.upscale(picture(30, 40)), expected)
+    assert seen[:2] == [64 * 2**20, 16 * 2**20]
+    assert engine.memory_bytes == 64 * 2**20
+
+
+def test_refused_twice_it_is_said_and_the_next_picture_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = create_engine(network(small_config(2)), name="torch", memory_mb=64)
+    refusing(engine, monkeypatch, NO_MEMORY, MemoryError())
+    with pytest.raises(MemoryShortageError, match="has not enough memory left for that: choose a smaller"):
+        engine.upscale(picture(30, 40))
+    assert engine.upscale(picture(30, 40)).shape == (60, 80, 3)
+
+
+def test_other_errors_are_not_taken_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = create_engine(network(small_config(2)), name="torch", memory_mb=64)
+    refusing(engine, monkeypatch, RuntimeError("shapes do not match"))
+    with pytest.raises(RuntimeError, match="shapes"):
+        engine.upscale(picture(30, 40))

@@ -1,11 +1,13 @@
 """A Space under a scheduler of our own, a program that calls it, and Chromium."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -62,7 +64,7 @@ def served(all_of_it: tuple[Scheduler, str], tmp_path_factory: pytest.TempPathFa
     log = folder / "log"
     with log.open("w") as told:
         command = [sys.executable, str(Path(__file__).parent / "space.py")]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=told, stderr=told)
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=told, stderr=told, start_new_session=True)
     try:
         address, until = f"http://127.0.0.1:{port}", time.monotonic() + 120
         while True:
@@ -77,6 +79,8 @@ def served(all_of_it: tuple[Scheduler, str], tmp_path_factory: pytest.TempPathFa
     finally:
         process.terminate()
         process.wait(30)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # workers outlive the server; on a Space its container ends
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ from .scheduler import Answer, Scheduler, broken, exceeded, lend, no_gpu, queue
 pytestmark = pytest.mark.zerogpu
 
 
+CPU = "or take model T-cpu, which needs none"
 TOKEN = ".".join(base64.urlsafe_b64encode(json.dumps({"user": "someone"}).encode()).decode().rstrip("=") for _ in "abc")
 
 
@@ -132,10 +133,10 @@ def test_openvino_is_not_there(client: Client, picture: Path, scheduler: Schedul
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (no_gpu(), "All GPUs are in use: try again in a minute."),
-        (queue(pings=2, event="failed"), "All GPUs are in use: try again in a minute."),
-        (exceeded(), "Without signing in there is no GPU time left: sign in to Hugging Face for more."),
-        (broken(), "The GPUs do not answer: try again in a minute."),
+        (no_gpu(), f"All GPUs are in use: try again in a minute, {CPU}."),
+        (queue(pings=2, event="failed"), f"All GPUs are in use: try again in a minute, {CPU}."),
+        (exceeded(), f"Without signing in there is no GPU time left: sign in to Hugging Face, {CPU}."),
+        (broken(), f"The GPUs do not answer: try again in a minute, {CPU}."),
     ],
     ids=["no-gpu", "queue-timeout", "quota-of-nobody", "broken"],
 )
@@ -149,7 +150,8 @@ def test_refused(client: Client, picture: Path, scheduler: Scheduler, answer: An
 def test_too_little_quota(signed_in: Client, picture: Path, scheduler: Scheduler) -> None:
     scheduler.answers[:] = [exceeded(left=2, wait=1200)]
     words = (
-        "This takes 3 s of GPU time and you have 2 s left today: sign in to Hugging Face for more, or again in 0:20:00"
+        "This takes 3 s of GPU time and you have 2 s left today: "
+        f"sign in to Hugging Face for more, or again in 0:20:00, {CPU}"
     )
     with pytest.raises(Exception, match=words):
         call(signed_in, picture)
@@ -182,6 +184,20 @@ def test_a_killed_worker(client: Client, picture: Path, large: Path, scheduler: 
         job.result(timeout=30)
     assert scheduler.released[-1][1]
     assert scheduler.released[-1][0] - began < 2
+    works(client, picture, scheduler)
+
+
+def test_the_cpu_for_whoever_has_no_gpu(client: Client, picture: Path, scheduler: Scheduler, server_pid: int) -> None:
+    """In a process apart, by OpenVINO; the scheduler is not asked, and other tabs say that this is not for them."""
+    file = handle_file(str(picture))
+    for scale in (2, 4):
+        made = Path(client.predict(file, model="T-cpu", scale=scale, api_name="/upscale"))
+        assert abs(open_picture(made).colour - by_the_library(picture, scale)).max() <= 1
+    assert not scheduler.asked
+    assert "openvino" not in Path(f"/proc/{server_pid}/maps").read_text()
+    assert "T-cpu" in [each["key"] for each in client.predict(api_name="/models")]
+    with pytest.raises(Exception, match="T-cpu enlarges pictures and nothing else: choose T"):
+        client.predict(file, scale=2, models=["T-cpu"], api_name="/measure")
     works(client, picture, scheduler)
 
 
