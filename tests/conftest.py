@@ -13,6 +13,13 @@ hypothesis.settings.load_profile("repeatable")
 
 SHARED = Path(__file__).parents[2] / "shared"
 
+# Gradio takes the first port that is free from here on, and does not recover when two processes take the same one at
+# once (its MCP sessions start only once): test processes look for theirs in ranges of their own. Read at its import.
+PORTS_EACH = 100
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+os.environ["GRADIO_SERVER_PORT"] = str(20000 + PORTS_EACH * _worker)
+os.environ["GRADIO_NUM_PORTS"] = str(PORTS_EACH)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _few_threads() -> None:
