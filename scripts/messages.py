@@ -320,7 +320,7 @@ def _is_shown(message: str) -> bool:
     if _CODE.search(message):
         return False
     if " " not in message.strip():
-        return message in WORDS or bool(re.fullmatch(r"[A-Z][a-z]+(…)?", message))
+        return message in WORDS or bool(re.fullmatch(r"[A-Z][a-z]+[….]?", message))
     return bool(re.search(r"[A-Za-z]{2}", bare))
 
 

@@ -79,6 +79,6 @@ def reset(source: Source | None) -> tuple[Any, ...]:
     """Everything as it was before anything was chosen by hand, for the picture that is there."""
     first = {"model": next(iter(choices())), "scale": USUAL_SCALE, "treatment": TREATMENTS[0], "format": "PNG"}
     if source is not None:
-        *_, followed = preselect(source, {}, {})
-        first.update((name, followed[name]) for name in first if name in followed)
+        chosen = preselect(source, {}, {})
+        first.update((name, chosen[name]) for name in first if name in chosen)
     return (*(gr.update(value=first[name]) for name in NAMES), {}, {})

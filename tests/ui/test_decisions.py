@@ -1,8 +1,10 @@
 """What the page decides for visitors, and what it does when something comes at the wrong moment."""
 
 import re
+import threading
 import time
 from base64 import b64encode
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ from PIL import Image
 from hpinet.settings import settings
 from hpinet.ui import links
 from hpinet.ui.parts.wishes import Wishes
+from hpinet.ui.tabs import upscale_events
+from hpinet.ui.tabs.upscale_events import Source
 
 from .conftest import EXAMPLES, OpenPage
 from .test_browser import begin_long_run, choose, shown, upload, upscale
@@ -68,6 +72,32 @@ def test_the_file_follows_the_upload_until_the_visitor_says_otherwise(
     page = next_visit(page)
     upload(page, photo)
     selected(page, "#format", "JPEG")
+
+
+def test_what_is_chosen_while_the_picture_is_read_stays(
+    open_page: OpenPage, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    def slowly(path: Path, read: Callable[[Path], Source] = upscale_events.read_source) -> Source:
+        begun.set()
+        assert may_go_on.wait(60)
+        return read(path)
+
+    monkeypatch.setattr(upscale_events, "read_source", slowly)
+    page = open_page()
+    upload(page, photo)
+    assert begun.wait(60)
+    choose(page, "#scale", "Pixels")
+    page.locator("#pixels input").fill("200")
+    choose(page, "#model", "Good")
+    may_go_on.set()
+    page.locator("#forecast", has_text="96×80 → 200×167").wait_for()
+    selected(page, "#format", "JPEG")  # what was not chosen follows the picture
+    page.wait_for_timeout(SETTLING)
+    assert page.locator("#pixels input").input_value() == "200"
+    selected(page, "#scale", "Pixels")
+    selected(page, "#model", "Good")
 
 
 @pytest.mark.slow
@@ -204,7 +234,7 @@ def test_on_a_phone_progress_and_result_come_to_the_visitor(open_page: OpenPage,
     choose(page, "#scale", "×16")
     page.locator("#forecast", has_text="×4 then ×4").wait_for()
     page.locator("#run").tap()
-    page.locator(".actions .told", has_text=re.compile(r"Enlarging.* [1-9]\d*\.\d%|0\.[1-9]%")).wait_for()
+    page.locator(".actions .told", has_text=re.compile(r"Enlarging.* ([1-9]\d*|\d\.[1-9]) %")).wait_for()
     page.locator("#stop").tap()
     page.locator("#run:not([disabled])").wait_for()
     choose(page, "#scale", "×2")

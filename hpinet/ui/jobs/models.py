@@ -90,22 +90,18 @@ def as_key(value: object) -> str:
     return choice_of(value).key
 
 
-def caption(choice: Choice, plan: Plan | None = None, *, timed: bool = True, rounds: int = 1) -> str:
-    """One honest line about a model, for ``plan`` if there is one: origin, size, score, and time on this machine.
-
-    ``rounds`` is how often the network goes over the picture, see `hpinet.upscaler.rounds_over`.
-    """
+def caption(choice: Choice, plan: Plan) -> str:
+    """One honest line about a model, with the weights for ``plan``: origin, size, score. It breaks between these."""
     info = choice.checkpoint(plan)
     parts = [
-        f"{choice.key} · {CHARACTER.get(choice.variant, 'custom')}, {ORIGINS[info.origin]}",
+        choice.key,
+        f"{CHARACTER.get(choice.variant, 'custom')}, {ORIGINS[info.origin]}",
         f"{info.parameters / 1e6:.2f} million",
     ]
     if info.psnr_set5 is not None:
         parts.append(f"{info.psnr_set5:.2f} dB" + (f" at ×{info.scale}" if info.scale != 4 else ""))
-    if plan is not None and timed:
-        parts.append(duration(expected_seconds(choice, plan, rounds=rounds)))
-    is_here = info.installed if plan is None else choice.is_installed(plan)
-    return " · ".join(parts) + ("" if is_here else " ↓")
+    parts[-1] += "" if choice.is_installed(plan) else " ↓"
+    return " · ".join(_unbroken(part) for part in parts)
 
 
 def offered(*, more: bool = False, chosen: str | None = None) -> list[Choice]:
@@ -118,8 +114,11 @@ def offered(*, more: bool = False, chosen: str | None = None) -> list[Choice]:
 def line(choice: Choice, remark: str = "") -> tuple[str, str]:
     """A choice of a field, and its value: one word, and a remark."""
     word = WORDS.get(choice.key, choice.key)
-    unbroken = remark.replace(" ", "\N{NO-BREAK SPACE}")
-    return f"{word} · {unbroken}" if remark else word, choice.key
+    return f"{word} · {_unbroken(remark)}" if remark else word, choice.key
+
+
+def _unbroken(text: str) -> str:
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def expected_seconds(choice: Choice, plan: Plan, *, rounds: int = 1) -> float:

@@ -51,7 +51,7 @@ _NUMBER = r"[+-]?\d+(?:\.\d+)?%?"
 _HOLE = re.compile(r"\{(\w+)(:n)?\}")
 _PIECE = re.compile(r"(<style>.*?</style>|<script>.*?</script>|<[^>]*>|\n\s*\n|(?:^|\n)- )", re.DOTALL)
 _SHOWN = re.compile(r'\b(aria-label|alt|title|placeholder|data-model)="([^"]*)"')
-_BREAKS = ("^#+ ", " · ", "\n", r"(?<=[.!?]) (?=[A-Z])", r" \(|\)$", " [↓→]$", "^✕ ", ", ", ": ", r" \+ ")
+_BREAKS = ("^#+ ", " · ", "\n", r"(?<=[.!?]) (?=[A-Z])", r" \(|\)$", " [↓→]$", "^[✕✓✗–…·] ", ", ", ": ", r" \+ ")
 """Where a text that is no message may be put together of several, tried in this order."""
 
 _LTR = re.compile(r"×?\d[\d.,]*(?: ?[×→/] ?\d[\d.,]*)+|×\d+|[+-]\d[\d.,]*")

@@ -13,7 +13,8 @@
   // Gradio names buttons otherwise than they read: whoever speaks to the page says what it shows.
   const OF_GRADIO = {
     "Fullscreen": say("Fullscreen"), "Remove Image": say("Remove Image"), "Clear": say("Clear"), "Copy": say("Copy"),
-    "Upload file": say("Upload file"), "File upload": say("File upload"), "Download": say("Download"),
+    "Upload file": say("Upload file"), "common.upload": say("Upload file"),
+    "Click to upload or drop files": say("Upload file"), "Remove this file": say("Remove this file"), "File upload": say("File upload"), "Download": say("Download"),
     "Paste from clipboard": say("Paste from clipboard"), "More tabs": say("More tabs"),
     "Reset to default value": say("Reset to default value"),
     "Gradio footer navigation": say("Gradio footer navigation"),
@@ -67,10 +68,17 @@
   }, true);
   // Settings that a visitor has touched are not restored from the last visit, nor set by what was chosen.
   const touched = new Set();
+  // Those touched since the server was asked what follows from a picture: its answer comes too late for them.
+  const meanwhile = new Set();
   document.addEventListener("input", ({ target }) => {
-    const field = target.closest?.("#model, #scale, #treatment, #format, #batch-format");
-    if (field) touched.add(field.id);
+    const field = target.closest?.("#model, #scale, #pixels, #treatment, #format, #batch-format");
+    if (!field) return;
+    touched.add(field.id);
+    meanwhile.add(field.id);
   }, true);
+  window.asking = () => meanwhile.clear();
+  window.followed = (told, names, values) =>
+    values.map((value, place) => meanwhile.has(names[place]) ? value : told?.[names[place]] ?? value);
   window.restored = (told, names, values) =>
     values.map((value, place) => touched.has(names[place]) ? value : told?.[names[place]] ?? value);
   // What was chosen for a batch is seen at once: drawn here, small, from the files themselves.
@@ -135,6 +143,7 @@
     if (results && stop && results.inert === stop.disabled) results.inert = !stop.disabled;
   };
   // Whoever listens to the page hears what happens: results, errors, and each quarter of the way.
+  const percent = (value) => say("{zoom:n} %", { zoom: value });
   const voice = Object.assign(document.createElement("div"), { id: "voice", className: "unseen" });
   voice.setAttribute("aria-live", "polite");
   document.body.append(voice);
@@ -145,12 +154,21 @@
       const bar = status.querySelector("[role=progressbar]");
       const quarter = bar ? Math.floor(+bar.ariaValueNow / 25) : 0;
       const words = bar
-        ? quarter && `${25 * quarter} %`
+        ? quarter && percent(25 * quarter)
         : status.querySelector(".html-container:not(.pending)")?.innerText.trim().replace(/\s+/g, " ").slice(0, 200);
       if (!words || heard.get(status.id) === words) continue;
       if (heard.has(status.id)) voice.textContent = words; // what stands there from the start is no news
       heard.set(status.id, words);
     }
+  };
+  // Gradio writes shares as English does, and large ones with a decimal that only flickers.
+  const shares = () => {
+    for (const level of document.querySelectorAll(".progress-level-inner"))
+      for (const node of level.childNodes) {
+        const share = node.nodeType === Node.TEXT_NODE && /^\s*(\d+(?:\.\d+)?)%\s*$/.exec(node.data);
+        const words = share && ` ${percent(share[1] < 10 ? share[1] : Math.round(share[1]))}`;
+        if (words && node.data !== words) node.data = words;
+      }
   };
   // On a phone the buttons stay below the thumb while the page scrolls: how far it is, and what went wrong, shows there.
   const mirror = () => {
@@ -287,7 +305,7 @@
   new MutationObserver(() => {
     if (due) return;
     due = true;
-    requestAnimationFrame(() => { due = false; for (const each of [rename, mark, tidy, rest, thumbs, speak, mirror]) each(); });
+    requestAnimationFrame(() => { due = false; for (const each of [rename, mark, tidy, rest, thumbs, speak, shares, mirror]) each(); });
   }).observe(document.body, { childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ["aria-valuenow", "disabled"] });
   rename();
   tidy();

@@ -127,7 +127,7 @@ def _for_scale(scale: object) -> list[tuple[str, str]]:
     lines = []
     for key, choice in choices().items():
         plan = make_plan((1, 1), wanted, natives=choice.natives)
-        lines.append((f"{caption(choice, plan, timed=False)}{', reduced' if plan.is_reduced else ''}", key))
+        lines.append((f"{caption(choice, plan)}{', reduced' if plan.is_reduced else ''}", key))
     return lines
 
 

@@ -16,7 +16,7 @@ from hpinet.ui.parts.events import LIGHT, PRIVATE, chosen
 from hpinet.ui.parts.viewer import showing
 from hpinet.ui.server import values
 from hpinet.ui.server.storage import new_folder
-from hpinet.ui.tabs.upscale_events import LARGE_MEGAPIXELS, Shown, Source, opened, preselect, read_source
+from hpinet.ui.tabs.upscale_events import LARGE_MEGAPIXELS, Shown, Source, followed, opened, read_source
 
 _BEGINS = "(...values) => { window.runBegins(); return values; }"
 SHOW = """() => {
@@ -91,7 +91,7 @@ def choose_part(request: gr.Request, source: Source | None) -> tuple[Any, ...]:
 def cut(
     event: gr.EventData, *, source: Source | None, wishes: object, placed: dict[str, Any], **present: object
 ) -> tuple[Any, ...]:
-    """The part in sight as a picture of its own: picture, source, the fields that follow it, and what was placed."""
+    """The part in sight as a picture of its own: picture, source, and what `followed` says."""
     if source is None:
         raise OptionError("Choose a picture first.")
     left, top, right, bottom = values.frame(event._data)
@@ -101,4 +101,4 @@ def cut(
     path = new_folder() / f"{source.path.stem[:80]}-part.png"
     save_picture(previews.cropped(open_picture(source.path), left, top, right - left, bottom - top), path)
     part = read_source(path)
-    return str(part.shown), part, *preselect(part, wishes, placed, **present)
+    return str(part.shown), part, *followed(part, wishes, placed, **present)

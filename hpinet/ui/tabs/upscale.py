@@ -30,6 +30,8 @@ _SHARE = """async (file, ...choices) => {
   window.history.replaceState(window.history.state, "", window.linkOf(...choices));
   await window.shareResult(file, ...choices);
 }"""
+_ASK = "(...values) => { window.asking(); return values; }"
+_FOLLOW = f"(told, ...values) => window.followed(told, {list(upscale_events.PRESELECTED)}, values)"
 
 
 @dataclass(frozen=True)
@@ -83,16 +85,20 @@ def build(examples: list[Example]) -> UpscaleTab:
     preselected = [settings_of_run[name] for name in upscale_events.PRESELECTED]
     present = {"placed": placed, **dict(zip(upscale_events.PRESELECTED, preselected, strict=True))}
 
+    told = gr.JSON(visible=False)
+
     # What the page says about the picture and the settings. One event, so that the latest has the last word; without
     # "always_last" what follows while the one before is under way would be dropped.
-    image.change(
+    changed = image.change(
         upscale_events.open_source,
         inputs_kwargs={"image": image, "known": source, "wishes": wishes, **present},
-        outputs=[source, image, refusal, status, result, shown, glass.spot.x, glass.spot.y, *preselected, placed],
+        outputs=[source, image, refusal, status, result, shown, glass.spot.x, glass.spot.y, told, placed],
         trigger_mode="always_last",
+        js=_ASK,
         **LIGHT,
         **RAW,
     )
+    _follow(changed, told, preselected)
     gr.on(
         [source.change, more.change, *(control.change for control in settings_of_run.values())],
         upscale_events.foresee,
@@ -113,17 +119,20 @@ def build(examples: list[Example]) -> UpscaleTab:
     picked = gallery.select(
         _pick(examples),
         inputs_kwargs={"wishes": wishes, **present},
-        outputs=[image, source, *preselected, placed],
+        outputs=[image, source, told, placed],
+        js=_ASK,
         **LIGHT,
     )
     pieces.connect(part, source, [status, result, looking, download, shown])
     taken = looking.frame(
         pieces.cut,
         inputs_kwargs={"source": source, "wishes": wishes, **present},
-        outputs=[image, source, *preselected, placed],
+        outputs=[image, source, told, placed],
+        js=_ASK,
         **LIGHT,
     )
-    events = [buttons.start(trigger, **run) for trigger in (buttons.run.click, picked.then, taken.success)]
+    ready = [_follow(chosen, told, preselected).success for chosen in (picked, taken)]
+    events = [buttons.start(trigger, **run) for trigger in (buttons.run.click, *ready)]
     buttons.stop_on_click(events, status, html.quiet("Stopped. Your picture and settings are as they were."))
 
     my_results.connect(
@@ -160,6 +169,11 @@ def build(examples: list[Example]) -> UpscaleTab:
     return UpscaleTab(remembered, kept, wishes, reset, source, Spotted(because.more.click, source, model, glass.spot))
 
 
+def _follow(chosen: Any, told: gr.JSON, fields: list[Any]) -> Any:
+    """After a picture was ``chosen``, the fields follow it in one step of the browser's: what was touched stays."""
+    return chosen.success(None, [told, *fields], fields, js=_FOLLOW, queue=False, **PRIVATE)
+
+
 def _file_buttons() -> tuple[gr.DownloadButton, gr.Button]:
     with gr.Row(elem_classes="offer"):
         download = gr.DownloadButton("Download", variant="primary", elem_id="download", scale=4)
@@ -170,6 +184,6 @@ def _file_buttons() -> tuple[gr.DownloadButton, gr.Button]:
 def _pick(examples: list[Example]) -> Callable[..., Any]:
     def pick(event: gr.EventData, *, wishes: object, placed: dict[str, Any], **present: object) -> tuple[Any, ...]:
         source = upscale_events.read_source(examples[values.picked(event._data, examples)].path)
-        return str(source.shown), source, *upscale_events.preselect(source, wishes, placed, **present)
+        return str(source.shown), source, *upscale_events.followed(source, wishes, placed, **present)
 
     return pick

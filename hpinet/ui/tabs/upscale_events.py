@@ -98,7 +98,7 @@ class Shown:
 
 
 PRESELECTED = ("scale", "pixels", "model", "format")
-"""The fields that follow the picture, in the order of `preselect`."""
+"""The fields that follow the picture."""
 
 FIRST = {"scale": USUAL_SCALE, "format": "PNG"}
 """What the page begins with."""
@@ -110,9 +110,9 @@ def open_source(
     """What to remember of a chosen picture, what to show instead if browsers cannot show it, and what went wrong.
 
     Then the status, the group of the result and what is shown in it: a result of another picture is taken away. Then a
-    spot for the lens, the middle; then what `preselect` says. A picture that cannot be opened leaves the one before.
+    spot for the lens, the middle; then what `followed` says. A picture that cannot be opened leaves the one before.
     """
-    unchanged = [gr.skip()] * (8 + len(PRESELECTED) + 1)
+    unchanged = [*[gr.skip()] * 8, None, gr.skip()]
     try:
         path = uploaded(image)
         if path is None:
@@ -128,18 +128,26 @@ def open_source(
         return (gr.skip(), str(known.shown) if known else None, refused, *unchanged[3:])
     shown = gr.skip() if source.shown == path else str(source.shown)
     fresh = source, shown, gr.update(visible=False), html.quiet("Ready."), gr.update(visible=False), None
-    return (*fresh, *_middle(source), *preselect(source, wishes, placed, **present))
+    return (*fresh, *_middle(source), *followed(source, wishes, placed, **present))
 
 
 def _middle(source: Source) -> tuple[int, int]:
     return source.width // 2, source.height // 2
 
 
-def preselect(source: Source, wishes: object, placed: dict[str, Any], **present: object) -> list[Any]:
-    """The fields' new values for a picture, each of which can be done; left as they are where that is right.
+def followed(source: Source, wishes: object, placed: dict[str, Any], **present: object) -> tuple[dict[str, Any], ...]:
+    """What `preselect` says, for the browser to set, and to be remembered as ``placed``.
 
-    Then these values, the next ``placed``: a field that is not as it was placed was just touched, though ``wishes`` may
-    not tell yet.
+    The browser sets what was not touched meanwhile, which only it knows.
+    """
+    values_for_it = preselect(source, wishes, placed, **present)
+    return values_for_it, values_for_it
+
+
+def preselect(source: Source, wishes: object, placed: dict[str, Any], **present: object) -> dict[str, Any]:
+    """The values of the fields that follow a picture, each of which can be done.
+
+    A field that is ``present`` not as it was ``placed`` was just touched, though ``wishes`` may not tell yet.
     """
     touched = {name: value for name, value in present.items() if value != placed.get(name, value)}
     wish, known = Wishes.read(touched).over(Wishes.read(wishes)), for_enlarging()
@@ -159,16 +167,12 @@ def preselect(source: Source, wishes: object, placed: dict[str, Any], **present:
         (default, None),
     )
     label = next((label for label, number in SCALES.items() if number == scale), next(iter(SCALES)))
-    wanted = {
+    return {
         "scale": IN_PIXELS if wish.scale == IN_PIXELS and scale else label,
         "pixels": workable.side_for(source.size, lambda size: works(model, size), scale),
         "model": model,
         "format": workable.format_wished(wish.format, source.follows, source.traits),
     }
-    return [
-        *(gr.skip() if present.get(name) == wanted[name] else gr.update(value=wanted[name]) for name in PRESELECTED),
-        wanted,
-    ]
 
 
 def read_source(path: Path) -> Source:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +11,10 @@ from hpinet.ui import languages
 from scripts.messages import messages
 from tests.ui.conftest import EXAMPLES, OpenPage
 from tests.ui.test_accessibility import serious_violations
+from tests.ui.test_browser import begin_long_run
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
 
@@ -18,7 +23,7 @@ TABS = ("upscale", "batch", "measure", "look", "api")
 
 NAMES = re.compile(
     r"HPINet|API|PNG|JPEG|WebP|AVIF|hpinet-\S+|(torch|openvino) on \w+|PSNR-Y|SSIM-Y|CC0|CSV|Markdown|Python|"
-    r"JavaScript|Datei hier ablegen|common\.complete|Hochladen|In queue: .*|"
+    r"JavaScript|[\w ]+\.png|Datei hier ablegen|common\.complete|Hochladen|Laden|Löschen|In queue: .*|"
     r"curl|upscale\.\w+|/\w+|EXIF, XMP, IPTC|[SML](-\w+)?|(\S+: )?HPINet[ -]\S+( ×\d)?|[\d×→ .,↓·%+()\[\]-]+"
 )
 """What is the same in every language, and what Gradio says in German by itself."""
@@ -27,7 +32,7 @@ NAMES = re.compile(
 _TEXTS = """() => {
   const found = [];
   const skipped = "script, style, code, pre, strong, em, footer, [translate=no], .cm-editor, .hidden, .code_wrap, " +
-    ".endpoint, .or";
+    ".endpoint, .or, .file-preview td:not(:last-child)";
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const parent = walker.currentNode.parentElement, text = walker.currentNode.textContent.trim();
@@ -74,14 +79,48 @@ def test_every_word_of_the_page_is_translated(marked: None, open_page: OpenPage)
         while folded.count():
             folded.first.click()
         page.wait_for_timeout(500)
-        inside = 0
-        for text in page.evaluate(_TEXTS):
-            inside += text.count("⟦") - text.count("⟧")  # a message goes over several texts around its emphasis
-            left = re.sub(r"⟦.*⟧", "", text, flags=re.DOTALL).strip(" ·,:()[]")
-            if "⟦" in text or "⟧" in text or not re.search("[A-Za-z]{2}", left) or NAMES.fullmatch(left) or inside:
-                continue
-            bare.append(f"{tab}: {text}")
+        bare += untranslated(page, tab)
     assert not bare, "\n".join(bare)
+
+
+@pytest.mark.slow
+def test_every_word_of_what_happens_is_translated(
+    marked: None, open_page: OpenPage, picture: Path, tmp_path: Path
+) -> None:
+    page = open_page("?lang=de")
+    page.locator("#picture input[type=file]").set_input_files(picture)
+    page.locator("#status", has_text="Ready").wait_for()
+    bare = untranslated(page, "chosen")
+    begin_long_run(page)
+    page.locator(".progress-level-inner", has_text="%").wait_for()
+    bare += untranslated(page, "running")
+    page.locator("#stop").click()
+    page.locator("#status", has_text="Stopped").wait_for()
+    bare += untranslated(page, "stopped")
+    drawing = tmp_path / "x.svg"
+    drawing.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    page.locator("#picture input[type=file]").set_input_files(drawing)
+    page.locator("#refusal [role=alert]").wait_for()
+    bare += untranslated(page, "refused")
+    page.locator("[role=tab][data-tab-id=batch]").click()
+    page.locator("#batch-files input[type=file]").set_input_files([picture, EXAMPLES / "cat.png"])
+    page.locator("#batch-files", has_text="cat.png").wait_for()
+    page.locator("#batch-run").click()
+    page.locator("#batch-download").wait_for()
+    bare += untranslated(page, "batch")
+    assert not bare, "\n".join(bare)
+
+
+def untranslated(page: "Page", where: str) -> list[str]:
+    """Texts that are read or heard and that nobody has put into brackets."""
+    bare, inside = [], 0
+    for text in page.evaluate(_TEXTS):
+        inside += text.count("⟦") - text.count("⟧")  # a message goes over several texts around its emphasis
+        left = re.sub(r"⟦.*⟧", "", text, flags=re.DOTALL).strip(" ·,:()[]")
+        if "⟦" in text or "⟧" in text or not re.search("[A-Za-z]{2}", left) or NAMES.fullmatch(left) or inside:
+            continue
+        bare.append(f"{where}: {text}")
+    return bare
 
 
 def test_the_browser_chooses_the_link_switches_and_it_is_remembered(open_page: OpenPage, tmp_path: Path) -> None:
