@@ -36,7 +36,7 @@ PAGE = (
 """Modules that word what the page shows, beside all in the folders below."""
 FOLDERS = ("ui/tabs", "ui/parts", "ui/jobs")
 DRAWINGS = ("ui/parts/masthead.svg",)
-SCRIPTS = ("ui/parts/page.js", "ui/parts/viewer.js")
+SCRIPTS = ("ui/parts/hooks.js", "ui/parts/page.js", "ui/parts/viewer.js")
 """Scripts of the page: their messages stand in ``say("...")``."""
 
 ERRORS = (

@@ -18,7 +18,7 @@ from hpinet.ui.jobs.running import CREW, StopFlag
 from hpinet.ui.parts import viewer
 from hpinet.ui.parts.door import Page
 from hpinet.ui.parts.events import LIGHT, PRIVATE, SPARE_THREADS
-from hpinet.ui.parts.theme import CSS, HEAD, MASTHEAD_PICTURE, SCRIPT, theme
+from hpinet.ui.parts.theme import CSS, HEAD, HOOKS, MASTHEAD_PICTURE, SCRIPT, theme
 from hpinet.ui.server import ending, install, sessions, storage
 from hpinet.ui.server.guard import Guard
 from hpinet.ui.server.preview import LinkPreview
@@ -29,6 +29,7 @@ _AT_THE_END = 86_400, 10**10
 """When Gradio deletes files besides: every day those of some centuries. Meanwhile `storage` does."""
 
 TITLE = "HPINet — super-resolution"
+SCRIPTS = HOOKS + SCRIPT + viewer.SCRIPT
 
 LANGUAGE_CHOICES = "".join(
     f'<option value="{code}" lang="{code}" translate="no">{name}</option>' for code, name in languages.LANGUAGES.items()
@@ -102,7 +103,7 @@ def launch_options() -> dict[str, Any]:
         "show_error": True,
         "footer_links": ["settings"],
         "app_kwargs": {
-            "middleware": [Middleware(LinkPreview, title=TITLE, said=languages.said_in(SCRIPT + viewer.SCRIPT)), guard],
+            "middleware": [Middleware(LinkPreview, title=TITLE, said=languages.said_in(SCRIPTS)), guard],
             "lifespan": _serving,
             "routes": [*health.ROUTES, privacy.ROUTE, tiling.ROUTE, *install.ROUTES],
         },

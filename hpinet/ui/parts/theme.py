@@ -89,8 +89,10 @@ _HERE = Path(__file__).parent
 MASTHEAD_PICTURE = _HERE / "masthead.svg"  # made by scripts/make_masthead.py
 CSS = (_HERE / "page.css").read_text("utf-8")
 SCRIPT = (_HERE / "page.js").read_text("utf-8")
+HOOKS = (_HERE / "hooks.js").read_text("utf-8")
 
 # Gradio confines CSS to what is inside its own margins; these are about the margins.
-HEAD = """<style>
-@media (max-width: 640px) { .gradio-container .main.fillable { padding: 10px 12px 88px !important; } }
-</style>"""
+HEAD = f"""<style>
+@media (max-width: 640px) {{ .gradio-container .main.fillable {{ padding: 10px 12px 88px !important; }} }}
+</style>
+<script>{HOOKS}</script>"""

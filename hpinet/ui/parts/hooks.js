@@ -1,0 +1,74 @@
+// What the page's events call. In the head of the page: whoever is quick uses the page before page.js has run.
+(() => {
+  const { say } = window.hpinet; // in the visitor's language
+  // Gradio sends the files of a folder without their folders: they are noted here before it looks.
+  document.addEventListener("change", ({ target }) => {
+    if (target.webkitdirectory) window.folderPaths = [...target.files].map((file) => file.webkitRelativePath);
+  }, true);
+  // Settings that a visitor has touched are not restored from the last visit, nor set by what was chosen.
+  const touched = new Set();
+  // Those touched since the server was asked what follows from a picture: its answer comes too late for them.
+  const meanwhile = new Set();
+  document.addEventListener("input", ({ target }) => {
+    const field = target.closest?.("#model, #scale, #pixels, #treatment, #format, #batch-format");
+    if (!field) return;
+    touched.add(field.id);
+    meanwhile.add(field.id);
+  }, true);
+  window.asking = () => meanwhile.clear();
+  window.followed = (told, names, values) =>
+    values.map((value, place) => meanwhile.has(names[place]) ? value : told?.[names[place]] ?? value);
+  window.restored = (told, names, values) =>
+    values.map((value, place) => touched.has(names[place]) ? value : told?.[names[place]] ?? value);
+  // The result comes into view once, unless the visitor has gone to look at something else.
+  let stayed = true;
+  for (const kind of ["wheel", "touchmove"]) window.addEventListener(kind, () => { stayed = false; }, { passive: true });
+  document.addEventListener("keydown", ({ key }) => { if (/^(Page|Home|End)/.test(key)) stayed = false; });
+  window.runBegins = () => { stayed = true; };
+  const bring = (element, block) => {
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    element?.scrollIntoView({ block, behavior: calm ? "instant" : "smooth" });
+  };
+  window.showOutcome = (id) => {
+    const shown = document.getElementById(id);
+    if (!stayed || !shown?.offsetParent) return;
+    const { top } = shown.getBoundingClientRect();
+    if (top >= 0 && top + 300 < window.innerHeight - 80) return; // with room for what follows it
+    stayed = false;
+    bring(shown, "start");
+  };
+  window.bringNear = (id) => bring(document.getElementById(id), "nearest");
+  // A link to the page with these choices, and what is shared: that link, with the result where files can be shared.
+  window.linkOf = (model, scale, treatment, format) => {
+    const url = new URL(window.location);
+    url.searchParams.set("model", model);
+    if (scale.startsWith("×")) url.searchParams.set("scale", scale.slice(1)); else url.searchParams.delete("scale");
+    url.searchParams.set("treatment", treatment);
+    url.searchParams.set("format", format.toLowerCase());
+    return url;
+  };
+  window.shareResult = async (file, ...choices) => {
+    const button = document.querySelector("#share"), url = String(window.linkOf(...choices));
+    const tell = (words) => {
+      button.dataset.said = words;
+      document.querySelector("#voice").textContent = words;
+      setTimeout(() => delete button.dataset.said, 3000);
+    };
+    try {
+      if (navigator.share) {
+        const files = [];
+        if (file?.url && navigator.canShare) {
+          const content = await (await fetch(file.url)).blob();
+          files.push(new File([content], file.orig_name ?? file.path.split(/[\\/]/).pop(), { type: content.type }));
+        }
+        const both = { title: document.title, text: url, files };
+        await navigator.share(files.length && navigator.canShare(both) ? both : { title: document.title, url });
+      } else {
+        await navigator.clipboard.writeText(url);
+        tell(say("link copied"));
+      }
+    } catch (error) {
+      if (error.name !== "AbortError") tell(say("not possible here: the link is in the address bar"));
+    }
+  };
+})();
