@@ -3,16 +3,19 @@
 import json
 import os
 
+import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from hpinet import markdown
-from hpinet.benchmark import cases, report
+from hpinet.benchmark import cases, peers, report
 from hpinet.benchmark.cases import BenchmarkError, Case, Measurement
 from hpinet.benchmark.cli import benchmark_app
 from hpinet.engines import arithmetic
 from hpinet.errors import OptionError
 from hpinet.model import variant_config
+from hpinet.progress import ignore
 
 MEASURED = Measurement(
     case=Case("M", 4, 500, 1000, "openvino"),
@@ -47,6 +50,15 @@ def test_markdown_has_a_cell_for_each_column() -> None:
 def test_plot_is_written(tmp_path) -> None:
     report.plot([MEASURED], tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_peer_is_given_the_same_pixels() -> None:
+    """As (H, W, 3) in whole grey levels, whatever its network wants and gives."""
+    pixels = np.random.default_rng(0).integers(0, 256, (13, 18, 3), np.uint8)
+    enlarge = peers._runner(torch.nn.UpsamplingNearest2d(scale_factor=2), pixels, lambda result: result)
+    result = enlarge(ignore)
+    assert isinstance(result, np.ndarray)
+    assert np.array_equal(result[::2, ::2], pixels)
 
 
 @pytest.mark.slow

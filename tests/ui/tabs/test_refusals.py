@@ -1,0 +1,84 @@
+"""What the tabs say of what cannot be done; called as the page calls them, without a browser."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+from PIL import Image
+
+from hpinet.errors import OptionError
+from hpinet.ui.tabs import batch, lens, pieces, upscale_events
+from hpinet.ui.tabs.upscale_events import Source, advice, read_source
+
+FIELDS = {
+    "model": "T",
+    "scale": "×4",
+    "side": "Longest side",
+    "pixels": 1920,
+    "treatment": "auto",
+    "format": "PNG",
+    "quality": 90,
+    "metadata": "drop",
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    path = tmp_path / "upload" / "small.png"
+    path.parent.mkdir()
+    Image.new("RGB", (40, 30), "teal").save(path)
+    return path
+
+
+@pytest.fixture
+def source(path: Path) -> Source:
+    return read_source(path)
+
+
+def event(data: object) -> Any:
+    return SimpleNamespace(_data={"index": data})
+
+
+def test_the_lens(source: Source) -> None:
+    assert "Choose a picture first" in lens.magnify(None, 1, 1)
+    assert "The spot 40, 2 lies outside the picture of 40×30 pixels." in lens.magnify(source, 40, 2)
+    source.path.unlink()
+    assert 'role="alert"' in lens.magnify(source, 1, 1)
+
+
+def test_a_part_of_the_picture(source: Source) -> None:
+    request = gr.Request()
+    assert all(one == gr.skip() for one in pieces.choose_part(request, None))
+    settings: dict[str, Any] = {"wishes": {}, "placed": {}}
+    with pytest.raises(OptionError, match="Choose a picture first"):
+        pieces.cut(event([0, 0, 9, 9]), source=None, **settings)
+    with pytest.raises(OptionError, match="A part must be at least"):
+        pieces.cut(event([38, 0, 60, 30]), source=source, **settings)
+    _, part, told, placed = pieces.cut(event([10, 5, 60, 60]), source=source, **settings)
+    assert part.size == (30, 25)
+    assert told == placed
+    source.path.unlink()
+    status, *others = pieces.choose_part(request, source)
+    assert 'role="alert"' in status
+    assert all(one == gr.skip() for one in others)
+
+
+def test_a_batch(path: Path) -> None:
+    assert batch.follow([], []) == {}
+    assert batch.foresee(files=[], tree=[], **FIELDS) == ""
+    assert 'role="alert"' in batch.foresee(files=[str(path)], tree=[], **{**FIELDS, "scale": "×5"})
+    (status, *_), *more = batch.upscale_all(gr.Request(), files=[], tree=[], paths=[], **FIELDS)
+    assert "Choose pictures first." in status
+    assert more == []
+
+
+def test_the_forecast(source: Source) -> None:
+    forecast, *others = upscale_events.foresee(
+        source=source, more=False, **{**FIELDS, "pixels": -3, "scale": "Pixels…"}
+    )
+    assert 'role="alert"' in forecast
+    assert all(one == gr.skip() for one in others)
+    assert "even ×2 would take too much" in advice((9000, 6000), {"×2": "too large", "×4": "too large"})
