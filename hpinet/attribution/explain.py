@@ -166,6 +166,16 @@ def in_words(explanation: Explanation) -> list[str]:
     return sentences
 
 
+def facts_of(match: Match) -> list[str]:
+    """What is known of a choice, a few words each."""
+    facts = [f"stage {match.stage}", f"{match.distance:.0f} pixels away"]
+    if not np.isnan(match.similarity):
+        facts.append(f"similarity {match.similarity:.2f}")
+    if not np.isnan(match.margin):
+        facts.append(f"next best {match.similarity - match.margin:.2f}")
+    return facts
+
+
 def _moved(box: Box, across: int, down: int) -> Box:
     left, top, right, bottom = box
     return left + across, top + down, right + across, bottom + down

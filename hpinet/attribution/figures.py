@@ -15,9 +15,8 @@ from matplotlib.colors import LogNorm, PowerNorm, to_hex
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import ConnectionPatch, Rectangle
 
-from hpinet.attribution.explain import Explanation, in_words
+from hpinet.attribution.explain import Explanation, facts_of, in_words
 from hpinet.attribution.lam import FAINT, contribution_area, level_holding
-from hpinet.attribution.matches import Match
 from hpinet.attribution.reach import TilingCost, field_in_words
 from hpinet.attribution.regions import Box
 from hpinet.errors import OptionError
@@ -195,17 +194,8 @@ def _draw_pairs(figure: SubFigure, explanation: Explanation) -> None:
         axes.add_artist(ConnectionPatch((1.05, 0.5), (1.37, 0.5), "data", arrowstyle="-|>", color=colour, lw=1.4))
         axes.set_xlim(-0.05, 4.6 if columns == 1 else 4.4)
         axes.set_ylim(1.05, -0.05)
-        axes.text(2.55, 0.5, _facts(match), va="center", fontsize=8)
+        axes.text(2.55, 0.5, "\n".join(facts_of(match)), va="center", fontsize=8)
     figure.suptitle("The patch, and what it referred to", fontsize="large")
-
-
-def _facts(match: Match) -> str:
-    lines = [f"stage {match.stage}", f"{match.distance:.0f} pixels away"]
-    if not np.isnan(match.similarity):
-        lines.append(f"similarity {match.similarity:.2f}")
-    if not np.isnan(match.margin):
-        lines.append(f"next best {match.similarity - match.margin:.2f}")
-    return "\n".join(lines)
 
 
 def _draw_distances(axes: Axes, explanation: Explanation) -> None:

@@ -6,7 +6,7 @@ from html import escape
 
 import numpy as np
 
-from hpinet.attribution.explain import Explanation, in_words
+from hpinet.attribution.explain import Explanation, facts_of, in_words
 from hpinet.attribution.lam import FAINT, contribution_area
 from hpinet.attribution.matches import Box, Match
 from hpinet.images import Picture, encode_picture
@@ -118,23 +118,18 @@ def _link(match: Match, colour: str, left: int, top: int) -> str:
         f'<text x="{x}" y="{y}" font-size="10" text-anchor="middle" dominant-baseline="central" fill="white" '
         f'stroke="#1a2027" stroke-width="2" paint-order="stroke">{match.stage}</text>'
     )
-    return f"<g><title>{escape(_told(match))}</title>{box}{line}{reference}{number}</g>"
+    return f"<g><title>{escape(', '.join(facts_of(match)))}</title>{box}{line}{reference}{number}</g>"
+
+
+def _told(match: Match) -> str:
+    return ", ".join(facts_of(match))
 
 
 def _pair(explanation: Explanation, match: Match, colour: str) -> str:
     """A patch and its reference as they look."""
     before, after = (_thumbnail(explanation, box, colour) for box in (match.box, match.reference))
-    told = escape(_told(match)).replace(", ", "<br>")
+    told = "<br>".join(map(escape, facts_of(match)))
     return f'<div class="pair">{before}<span aria-hidden="true">→</span>{after}<span>{told}</span></div>'
-
-
-def _told(match: Match) -> str:
-    parts = [f"stage {match.stage}", f"{match.distance:.0f} pixels away"]
-    if not np.isnan(match.similarity):
-        parts.append(f"similarity {match.similarity:.2f}")
-    if not np.isnan(match.margin):
-        parts.append(f"next best {match.similarity - match.margin:.2f}")
-    return ", ".join(parts)
 
 
 def _legend() -> str:
