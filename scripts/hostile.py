@@ -134,9 +134,9 @@ def judge(data: bytes) -> Verdict:
     except BaseException as error:
         kind = f"foreign error: {error!r}"
     seconds = time.perf_counter() - began
-    now = _highest_mb()
-    peak = now if now > highest else 0.0  # what came before has needed more: nothing to be said of this file
-    if kind in ("opened", "refused") and (seconds > MOST_SECONDS or peak > MOST_MB):
+    peak = _highest_mb()
+    # What came before may have needed more: then nothing is to be said of this file.
+    if kind in ("opened", "refused") and (seconds > MOST_SECONDS or highest < peak > MOST_MB):
         kind = f"{seconds:.1f} s, {peak:.0f} MB"
     return Verdict(kind, seconds, peak)
 
