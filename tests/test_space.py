@@ -203,7 +203,7 @@ def test_hardware_that_there_is_none_of() -> None:
 @pytest.mark.slow
 def test_publishing_and_reading_back(hub: str, tmp_path: Path) -> None:
     """Levels go along."""
-    own = shutil.ignore_patterns("light", "strong")
+    own = shutil.ignore_patterns("light", "medium", "strong")
     checkpoint = Path(shutil.copytree(BUNDLED, tmp_path / "checkpoint", ignore=own))
     (checkpoint / TREATMENT).write_text(Levels(("light",), ((10, 1.0), (95, 0.0))).to_json())
     (checkpoint / "light").mkdir()

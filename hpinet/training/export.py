@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 from huggingface_hub import ModelCard
+from PIL import Image
 
 from hpinet.atomic import write_atomically
 from hpinet.checkpoints.files import CARD, Provenance, checkpoint_name, write_checkpoint
@@ -16,6 +17,7 @@ from hpinet.training.state import Run, averaged_weights, load_state
 from hpinet.upscaler import Upscaler
 
 CURVE, RECIPE = "curve.png", "recipe.json"
+COLOURS = 64  # of the drawn curve
 
 CLEAN_LIMITS = """\
 For enlarging photographs and drawings that are sharp and clean but small. The small pictures of training were made by
@@ -69,6 +71,7 @@ def export(
     )
     write_checkpoint(model, output, provenance)
     plot([run_folder], output / CURVE)
+    _make_small(output / CURVE)
     write_atomically(output / RECIPE, (json.dumps(run.recipe.to_dict(), indent=2) + "\n").encode())
     table = ""
     if benchmark:
@@ -81,6 +84,13 @@ def export(
         text = text.partition("## Scores")[0]
     card.text = f"{text.rstrip()}\n{table}{_sections(run, state['step'])}"
     write_atomically(output / CARD, str(card).encode())
+
+
+def _make_small(drawing: Path) -> None:
+    """With as many colours as a few lines need: a third of the size, and all weights go to a Space with theirs."""
+    with Image.open(drawing) as image:
+        few = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    few.save(drawing, optimize=True)
 
 
 def training_command(run: Run) -> str:
