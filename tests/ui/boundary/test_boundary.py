@@ -128,6 +128,11 @@ def picture(served: Server) -> str:
     return uploaded(served.address, path)
 
 
+def like(name: str) -> str:
+    """Another name, all but the last sign of it the same."""
+    return f"{name[:-1]}{'1' if name.endswith('0') else '0'}"
+
+
 @pytest.fixture(scope="module")
 def odd(served: Server, picture: str) -> list[Any]:
     """Values that no field of the page sends, or not this one."""
@@ -139,7 +144,7 @@ def odd(served: Server, picture: str) -> list[Any]:
     paths = [
         str(served.bait.with_name("nothing.png")),
         f"{uploads}/../../../{served.bait}",  # more of it is cut off by the file system's root
-        f"{served.secret}/../../{served.secret.parent.name[:-1]}0/bait.png",  # somebody else's, by a name like it
+        f"{served.secret}/../../{like(served.secret.parent.name)}/bait.png",  # somebody else's, by a name like it
         f"{uploads}/{sha256(served.bait.read_bytes()).hexdigest()}/bait.png",  # and by what it may be made of
         str(served.secret.parent),
         str(PROJECT / "docs" / "page-upscale.png"),
