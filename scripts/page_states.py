@@ -11,13 +11,12 @@ from itertools import product
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, FilePayload, FloatRect, Page
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # the project as it stands here, installed or not
 
-from hpinet.ui import create_demo, launch_options  # noqa: E402
-from scripts.screenshots import CHROMIUM, EXAMPLES, PATIENCE  # noqa: E402
+from scripts.screenshots import EXAMPLES, chosen, served, visit  # noqa: E402
 
 WIDTHS = {390: 844, 768: 1024, 1280: 780, 1920: 1080}
 """Of windows, each with its height."""
@@ -30,11 +29,9 @@ PART = 0.5
 HIGHEST = 2600
 """In pixels of the page: what lies below is cut off."""
 
-NOT_A_PICTURE = {
-    "name": "drawing.svg",
-    "mimeType": "image/svg+xml",
-    "buffer": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
-}
+NOT_A_PICTURE = FilePayload(
+    name="drawing.svg", mimeType="image/svg+xml", buffer=b"<svg xmlns='http://www.w3.org/2000/svg'/>"
+)
 
 
 def tab(page: Page, name: str) -> None:
@@ -43,11 +40,6 @@ def tab(page: Page, name: str) -> None:
 
 def empty(page: Page) -> None:
     page.wait_for_selector("#run")
-
-
-def chosen(page: Page) -> None:
-    page.locator("#picture input[type=file]").set_input_files(EXAMPLES / "facade.png")
-    page.locator("#forecast", has_text="192×160").wait_for()
 
 
 def running(page: Page) -> None:
@@ -77,7 +69,7 @@ def explained(page: Page) -> None:
 
 
 def refused(page: Page) -> None:
-    page.locator("#picture input[type=file]").set_input_files(NOT_A_PICTURE)  # pyright: ignore[reportArgumentType]
+    page.locator("#picture input[type=file]").set_input_files(NOT_A_PICTURE)
     page.locator("#refusal [role=alert]").wait_for()
 
 
@@ -122,36 +114,26 @@ STATES: dict[str, Callable[[Page], None]] = {
 """In the order in which a visit goes through them."""
 
 
-def visit(browser: Browser, address: str, width: int, language: str, theme: str) -> Iterator[tuple[str, Image.Image]]:
-    """One visitor going through all states: the name of each, and the page as a whole."""
-    phone = width < 640
-    context = browser.new_context(
-        viewport={"width": width, "height": WIDTHS[width]},
-        color_scheme="dark" if theme == "dark" else "light",
-        is_mobile=phone,
-        has_touch=phone,
-    )
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
-    page.goto(f"{address}?lang={language}")
-    for name, go_on in STATES.items():
-        go_on(page)
-        page.wait_for_timeout(800)  # pictures load, animations end
-        if page.evaluate("document.documentElement.scrollWidth > window.innerWidth + 1"):
-            print(f"{name} at {width} pixels, {language}, {theme}: wider than the window")
-        height = min(HIGHEST, page.evaluate("document.documentElement.scrollHeight"))
-        clip = {"x": 0, "y": 0, "width": width, "height": height}
-        yield name, Image.open(io.BytesIO(page.screenshot(full_page=True, clip=clip)))  # pyright: ignore[reportArgumentType]
-    context.close()
+def states(browser: Browser, address: str, width: int, language: str, theme: str) -> Iterator[tuple[str, Image.Image]]:
+    """One visitor going through all of them: the name of each, and the page as a whole."""
+    link, height = f"{address}?lang={language}", WIDTHS[width]
+    with visit(browser, link, width=width, height=height, dark=theme == "dark") as page:
+        for name, go_on in STATES.items():
+            go_on(page)
+            page.wait_for_timeout(800)  # pictures load, animations end
+            if page.evaluate("document.documentElement.scrollWidth > window.innerWidth + 1"):
+                print(f"{name} at {width} pixels, {language}, {theme}: wider than the window")
+            height = min(HIGHEST, page.evaluate("document.documentElement.scrollHeight"))
+            clip = FloatRect(x=0, y=0, width=width, height=height)
+            yield name, Image.open(io.BytesIO(page.screenshot(full_page=True, clip=clip)))
 
 
 def sheet(pictures: dict[tuple[str, int], Image.Image]) -> Image.Image:
     """A row a language, a column a width."""
     small = {key: one.resize((round(one.width * PART), round(one.height * PART))) for key, one in pictures.items()}
     rows = {language: max(small[language, width].height for width in WIDTHS) for language in LANGUAGES}
-    result = Image.new(
-        "RGB", (sum(round(width * PART) + 8 for width in WIDTHS), sum(rows.values()) + 8 * len(rows)), "red"
-    )
+    whole = sum(round(width * PART) + GAP for width in WIDTHS), sum(height + GAP for height in rows.values())
+    result = Image.new("RGB", whole, "red")
     top = 0
     for language, height in rows.items():
         left = 0
@@ -164,21 +146,14 @@ def sheet(pictures: dict[tuple[str, int], Image.Image]) -> Image.Image:
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    demo = create_demo()
-    _, address, _ = demo.launch(**launch_options(), prevent_thread_lock=True, quiet=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--headless", "--disable-gpu"]
-        )
+    with served() as (browser, address):
         for theme in ("light", "dark"):
             found: dict[str, dict[tuple[str, int], Image.Image]] = {name: {} for name in STATES}
             for language, width in product(LANGUAGES, WIDTHS):
-                for name, picture in visit(browser, address, width, language, theme):
+                for name, picture in states(browser, address, width, language, theme):
                     found[name][language, width] = picture.convert("RGB")
             for name, pictures in found.items():
                 sheet(pictures).save(folder / f"{name}-{theme}.png")
-        browser.close()
-    demo.close(verbose=False)
 
 
 if __name__ == "__main__":

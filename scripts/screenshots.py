@@ -2,7 +2,8 @@
 
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,9 +31,13 @@ class Shot:
     dark: bool = False
 
 
-def upscaled(page: Page) -> None:
+def chosen(page: Page) -> None:
     page.locator("#picture input[type=file]").set_input_files(EXAMPLES / "facade.png")
     page.locator("#forecast", has_text="192×160").wait_for()
+
+
+def upscaled(page: Page) -> None:
+    chosen(page)
     page.locator("#run").click()
     page.locator("#status", has_text="megapixels").wait_for()
     page.locator("#run:not([disabled])").wait_for()
@@ -70,38 +75,51 @@ SHOTS = (
 )
 
 
-def take(browser: Browser, address: str, shot: Shot) -> Image.Image:
-    context = browser.new_context(
-        viewport={"width": shot.width, "height": shot.height},
-        color_scheme="dark" if shot.dark else "light",
-        is_mobile=shot.width < 640,
-        has_touch=shot.width < 640,
-    )
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
-    page.goto(address)
-    page.wait_for_selector("#run")
-    shot.prepare(page)
-    page.wait_for_timeout(1500)  # pictures load, animations end
-    picture = Image.open(io.BytesIO(page.screenshot()))
-    context.close()
-    return picture
-
-
-def main(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def served() -> Iterator[tuple[Browser, str]]:
+    """A browser, and the address of the page as it stands here."""
     demo = create_demo()
     _, address, _ = demo.launch(**launch_options(), prevent_thread_lock=True, quiet=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--headless", "--disable-gpu", "--no-first-run"]
         )
+        yield browser, address
+        browser.close()
+    demo.close(verbose=False)
+
+
+@contextmanager
+def visit(browser: Browser, address: str, *, width: int, height: int, dark: bool) -> Iterator[Page]:
+    """The page as a new visitor sees it, on a phone if the window is narrow."""
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if dark else "light",
+        is_mobile=width < 640,
+        has_touch=width < 640,
+    )
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.goto(address)
+    page.wait_for_selector("#run")
+    yield page
+    context.close()
+
+
+def take(browser: Browser, address: str, shot: Shot) -> Image.Image:
+    with visit(browser, address, width=shot.width, height=shot.height, dark=shot.dark) as page:
+        shot.prepare(page)
+        page.wait_for_timeout(1500)  # pictures load, animations end
+        return Image.open(io.BytesIO(page.screenshot()))
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with served() as (browser, address):
         for shot in SHOTS:
             picture = take(browser, address, shot)
             # 256 colours are plenty for a page, and a third of the size.
             picture.convert("RGB").quantize(256).save(folder / f"{shot.name}.png", optimize=True)
-        browser.close()
-    demo.close(verbose=False)
 
 
 if __name__ == "__main__":

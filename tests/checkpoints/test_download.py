@@ -2,7 +2,6 @@
 
 import hashlib
 import random
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from file_server import (
     stalling,
     without_ranges,
 )
+from ports import free_port
 
 from hpinet.checkpoints import download as module
 from hpinet.checkpoints.download import Digest, download
@@ -183,9 +183,7 @@ def test_an_endless_file(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_offline(target: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(CheckpointError, match=r"Cannot reach 127\.0\.0\.1.*HPINET_AUTHORS_URL"):
         get(url, target)
 

@@ -26,6 +26,13 @@ def serious_violations(page: "Page", tab: str) -> list[str]:
     ]
 
 
+def unfold(page: "Page") -> None:
+    """Opens whatever is folded of the tab in sight."""
+    folded = page.locator("button.label-wrap:not(.open):visible")
+    while folded.count():
+        folded.first.click()
+
+
 @pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["light", "dark"])
 def test_no_serious_violations(open_page: OpenPage, node_modules: Path, dark: bool) -> None:
     page = open_page(dark=dark)
@@ -38,9 +45,7 @@ def test_no_serious_violations(open_page: OpenPage, node_modules: Path, dark: bo
     for tab in TABS:
         page.get_by_role("tab", name=tab, exact=True).click()
         page.wait_for_timeout(400)
-        folded = page.locator("button.label-wrap:not(.open):visible")
-        while folded.count():
-            folded.first.click()
+        unfold(page)
         page.wait_for_timeout(300)
         found += serious_violations(page, tab)
     assert not found, "\n".join(found)

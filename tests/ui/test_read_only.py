@@ -6,7 +6,6 @@ So it is in a Space, in a container, and on a shared machine. Only the folder fo
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
+from ports import free_port
 
 from hpinet.images import open_picture
 from hpinet.upscaler import Upscaler
@@ -35,12 +35,6 @@ USER = 1000
 # Root becomes that user, who may read everything here: Python itself may be where only root may look.
 AS_USER = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
 AS_USER += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

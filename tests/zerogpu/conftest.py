@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import pytest
 from file_server import serving
 from gradio_client import Client
 from PIL import Image
+from ports import free_port
 
 from .scheduler import Handler, Scheduler
 
@@ -43,9 +43,7 @@ def scheduler(all_of_it: tuple[Scheduler, str]) -> Scheduler:
 def served(all_of_it: tuple[Scheduler, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
     """The address of the page, and the process that serves it."""
     folder = tmp_path_factory.mktemp("space")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     (folder / "cgroup").write_text("0::/space\n")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("HPINET_", "GRADIO_"))}
     environment |= {

@@ -16,10 +16,10 @@
     meanwhile.add(field.id);
   }, true);
   window.asking = () => meanwhile.clear();
-  window.followed = (told, names, values) =>
-    values.map((value, place) => meanwhile.has(names[place]) ? value : told?.[names[place]] ?? value);
-  window.restored = (told, names, values) =>
-    values.map((value, place) => touched.has(names[place]) ? value : told?.[names[place]] ?? value);
+  const toldBut = (kept) => (told, names, values) =>
+    values.map((value, place) => kept.has(names[place]) ? value : told?.[names[place]] ?? value);
+  window.followed = toldBut(meanwhile);
+  window.restored = toldBut(touched);
   // The result comes into view once, unless the visitor has gone to look at something else.
   let stayed = true;
   for (const kind of ["wheel", "touchmove"]) window.addEventListener(kind, () => { stayed = false; }, { passive: true });

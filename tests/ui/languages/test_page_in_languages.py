@@ -10,7 +10,7 @@ import pytest
 from hpinet.ui import languages
 from scripts.messages import messages
 from tests.ui.conftest import EXAMPLES, OpenPage
-from tests.ui.test_accessibility import serious_violations
+from tests.ui.test_accessibility import serious_violations, unfold
 from tests.ui.test_browser import begin_long_run
 
 if TYPE_CHECKING:
@@ -75,9 +75,7 @@ def test_every_word_of_the_page_is_translated(marked: None, open_page: OpenPage)
             page.locator(
                 f"#{tab}-status .facts, #{tab}-status .quiet", has_text=re.compile("bicubic|×|restored")
             ).wait_for()
-        folded = page.locator("button.label-wrap:not(.open):visible")
-        while folded.count():
-            folded.first.click()
+        unfold(page)
         page.wait_for_timeout(500)
         bare += untranslated(page, tab)
     assert not bare, "\n".join(bare)

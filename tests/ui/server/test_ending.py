@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from ports import free_port
 
 from hpinet.errors import Cancelled
 from hpinet.ui.jobs import running
@@ -85,8 +85,7 @@ def test_calls_that_wait_or_hang_are_told_before_the_end() -> None:
 
 @pytest.mark.slow
 def test_sigterm_ends_a_server_and_leaves_no_files_of_visitors(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     told = {
         "GRADIO_SERVER_NAME": "127.0.0.1",
         "GRADIO_SERVER_PORT": str(port),
