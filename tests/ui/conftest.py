@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,15 +117,46 @@ def browser() -> "Iterator[Browser]":
 
 OpenPage = Callable[..., "Page"]
 
+# What a failed test's page says and where it stands: without it, a timeout on another machine tells little.
+_AS_IT_STANDS = """() => [
+  `${location.pathname}${location.search} scrolled to ${scrollY} of ${document.documentElement.scrollHeight}`,
+  `focus on ${document.activeElement?.id || document.activeElement?.tagName}`,
+  ...[...document.querySelectorAll(".block.status, .told, #forecast, #voice, .toast-body, button[id$=run], #stop")]
+    .filter((element) => element.offsetParent && element.innerText.trim())
+    .map((element) => `${element.id || element.className}${element.disabled ? " (disabled)" : ""}: `
+      + element.innerText.trim().replace(/\\s+/g, " ").slice(0, 300)),
+].join("\\n")"""
+_opened: "pytest.StashKey[list[Page]]" = pytest.StashKey()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Adds to the report of a failed test what its pages showed."""
+    report = yield
+    if report.when == "call" and report.failed:
+        for page in item.stash.get(_opened, []):
+            report.sections.append(("page as the test left it", _as_it_stands(page)))
+    return report
+
+
+def _as_it_stands(page: "Page") -> str:
+    try:
+        return str(page.evaluate(_AS_IT_STANDS))
+    except Exception as error:  # whatever keeps a page from being read must not hide the failure
+        return f"cannot be read: {error}"
+
 
 @pytest.fixture
-def open_page(browser: "Browser", server: str) -> "Iterator[OpenPage]":
+def open_page(request: pytest.FixtureRequest, browser: "Browser", server: str) -> "Iterator[OpenPage]":
     """Opens the page as a new visitor: ``open_page(query, width=…, height=…, dark=…, phone=…)``.
 
     Fails at the end if the console has shown an error or a request has failed.
     """
     contexts: list[BrowserContext] = []
     errors: list[str] = []
+    opened = request.node.stash.setdefault(_opened, [])
 
     def open_page(
         query: str = "", *, width: int = 1280, height: int = 900, dark: bool = False, phone: bool = False
@@ -139,6 +170,7 @@ def open_page(browser: "Browser", server: str) -> "Iterator[OpenPage]":
         context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
+        opened.append(page)
 
         def heed(message: "ConsoleMessage") -> None:
             if message.type == "error" and not message.text.startswith("AbortError"):  # as below

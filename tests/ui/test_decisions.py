@@ -19,7 +19,7 @@ from hpinet.ui.tabs import upscale_events
 from hpinet.ui.tabs.upscale_events import Source
 
 from .conftest import EXAMPLES, OpenPage
-from .test_browser import begin_long_run, choose, shown, upload, upscale
+from .test_browser import begin_long_run, choose, choose_long_run, shown, upload, upscale
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -228,11 +228,9 @@ def test_the_page_speaks_english_and_says_what_happens(open_page: OpenPage, phot
 
 
 @pytest.mark.slow
-def test_on_a_phone_progress_and_result_come_to_the_visitor(open_page: OpenPage, photo: Path) -> None:
+def test_on_a_phone_progress_and_result_come_to_the_visitor(open_page: OpenPage) -> None:
     page = open_page(width=390, height=844, phone=True)
-    upload(page, EXAMPLES / "towers.png")
-    choose(page, "#scale", "×16")
-    page.locator("#forecast", has_text="×4 then ×4").wait_for()
+    choose_long_run(page)
     page.locator("#run").tap()
     page.locator(".actions .told", has_text=re.compile(r"Enlarging.* ([1-9]\d*|\d\.[1-9]) %")).wait_for()
     page.locator("#stop").tap()

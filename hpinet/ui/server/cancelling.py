@@ -7,6 +7,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 from gradio.server_messages import ProcessCompletedMessage
 
 from hpinet.ui.server.storage import results_root
@@ -21,12 +22,15 @@ async def cancel(queue: Any, number: str) -> None:
     """Gives up one call of Gradio's queue, and no other of the same session and handler.
 
     One that waits leaves the queue, one that runs is asked to stop; whoever listens is told at once that it is over.
+    The page needs a value for each output, and shows "Error" without: those of one of its own calls stay as they are.
     """
     event = queue.event_ids_to_events[number]
     flag_of(number).touch()
     await queue.remove_from_queue(number)
     if event.session_hash in queue.pending_messages_per_session:
-        queue.send_message(event, ProcessCompletedMessage(output={}, success=True))
+        is_of_page = event.fn.api_visibility == "private"
+        output = {"data": [gr.skip() for _ in event.fn.outputs]} if is_of_page else {}
+        queue.send_message(event, ProcessCompletedMessage(output=output, success=True))
     event.alive = False  # nothing more is told of it
 
 

@@ -35,6 +35,7 @@ from hpinet.ui.parts.events import chosen, uploaded
 from hpinet.ui.parts.viewer import showing
 from hpinet.ui.parts.wishes import Wishes
 from hpinet.ui.server import values
+from hpinet.ui.server.ending import Ending
 from hpinet.ui.server.guard import VISITOR
 from hpinet.ui.server.storage import new_folder
 from hpinet.upscaler import rounds_over
@@ -382,8 +383,10 @@ def upscale(
             results,
             made,
         )
-    except Cancelled as stopped:
-        return html.quiet(str(stopped)), *[gr.skip()] * 5
+    except Ending as ends:
+        return html.quiet(str(ends)), *[gr.skip()] * 5
+    except Cancelled:  # whatever stopped it says so
+        return (gr.skip(),) * 6
     except HPINetError as error:
         earlier = html.quiet("Below is still the earlier result.") if shown else ""
         return html.trouble(str(error)) + earlier, *[gr.skip()] * 5
