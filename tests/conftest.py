@@ -19,6 +19,9 @@ PORTS_EACH = 100
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 os.environ["GRADIO_SERVER_PORT"] = str(20000 + PORTS_EACH * _worker)
 os.environ["GRADIO_NUM_PORTS"] = str(PORTS_EACH)
+# And each keeps its files for itself: a visitor who deletes theirs in one process would take them from one in another.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.pop("GRADIO_TEMP_DIR", None)
 
 
 @pytest.fixture(scope="session", autouse=True)

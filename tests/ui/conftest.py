@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from hpinet.ui import create_demo, launch_options
 
 if TYPE_CHECKING:
     from gradio_client import Client
-    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
     from playwright.sync_api import Error as PlaywrightError
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -117,11 +118,39 @@ def browser() -> "Iterator[Browser]":
 
 OpenPage = Callable[..., "Page"]
 
+_under_way: "set[Request]" = set()
+"""What the pages of this test have asked for and not got, but for the heartbeat, which never ends."""
+
+
+def settle(page: "Page") -> None:
+    """Waits until the page has done what it does by itself: nothing is asked of the server, nothing is left to draw.
+
+    What is under way when a page goes away fails aloud; what is restored late may undo a choice.
+    """
+    quiet = 0
+    for _ in range(600):
+        page.evaluate("new Promise((idle) => requestIdleCallback(() => setTimeout(idle, 100)))")
+        quiet = 0 if _under_way else quiet + 1
+        if quiet == 5:
+            return
+    pytest.fail("the page does not come to rest")
+
+
+def _begin(request: "Request") -> None:
+    if "/heartbeat/" not in request.url:
+        _under_way.add(request)
+
+
+def _end(request: "Request") -> None:
+    _under_way.discard(request)
+
+
 # What a failed test's page says and where it stands: without it, a timeout on another machine tells little.
 _AS_IT_STANDS = """() => [
   `${location.pathname}${location.search} scrolled to ${scrollY} of ${document.documentElement.scrollHeight}`,
   `focus on ${document.activeElement?.id || document.activeElement?.tagName}`,
-  ...[...document.querySelectorAll(".block.status, .told, #forecast, #voice, .toast-body, button[id$=run], #stop")]
+  ...[...document.querySelectorAll(
+    ".block.status, .told, #forecast, #refusal, #voice, .toast-body, .error, button[id$=run], #stop")]
     .filter((element) => element.offsetParent && element.innerText.trim())
     .map((element) => `${element.id || element.className}${element.disabled ? " (disabled)" : ""}: `
       + element.innerText.trim().replace(/\\s+/g, " ").slice(0, 300)),
@@ -142,8 +171,9 @@ def pytest_runtest_makereport(
 
 
 def _as_it_stands(page: "Page") -> str:
+    waiting = [f"waits for {request.method} {urlsplit(request.url).path}" for request in _under_way]
     try:
-        return str(page.evaluate(_AS_IT_STANDS))
+        return "\n".join([str(page.evaluate(_AS_IT_STANDS)), *waiting])
     except Exception as error:  # whatever keeps a page from being read must not hide the failure
         return f"cannot be read: {error}"
 
@@ -152,10 +182,13 @@ def _as_it_stands(page: "Page") -> str:
 def open_page(request: pytest.FixtureRequest, browser: "Browser", server: str) -> "Iterator[OpenPage]":
     """Opens the page as a new visitor: ``open_page(query, width=…, height=…, dark=…, phone=…)``.
 
-    Fails at the end if the console has shown an error or a request has failed.
+    Fails at the end if the console has shown an error or a request has failed, but for what broke off because a page
+    began anew.
     """
     contexts: list[BrowserContext] = []
     errors: list[str] = []
+    _under_way.clear()
+    broken_off: list[str] = []  # by a server that is gone, or by the page that goes
     opened = request.node.stash.setdefault(_opened, [])
 
     def open_page(
@@ -169,14 +202,18 @@ def open_page(request: pytest.FixtureRequest, browser: "Browser", server: str) -
         )
         context.set_default_timeout(60_000)
         contexts.append(context)
+        context.on("request", _begin)
+        context.on("requestfinished", _end)
+        context.on("requestfailed", _end)
         page = context.new_page()
         opened.append(page)
 
         def heed(message: "ConsoleMessage") -> None:
             if message.type == "error" and not message.text.startswith("AbortError"):  # as below
-                errors.append(message.text)
+                (broken_off if "Connection errored out" in message.text else errors).append(message.text)
 
         page.on("console", heed)
+        page.on("domcontentloaded", lambda _: broken_off.clear())
 
         def heed_exception(error: "PlaywrightError") -> None:
             # Gradio aborts its own stream when a page goes away, and at times nobody is left to catch that.
@@ -191,4 +228,4 @@ def open_page(request: pytest.FixtureRequest, browser: "Browser", server: str) -
     yield open_page
     for context in contexts:
         context.close()
-    assert errors == []
+    assert errors + broken_off == []

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from .conftest import OpenPage
+from .conftest import OpenPage, settle
 from .test_browser import choose, upload
 from .test_decisions import selected
 
@@ -39,5 +39,5 @@ def test_thumbnails_forecast_and_format_of_what_was_chosen(
     page.locator("#batch-files input[type=file]").set_input_files(photos)
     thumbs.nth(1).wait_for()
     page.locator("#batch-status", has_text="2 files").wait_for()
-    page.wait_for_timeout(500)
+    settle(page)
     selected(page, "#batch-format", "WebP")

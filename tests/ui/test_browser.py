@@ -21,7 +21,7 @@ from hpinet.images import Picture, encode_picture, resize_bicubic, save_picture
 from hpinet.settings import settings
 from hpinet.ui.tabs.measure import CROP_SIDE, CROPS
 
-from .conftest import EXAMPLES, OpenPage
+from .conftest import EXAMPLES, OpenPage, settle
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -238,7 +238,7 @@ def test_stop_is_no_error_at_whatever_moment(open_page: OpenPage) -> None:
         page.locator("#stop").click()
         page.locator("#status", has_text="Stopped. Your picture and settings are as they were.").wait_for()
         page.locator("#run:not([disabled])").wait_for()
-        page.wait_for_timeout(200)
+        settle(page)
         assert page.locator("#status").inner_text().strip() == "Stopped. Your picture and settings are as they were."
 
 
@@ -658,11 +658,11 @@ def test_keyboard_alone(open_page: OpenPage, picture: Path) -> None:
     border.focus()
     for _ in range(4):
         page.keyboard.press("ArrowRight")
+    page.wait_for_function("border => border.ariaValueNow > 60", arg=border.element_handle())
     moved = border.bounding_box()
     assert at
     assert moved
     assert moved["x"] > at["x"] + 20
-    page.wait_for_function("border => border.ariaValueNow > 60", arg=border.element_handle())
 
 
 @pytest.mark.slow

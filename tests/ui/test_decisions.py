@@ -18,15 +18,13 @@ from hpinet.ui.parts.wishes import Wishes
 from hpinet.ui.tabs import upscale_events
 from hpinet.ui.tabs.upscale_events import Source
 
-from .conftest import EXAMPLES, OpenPage
+from .conftest import EXAMPLES, OpenPage, settle
 from .test_browser import begin_long_run, choose, choose_long_run, shown, upload, upscale
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
-
-SETTLING = 1500  # milliseconds in which a page that has just come up restores its settings
 
 
 @pytest.fixture
@@ -94,7 +92,7 @@ def test_what_is_chosen_while_the_picture_is_read_stays(
     may_go_on.set()
     page.locator("#forecast", has_text="96×80 → 200×167").wait_for()
     selected(page, "#format", "JPEG")  # what was not chosen follows the picture
-    page.wait_for_timeout(SETTLING)
+    settle(page)
     assert page.locator("#pixels input").input_value() == "200"
     selected(page, "#scale", "Pixels")
     selected(page, "#model", "Good")
@@ -192,7 +190,7 @@ def send(page: "Page", kind: str, *paths: Path) -> None:
 @pytest.mark.parametrize("kind", ["paste", "drop"])
 def test_files_go_where_they_belong(open_page: OpenPage, picture: Path, photo: Path, kind: str) -> None:
     page = open_page()
-    page.wait_for_timeout(SETTLING)
+    settle(page)
     send(page, kind, picture)
     page.locator("#forecast", has_text="28×20").wait_for()
     send(page, kind, photo)  # in place of the first
@@ -207,11 +205,11 @@ def test_files_go_where_they_belong(open_page: OpenPage, picture: Path, photo: P
 
 def test_a_group_of_choices_is_one_stop_of_the_tab_key(open_page: OpenPage) -> None:
     page = open_page()
-    page.wait_for_timeout(SETTLING)
+    settle(page)
     page.locator("#scale input[value='×4']").focus()
     page.keyboard.press("ArrowRight")
     selected(page, "#scale", "×8")
-    page.wait_for_timeout(500)  # the choices are rendered anew
+    settle(page)  # the choices are rendered anew
     page.wait_for_function("new Set([...document.querySelectorAll('#scale input')].map((i) => i.name)).size === 1")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.closest('fieldset').id") == "treatment"
@@ -250,10 +248,10 @@ def test_what_is_touched_first_is_not_overwritten_by_what_is_restored(
     open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = open_page()
-    page.wait_for_timeout(SETTLING)
+    settle(page)
     choose(page, "#scale", "×2")
     choose(page, "#treatment", "Photo")
-    page.wait_for_timeout(500)  # until the browser has kept it
+    settle(page)  # until the browser has kept it
     asked = links._asked
 
     def slowly(request: gr.Request) -> Wishes:
@@ -267,5 +265,5 @@ def test_what_is_touched_first_is_not_overwritten_by_what_is_restored(
     selected(page, "#scale", "×3")
     page.locator("#scale label.selected", has_text="×2").wait_for(state="detached")
     monkeypatch.undo()
-    page.wait_for_timeout(500)
+    settle(page)
     selected(next_visit(page), "#scale", "×3")

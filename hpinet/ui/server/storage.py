@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -91,7 +92,15 @@ def new_folder() -> Path:
     return folder
 
 
-_noted: OrderedDict[str, set[Path]] = OrderedDict()  # folders with pictures of each visit, by its session
+@dataclass
+class _Visit:
+    """What is known of a visit to the page."""
+
+    folders: set[Path] = field(default_factory=set)  # with pictures of it
+    is_open: bool = True
+
+
+_visits: OrderedDict[str, _Visit] = OrderedDict()  # by their sessions
 _VISITS_NOTED = 10_000
 
 
@@ -104,18 +113,30 @@ def _note(folder: Path) -> None:
     shared = (Path(get_upload_folder()).resolve(), results_root().resolve())
     folder = folder.resolve()
     if session and folder not in shared and folder.parent in shared:
-        _noted.setdefault(session, set()).add(folder)
-        _noted.move_to_end(session)
-        if len(_noted) > _VISITS_NOTED:
-            _noted.popitem(last=False)
+        visit = _visits.setdefault(session, _Visit())
+        visit.folders.add(folder)
+        visit.is_open = True
+        _visits.move_to_end(session)
+        if len(_visits) > _VISITS_NOTED:
+            _visits.popitem(last=False)
+
+
+def leave(session: str | None) -> None:
+    """A page was closed: what it sent stays for as long as all else, or until somebody deletes the same picture."""
+    if visit := _visits.get(session or ""):
+        visit.is_open = False
 
 
 def delete_of(session: str | None) -> int:
-    """Deletes all pictures sent and made in a visit; returns how many folders of them there were."""
-    folders = _noted.pop(session or "", set())
-    for folder in folders:
+    """Deletes all pictures sent and made in a visit; returns how many folders of them there were.
+
+    Gradio keeps a picture once that several send: it stays while another of their pages is open.
+    """
+    own = _visits.pop(session or "", _Visit()).folders
+    gone = own.difference(*(visit.folders for visit in _visits.values() if visit.is_open))
+    for folder in gone:
         shutil.rmtree(folder, ignore_errors=True)
-    return len(folders)
+    return len(gone)
 
 
 def sweep(older_than: float | None = None) -> int:

@@ -9,9 +9,10 @@ import pytest
 
 from hpinet.ui import languages
 from scripts.messages import messages
-from tests.ui.conftest import EXAMPLES, OpenPage
-from tests.ui.test_accessibility import serious_violations, unfold
-from tests.ui.test_browser import begin_long_run
+
+from ..conftest import EXAMPLES, OpenPage, settle
+from ..test_accessibility import serious_violations, unfold
+from ..test_browser import begin_long_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -76,7 +77,7 @@ def test_every_word_of_the_page_is_translated(marked: None, open_page: OpenPage)
                 f"#{tab}-status .facts, #{tab}-status .quiet", has_text=re.compile("bicubic|×|restored")
             ).wait_for()
         unfold(page)
-        page.wait_for_timeout(500)
+        settle(page)
         bare += untranslated(page, tab)
     assert not bare, "\n".join(bare)
 
@@ -124,13 +125,13 @@ def untranslated(page: "Page", where: str) -> list[str]:
 def test_the_browser_chooses_the_link_switches_and_it_is_remembered(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page()
     assert page.evaluate("[document.documentElement.lang, document.dir]") == ["en", "ltr"]
-    page.wait_for_timeout(1500)  # what is under way when a page goes away fails aloud
+    settle(page)
     page.locator("#language").select_option("ar")
     page.wait_for_url("**/?lang=ar")
     page.wait_for_selector("#run")
     assert page.evaluate("[document.documentElement.lang, document.dir, navigator.language]") == ["ar", "rtl", "ar"]
     assert page.locator("#run").inner_text() == languages.sentence("Upscale", "ar")
-    page.wait_for_timeout(1500)
+    settle(page)
     page.goto(page.url.partition("?")[0])
     page.wait_for_selector("#run")
     assert page.evaluate("document.documentElement.lang") == "ar"
@@ -140,7 +141,7 @@ def test_the_browser_chooses_the_link_switches_and_it_is_remembered(open_page: O
     refusal = page.locator("#refusal .trouble")
     refusal.wait_for()
     assert not re.search("picture|use", refusal.inner_text())
-    page.wait_for_timeout(1500)
+    settle(page)
     page.goto(page.url + "limits")
     assert page.locator("h1").inner_text() == languages.sentence("Limits and privacy", "ar")
 

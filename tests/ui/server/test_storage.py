@@ -155,6 +155,29 @@ def test_pictures_of_a_visit_are_deleted_at_once(root: Path) -> None:
     assert storage.delete_of("one-visit") == storage.delete_of(None) == 0
 
 
+def test_a_picture_that_two_visitors_sent_stays_while_the_other_page_is_open(root: Path) -> None:
+    upload = root / "hash" / "cat.png"
+    upload.parent.mkdir()
+    upload.write_text("x")
+
+    def send(session: str) -> None:
+        token = LocalContext.request.set(cast(Any, SimpleNamespace(session_hash=session)))
+        storage.received({"path": str(upload)})
+        LocalContext.request.reset(token)
+
+    send("first")
+    send("second")
+    assert storage.delete_of("second") == 0
+    send("second")
+    storage.leave("first")
+    send("first")  # its connection was lost for a moment
+    assert storage.delete_of("second") == 0
+    send("second")
+    storage.leave("second")
+    assert storage.delete_of("first") == 1
+    assert not upload.exists()
+
+
 @pytest.mark.parametrize("name", ["tmpabc", "results/flag.stop", "results/folder/deep/file"])
 def test_folders_that_visitors_share_are_never_deleted(root: Path, name: str) -> None:
     """Whoever names a file that lies in one, such as their own flag of Stop, does not get what is beside it."""
