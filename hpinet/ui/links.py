@@ -20,6 +20,7 @@ _FOLLOW = """(...choices) => { window.history.replaceState(window.history.state,
 _RESTORE = f"(told, ...values) => window.restored(told, {NAMES}, values)"
 _FORGET = """(...values) => {
   window.history.replaceState(window.history.state, '', window.location.pathname);
+  window.forget();
   return values;
 }"""
 
@@ -79,6 +80,6 @@ def reset(source: Source | None) -> tuple[Any, ...]:
     """Everything as it was before anything was chosen by hand, for the picture that is there."""
     first = {"model": next(iter(choices())), "scale": USUAL_SCALE, "treatment": TREATMENTS[0], "format": "PNG"}
     if source is not None:
-        chosen = preselect(source, {}, {})
+        chosen = preselect(source, Wishes())
         first.update((name, chosen[name]) for name in first if name in chosen)
     return (*(gr.update(value=first[name]) for name in NAMES), {}, {})

@@ -225,6 +225,22 @@ def test_the_page_speaks_english_and_says_what_happens(open_page: OpenPage, phot
     assert page.locator("#picture .image-frame img").get_attribute("alt") == "Your picture"
 
 
+def test_an_answer_that_has_not_heard_of_the_last_choice_changes_nothing(open_page: OpenPage) -> None:
+    page = open_page()
+    page.locator("#scale label", has_text="×8").click()
+
+    def followed(heard: str | None, becomes: str) -> str:
+        told = {"scale": {"heard": heard, "becomes": becomes}}
+        [scale] = page.evaluate("told => window.followed(told, ['scale'], ['×8'])", told)
+        return scale
+
+    assert followed("×16", "×16") == followed(None, "×4") == "×8"
+    assert followed("×8", "×2") == "×2"  # what cannot be done is not kept
+    page.locator("#reset").click()
+    page.locator("#scale label.selected", has_text="×4").wait_for()
+    assert followed(None, "×2") == "×2"
+
+
 @pytest.mark.slow
 def test_on_a_phone_progress_and_result_come_to_the_visitor(open_page: OpenPage) -> None:
     page = open_page(width=390, height=844, phone=True)

@@ -14,6 +14,6 @@ def test_what_events_call_is_there_before_the_page() -> None:
     folder = Path(str(parts.__file__)).parents[1]
     sources = [path.read_text("utf-8") for path in folder.rglob("*.py")]
     called = {name for source in sources for name in re.findall(r"\bwindow\.(\w+)\(", source)} - OF_BROWSERS
-    assert {"asking", "followed", "restored", "runBegins"} <= called
+    assert {"followed", "forget", "restored", "runBegins"} <= called
     assert called <= set(re.findall(r"\bwindow\.(\w+) = ", HOOKS))
     assert HOOKS in HEAD

@@ -12,6 +12,17 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 LIGHT: dict[str, Any] = {**PRIVATE, "show_progress": "hidden", "concurrency_limit": 8, "concurrency_id": "light"}
 """Quick answers: many at a time."""
 
+FORESIGHT: dict[str, Any] = {
+    **PRIVATE,
+    "show_progress": "hidden",
+    "concurrency_limit": 1,
+    "trigger_mode": "always_last",
+}
+"""What is said of fields as they are: quick, and one at a time, so that answers come in the order of the questions: of
+two fields that change at once the browser asks twice, and an older answer must not come last. "always_last", since what
+changes while an answer is under way would go unheard.
+"""
+
 COMPUTE: dict[str, Any] = {**PRIVATE, "concurrency_limit": None, "concurrency_id": "compute"}
 """Whatever may run a network. Jobs take turns, see `hpinet.ui.jobs.turns`, each in a thread of its own: none waits in
 Gradio's queue, which knows arrival alone, and what was enlarged before is handed over at once.

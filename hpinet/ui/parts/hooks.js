@@ -5,21 +5,20 @@
   document.addEventListener("change", ({ target }) => {
     if (target.webkitdirectory) window.folderPaths = [...target.files].map((file) => file.webkitRelativePath);
   }, true);
-  // Settings that a visitor has touched are not restored from the last visit, nor set by what was chosen.
-  const touched = new Set();
-  // Those touched since the server was asked what follows from a picture: its answer comes too late for them.
-  const meanwhile = new Set();
+  // What a visitor has set by hand since the page came up, or since everything was reset. It is not restored from the
+  // last visit, nor set by what follows from a picture until the server has heard of it.
+  const touched = new Map();
   document.addEventListener("input", ({ target }) => {
     const field = target.closest?.("#model, #scale, #pixels, #treatment, #format, #batch-format");
-    if (!field) return;
-    touched.add(field.id);
-    meanwhile.add(field.id);
+    if (field) touched.set(field.id, target.value);
   }, true);
-  window.asking = () => meanwhile.clear();
-  const toldBut = (kept) => (told, names, values) =>
-    values.map((value, place) => kept.has(names[place]) ? value : told?.[names[place]] ?? value);
-  window.followed = toldBut(meanwhile);
-  window.restored = toldBut(touched);
+  window.forget = () => touched.clear();
+  window.restored = (told, names, values) =>
+    values.map((value, place) => touched.has(names[place]) ? value : told?.[names[place]] ?? value);
+  window.followed = (told, names, values) => values.map((value, place) => {
+    const name = names[place], { heard, becomes } = told?.[name] ?? {};
+    return touched.has(name) && touched.get(name) != heard ? value : becomes ?? value;
+  });
   // The result comes into view once, unless the visitor has gone to look at something else.
   let stayed = true;
   for (const kind of ["wheel", "touchmove"]) window.addEventListener(kind, () => { stayed = false; }, { passive: true });

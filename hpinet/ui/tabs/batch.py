@@ -23,7 +23,7 @@ from hpinet.ui.parts.controls import (
     treatment_field,
     wanted_from,
 )
-from hpinet.ui.parts.events import LIGHT, PRIVATE, RAW
+from hpinet.ui.parts.events import FORESIGHT, LIGHT, PRIVATE, RAW
 from hpinet.ui.server import values
 from hpinet.ui.server.archive import is_extra
 from hpinet.ui.server.storage import given_name, received
@@ -73,8 +73,7 @@ def build() -> None:
         foresee,
         inputs_kwargs={"files": files, "tree": tree, **wanted},
         outputs=forecast,
-        trigger_mode="always_last",
-        **LIGHT,
+        **FORESIGHT,
         **RAW,
     )
     told = gr.JSON(visible=False)

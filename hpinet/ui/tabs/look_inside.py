@@ -28,7 +28,7 @@ from hpinet.ui.jobs.models import as_key
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts import carrying, explanation_svg, html
 from hpinet.ui.parts.controls import example_gallery, model_field, picture_field, run_buttons
-from hpinet.ui.parts.events import COMPUTE, LIGHT, PRIVATE, RAW, chosen, uploaded
+from hpinet.ui.parts.events import COMPUTE, FORESIGHT, LIGHT, PRIVATE, RAW, chosen, uploaded
 from hpinet.ui.parts.spots import SpotFields, spot_fields
 from hpinet.ui.server import values
 from hpinet.ui.server.storage import new_folder
@@ -141,8 +141,7 @@ def build(elsewhere: Spotted, tabs: gr.Tabs, tab: gr.Tab) -> None:
         foresee,
         inputs_kwargs=cost,
         outputs=forecast,
-        trigger_mode="always_last",
-        **LIGHT,
+        **FORESIGHT,
         **RAW,
     )
     run: dict[str, Any] = {

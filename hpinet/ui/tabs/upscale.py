@@ -18,7 +18,7 @@ from hpinet.ui.parts.controls import (
     size_fields,
     treatment_field,
 )
-from hpinet.ui.parts.events import LIGHT, PRIVATE, RAW
+from hpinet.ui.parts.events import FORESIGHT, LIGHT, PRIVATE, RAW
 from hpinet.ui.parts.viewer import viewer
 from hpinet.ui.parts.wishes import STORAGE
 from hpinet.ui.server import values
@@ -30,7 +30,6 @@ _SHARE = """async (file, ...choices) => {
   window.history.replaceState(window.history.state, "", window.linkOf(...choices));
   await window.shareResult(file, ...choices);
 }"""
-_ASK = "(...values) => { window.asking(); return values; }"
 _FOLLOW = f"(told, ...values) => window.followed(told, {list(upscale_events.PRESELECTED)}, values)"
 
 
@@ -87,14 +86,13 @@ def build(examples: list[Example]) -> UpscaleTab:
 
     told = gr.JSON(visible=False)
 
-    # What the page says about the picture and the settings. One event, so that the latest has the last word; without
-    # "always_last" what follows while the one before is under way would be dropped.
+    # What the page says about the picture and the settings. "always_last": else a picture that is chosen while the one
+    # before is read would go unheard.
     changed = image.change(
         upscale_events.open_source,
         inputs_kwargs={"image": image, "known": source, "wishes": wishes, **present},
         outputs=[source, image, refusal, status, result, shown, glass.spot.x, glass.spot.y, told, placed],
         trigger_mode="always_last",
-        js=_ASK,
         **LIGHT,
         **RAW,
     )
@@ -104,8 +102,7 @@ def build(examples: list[Example]) -> UpscaleTab:
         upscale_events.foresee,
         inputs_kwargs={"source": source, "more": more, **settings_of_run},
         outputs=[forecast, size.scale, model, file.format],
-        trigger_mode="always_last",
-        **LIGHT,
+        **FORESIGHT,
     )
 
     # Running.
@@ -120,7 +117,6 @@ def build(examples: list[Example]) -> UpscaleTab:
         _pick(examples),
         inputs_kwargs={"wishes": wishes, **present},
         outputs=[image, source, told, placed],
-        js=_ASK,
         **LIGHT,
     )
     pieces.connect(part, source, [status, result, looking, download, shown])
@@ -128,7 +124,6 @@ def build(examples: list[Example]) -> UpscaleTab:
         pieces.cut,
         inputs_kwargs={"source": source, "wishes": wishes, **present},
         outputs=[image, source, told, placed],
-        js=_ASK,
         **LIGHT,
     )
     ready = [_follow(chosen, told, preselected).success for chosen in (picked, taken)]

@@ -1,7 +1,7 @@
 """What happens behind the first tab."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -139,19 +139,18 @@ def _middle(source: Source) -> tuple[int, int]:
 def followed(source: Source, wishes: object, placed: dict[str, Any], **present: object) -> tuple[dict[str, Any], ...]:
     """What `preselect` says, for the browser to set, and to be remembered as ``placed``.
 
-    The browser sets what was not touched meanwhile, which only it knows.
-    """
-    values_for_it = preselect(source, wishes, placed, **present)
-    return values_for_it, values_for_it
-
-
-def preselect(source: Source, wishes: object, placed: dict[str, Any], **present: object) -> dict[str, Any]:
-    """The values of the fields that follow a picture, each of which can be done.
-
-    A field that is ``present`` not as it was ``placed`` was just touched, though ``wishes`` may not tell yet.
+    A field that is ``present`` not as it was ``placed`` was just touched, though ``wishes`` may not tell yet. Nor may
+    either have reached us: the browser, which knows what was touched last, is told what we have ``heard`` of that.
     """
     touched = {name: value for name, value in present.items() if value != placed.get(name, value)}
-    wish, known = Wishes.read(touched).over(Wishes.read(wishes)), for_enlarging()
+    wish = Wishes.read(touched).over(Wishes.read(wishes))
+    heard, following = {**present, **asdict(wish)}, preselect(source, wish)
+    return {name: {"heard": heard.get(name), "becomes": value} for name, value in following.items()}, following
+
+
+def preselect(source: Source, wish: Wishes) -> dict[str, Any]:
+    """The values of the fields that follow a picture, each of which can be done."""
+    known = for_enlarging()
     default = next(iter(known))
     treatment = check_treatment(wish.treatment or "auto")
 
