@@ -144,8 +144,10 @@ def followed(source: Source, wishes: object, placed: dict[str, Any], **present: 
     """
     touched = {name: value for name, value in present.items() if value != placed.get(name, value)}
     wish = Wishes.read(touched).over(Wishes.read(wishes))
-    heard, following = {**present, **asdict(wish)}, preselect(source, wish)
-    return {name: {"heard": heard.get(name), "becomes": value} for name, value in following.items()}, following
+    pixels = present.get("pixels")  # nothing else of what was sent goes back: it might be the description of a file
+    heard = {**asdict(wish), "pixels": pixels if isinstance(pixels, int | float) else None}
+    following = preselect(source, wish)
+    return {name: {"heard": heard[name], "becomes": value} for name, value in following.items()}, following
 
 
 def preselect(source: Source, wish: Wishes) -> dict[str, Any]:
