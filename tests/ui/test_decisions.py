@@ -229,13 +229,14 @@ def test_an_answer_that_has_not_heard_of_the_last_choice_changes_nothing(open_pa
     page = open_page()
     page.locator("#scale label", has_text="×8").click()
 
-    def followed(heard: str | None, becomes: str) -> str:
+    def followed(heard: str | None, becomes: str, stands: str = "×8") -> str:
         told = {"scale": {"heard": heard, "becomes": becomes}}
-        [scale] = page.evaluate("told => window.followed(told, ['scale'], ['×8'])", told)
+        [scale] = page.evaluate("([told, stands]) => window.followed(told, ['scale'], [stands])", [told, stands])
         return scale
 
     assert followed("×16", "×16") == followed(None, "×4") == "×8"
     assert followed("×8", "×2") == "×2"  # what cannot be done is not kept
+    assert followed(None, "×3", stands="×2") == "×3"  # nor what the page itself has put there since
     page.locator("#reset").click()
     page.locator("#scale label.selected", has_text="×4").wait_for()
     assert followed(None, "×2") == "×2"

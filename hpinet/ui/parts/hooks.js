@@ -6,7 +6,7 @@
     if (target.webkitdirectory) window.folderPaths = [...target.files].map((file) => file.webkitRelativePath);
   }, true);
   // What a visitor has set by hand since the page came up, or since everything was reset. It is not restored from the
-  // last visit, nor set by what follows from a picture until the server has heard of it.
+  // last visit, nor, while it stands there, set by what follows from a picture until the server has heard of it.
   const touched = new Map();
   document.addEventListener("input", ({ target }) => {
     const field = target.closest?.("#model, #scale, #pixels, #treatment, #format, #batch-format");
@@ -17,7 +17,7 @@
     values.map((value, place) => touched.has(names[place]) ? value : told?.[names[place]] ?? value);
   window.followed = (told, names, values) => values.map((value, place) => {
     const name = names[place], { heard, becomes } = told?.[name] ?? {};
-    return touched.has(name) && touched.get(name) != heard ? value : becomes ?? value;
+    return touched.get(name) == value && value != heard ? value : becomes ?? value; // numbers are touched as text
   });
   // The result comes into view once, unless the visitor has gone to look at something else.
   let stayed = true;
