@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+from typing import Any, ClassVar
 
 from hpinet.checkpoints.files import WEIGHTS
 
@@ -23,6 +23,7 @@ class Hub(BaseHTTPRequestHandler):
     stages: list[dict[str, Any]]  # of a Space, one a look; the last one stays
     host: str = ""  # where a Space is served
     announced: dict[bytes, str]  # ETag of a content, where it is not its own hash
+    commits: ClassVar[dict[str, str]] = {}  # of repositories' main branches, where it is not `COMMIT`
 
     def do_HEAD(self) -> None:
         self.answer(with_body=False)
@@ -111,11 +112,12 @@ class Hub(BaseHTTPRequestHandler):
     def answer(self, *, with_body: bool) -> None:
         owner, name, _, revision, file = self.path.lstrip("/").split("/", 4)
         files = self.repositories.get(f"{owner}/{name}")
+        commit = self.commits.get(f"{owner}/{name}", COMMIT)
         if files is None:
             self.refuse(404, "RepoNotFound")
         elif owner == "closed":
             self.refuse(403, "")
-        elif revision not in ("main", COMMIT):
+        elif revision not in ("main", commit):
             self.refuse(404, "RevisionNotFound")
         elif file not in files:
             self.refuse(404, "EntryNotFound")
@@ -124,7 +126,7 @@ class Hub(BaseHTTPRequestHandler):
             self.send_response(200)
             self.send_header("Content-Length", str(len(data)))
             self.send_header("ETag", f'"{self.announced.get(data) or etag(data, large=file.endswith(WEIGHTS))}"')
-            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("X-Repo-Commit", commit)
             self.end_headers()
             if with_body:
                 self.wfile.write(data)

@@ -51,6 +51,14 @@ def test_files_tell(photograph: np.ndarray) -> None:
     assert examine(Picture(photograph)) is None
 
 
+@pytest.mark.parametrize("quality", [1, 5, 10, 17, 18, 19, 20])
+def test_files_of_very_poor_quality_tell_too(photograph: np.ndarray, quality: int) -> None:
+    found = examine(degrade(photograph, f"jpeg-{quality}"))
+    assert found is not None
+    assert found.quality is not None
+    assert abs(found.quality - quality) <= 1
+
+
 def test_pixels_tell_where_the_file_does_not(photograph: np.ndarray) -> None:
     assert examine(degrade(photograph, "former-jpeg-75")) == Compression("JPEG", 75, from_pixels=True)
 

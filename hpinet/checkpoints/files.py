@@ -62,7 +62,6 @@ def checkpoint_name(variant: str, scale: int) -> str:
     return f"hpinet-{variant.lower()}-x{scale}"
 
 
-@lru_cache
 @lru_cache(maxsize=64)
 def parameter_count(config: HPINetConfig) -> int:
     """How many numbers training sets in a network of this configuration."""

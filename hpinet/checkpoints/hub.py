@@ -128,21 +128,26 @@ def hub_errors(name: str, kind: type[HPINetError]) -> Iterator[None]:
 
 
 def _fetch(repository: str, revision: str | None, progress: Progress) -> Path:
-    config = Path(hf_hub_download(repository, CONFIG, revision=revision))
-    commit = config.parent.name  # the other files are of the same one, whatever happens to the branch meanwhile
+    # All files are of one commit, whatever happens to the branch meanwhile.
+    commit = get_hf_file_metadata(hf_hub_url(repository, CONFIG, revision=revision)).commit_hash
+    if commit is None:
+        raise CheckpointError(f"{repository} cannot be fetched: the server names no commit, as the Hub does.")
+    folder = Path(hf_hub_download(repository, CONFIG, revision=commit)).parent
     size = get_hf_file_metadata(hf_hub_url(repository, WEIGHTS, revision=commit)).size or 0
     progress(0, size)
     with suppress(RemoteEntryNotFoundError):  # a card is optional
         hf_hub_download(repository, CARD, revision=commit)
     with suppress(RemoteEntryNotFoundError):  # and so are levels, which come first: weights say that all is here
         hf_hub_download(repository, TREATMENT, revision=commit)
-    levels = read_levels(config.parent)
+    levels = read_levels(folder)
     for level in levels.names if levels else ():
         hf_hub_download(repository, f"{level}/{CONFIG}", revision=commit)
         _fetch_weights(repository, f"{level}/{WEIGHTS}", commit)
     _fetch_weights(repository, WEIGHTS, commit, progress)
     progress(size, size)
-    return config.parent
+    # What is found under the branch's name from now on; until here, that was what had been fetched before.
+    latest = Path(hf_hub_download(repository, CONFIG, revision=revision)).parent
+    return folder if latest == folder else _fetch(repository, revision, progress)
 
 
 def _fetch_weights(repository: str, name: str, commit: str, progress: Progress = ignore) -> None:

@@ -121,15 +121,15 @@ def find_former_jpeg(colour: np.ndarray, *, below: int = 97, seed: int = 0) -> C
         below: Only qualities below this one are looked for; that of the file, where it is a JPEG saved twice.
         seed: Of the choice.
     """
+    qualities = range(_LOWEST, below)
     windows = _telling_windows(colour, np.random.default_rng(seed))
-    if windows is None:
+    if windows is None or not qualities:
         return None
     blocks = np.lib.stride_tricks.sliding_window_view(windows, (BLOCK, BLOCK), axis=(1, 2))
     blocks = blocks.reshape(len(windows), BLOCK * BLOCK, BLOCK * BLOCK)  # by window, place of the grid, pixel
     fine = blocks @ _basis([(u, v) for u in _FINE for v in _FINE])
     vanished = (np.abs(fine) < 1).mean(axis=(0, 2))
     coarse = blocks[:, vanished.argmax()] @ _basis(_COARSE)
-    qualities = range(_LOWEST, below)
     swings, certainties = _keeps_to_steps(coarse, qualities)
     best = len(qualities) - 1 - int(certainties[::-1].argmax())  # the better one of two with the same steps
     if certainties[best] < _CERTAIN or swings[best] < _SWING:

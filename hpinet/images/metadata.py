@@ -37,7 +37,9 @@ _NAMES = "http://www.w3.org/2000/xmlns/"  # of declarations
 _BESIDE = ("/xap/1.0/mm/", "/xmp/note/", "/gainmap/", "hdr-gain-map", "HDRGainMap", "/photos/1.0/", "/hdrp/")
 _PLACES = {"City", "State", "Country", "Location", "CountryCode", "LocationShown", "LocationCreated", "Sublocation"}
 _PLACES |= {"LocationName", "ProvinceState", "CountryName", "WorldRegion"}
-_SERIALS = {"SerialNumber", "LensSerialNumber", "BodySerialNumber", "ImageUniqueID", "CameraSerialNumber"}
+_PLACES |= {"shotLocation"}
+# Makers have words of their own, in whatever case and spelling: a drone's GpsLongtitude, DroneSerialNumber
+_PERSONAL_WORDS = ("gps", "latitude", "longitude", "longtitude", "altitude", "serialnumber", "uniqueid", "wgs84_pos")
 _OUTDATED = {"Orientation", "ImageWidth", "ImageLength", "PixelXDimension", "PixelYDimension", "Thumbnails"}
 _OUTDATED |= {"XResolution", "YResolution", "ResolutionUnit", "BitsPerSample", "Compression", "SubjectArea"}
 _OUTDATED |= {"PhotometricInterpretation", "SamplesPerPixel", "PlanarConfiguration", "ColorSpace", "SubjectLocation"}
@@ -173,7 +175,7 @@ def _is_dropped(node: minidom.Attr | minidom.Element, *, is_all: bool) -> bool:
     space, name = node.namespaceURI or "", node.localName or ""
     if name in _OUTDATED or _is_beside(space):
         return True
-    return not is_all and (name in _PLACES or name in _SERIALS or name.startswith("GPS"))
+    return not is_all and (name in _PLACES or any(word in f"{space} {name}".lower() for word in _PERSONAL_WORDS))
 
 
 def _is_beside(namespace: str) -> bool:

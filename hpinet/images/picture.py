@@ -207,8 +207,9 @@ def orientation_of(image: Image.Image) -> int:
 
 
 def orientation_in(exif: Image.Exif) -> int:
-    """The orientation that EXIF data name; 1 if none."""
-    return exif.get(ExifTags.Base.Orientation, 1)
+    """The orientation that EXIF data name, 1 to 8; 1 if none, or something that is none."""
+    named: object = exif.get(ExifTags.Base.Orientation)
+    return named if isinstance(named, int) and 1 <= named <= 8 else 1
 
 
 def profile_of_exif(image: Image.Image) -> bytes | None:

@@ -52,6 +52,7 @@ class Answers:
     """What each attempt of each process printed."""
 
     online: list[dict[str, Any]]
+    later: str  # what is said of a later commit, whose weights arrive damaged
     offline: list[dict[str, Any]]
     down: list[dict[str, Any]]
     files: dict[str, bytes]
@@ -106,9 +107,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     }
     Hub.announced = {damaged: etag(blob, large=True)}
 
-    def attempt(sources: list[tuple[str, bool]], **environment: str) -> list[dict[str, Any]]:
-        done = subprocess.run(
-            [sys.executable, "-c", LOAD, json.dumps(sources)],
+    def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *words],
             env={**os.environ, "HF_HOME": str(folder / "cache"), "HF_HUB_DISABLE_XET": "1", **environment},
             cwd=Path(__file__).parents[2],
             capture_output=True,
@@ -116,14 +117,23 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
             check=False,
             timeout=120,
         )
+
+    def attempt(sources: list[tuple[str, bool]], **environment: str) -> list[dict[str, Any]]:
+        done = run("-c", LOAD, json.dumps(sources), **environment)
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     with serving(Hub) as url:
         online = attempt(ONLINE, HF_ENDPOINT=url)
+        later = damaged + b"later"
+        Hub.announced[later] = etag(b"what it should be", large=True)
+        Hub.repositories["team/good"] = {**files, WEIGHTS: later}
+        Hub.commits = {"team/good": COMMIT[::-1]}
+        said = run("-m", "hpinet", "fetch", "team/good", HF_ENDPOINT=url).stderr
+        Hub.commits = {}
     offline = attempt(OFFLINE, HF_HUB_OFFLINE="1")
     down = attempt(DOWN, HF_ENDPOINT=url)  # nobody listens any more
-    return Answers(online, offline, down, files)
+    return Answers(online, said, offline, down, files)
 
 
 def is_the_model(answer: dict[str, Any], answers: Answers) -> bool:
@@ -166,6 +176,11 @@ def test_a_named_branch(answers: Answers) -> None:
 def test_damaged_weights_are_not_kept(answers: Answers) -> None:
     assert "damaged" in answers.online[5]["error"]
     assert "has been fetched" in answers.offline[3]["error"]
+
+
+def test_what_was_fetched_is_found_until_all_of_a_later_commit_is_here(answers: Answers) -> None:
+    assert "arrived damaged" in answers.later
+    assert is_the_model(answers.offline[0], answers)
 
 
 def test_pickles_are_not_fetched(answers: Answers) -> None:

@@ -1,6 +1,7 @@
 """What a JPEG's coefficients say of other pictures."""
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,17 @@ def test_pictures_are_compared_as_they_are_seen(orientation: int) -> None:
     coefficients, seen = read_coefficients(data), open_picture(data).colour
     assert coefficients is not None
     assert (coefficients.height, coefficients.width) == seen.shape[:2]
+    share = coefficients.explained(seen)
+    assert share is not None
+    assert share > 0.999
+
+
+@pytest.mark.parametrize(("kind", "value"), [(3, 0), (3, 9), (3, 255), (2, ord("6"))])
+def test_an_orientation_that_is_none_turns_nothing(kind: int, value: int) -> None:
+    exif = struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, 0x0112, kind, 1, value, 0)
+    data = saved(quality=60, exif=b"Exif\0\0" + exif)
+    coefficients, seen = read_coefficients(data), open_picture(data).colour
+    assert coefficients is not None
     share = coefficients.explained(seen)
     assert share is not None
     assert share > 0.999

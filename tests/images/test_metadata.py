@@ -25,6 +25,9 @@ XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
  xmlns:aux="http://ns.adobe.com/exif/1.0/aux/" xmlns:xmpMM="http://ns.adobe.com/xap/1.0/mm/"
  xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/"
  tiff:Orientation="6" exif:GPSLatitude="48,8.1N" exif:PixelXDimension="32" photoshop:City="Ulm"
+ xmlns:drone="http://www.dji.com/drone-dji/1.0/" xmlns:geo="http://www.w3.org/2003/01/geo/wgs84_pos#"
+ drone:GpsLatitude="+48.135" drone:GpsLongtitude="+11.567" drone:AbsoluteAltitude="+512.3" geo:lat="48.135"
+ drone:DroneSerialNumber="serial-4" drone:GimbalPitchDegree="-89"
  aux:SerialNumber="serial-1" xmpMM:InstanceID="instance-1" xmp:Rating="5" hdrgm:Version="1.0">
 <dc:creator><rdf:Seq><rdf:li>Jürgen Müller</rdf:li></rdf:Seq></dc:creator>
 <exif:GPSLongitude>11,34E</exif:GPSLongitude></rdf:Description></rdf:RDF></x:xmpmeta>
@@ -108,11 +111,23 @@ def test_keep(origin: str, target: str, order: str) -> None:
     assert not set(words) & {274, 0xC62F, 42033, 37500}
     assert (found.number(40962), found.number(40963)) == (48, 64)
     assert found.place == ()
-    for secret in (b"serial-", b"maker's note", b"48,8.1N", b"11,34E", b"Ulm", b"instance-1", b"hdrgm:Version"):
+    for secret in (
+        b"serial-",
+        b"maker's note",
+        b"48,8.1N",
+        b"11,34E",
+        b"Ulm",
+        b"48.135",
+        b"11.567",
+        b"512.3",
+        b"instance-1",
+        b"hdrgm:Version",
+    ):
         assert secret not in written
         assert secret not in said.xmp
     assert "Jürgen Müller" in said.xmp.decode()
     assert b'xmp:Rating="5"' in said.xmp
+    assert b"GimbalPitchDegree" in said.xmp
     assert b"Orientation" not in said.xmp
     if origin != "WEBP" and target not in ("WEBP", "AVIF"):
         assert said.iptc == set_of(90, "\x1b%G", 1) + set_of(5, "A title") + set_of(80, NAME)
