@@ -282,7 +282,8 @@ def _score(
     if pair.lr is None:
         small = resize_bicubic(Picture(truth), width // scale, height // scale)
     else:
-        small = Picture(_rgb(open_picture(pair.lr)))
+        opened = open_picture(pair.lr)
+        small = Picture(_rgb(opened), compression=opened.compression)
     if (scale * small.height, scale * small.width) != (height, width):
         raise ImageError(
             f"{pair.lr} has {small.width}×{small.height} pixels; ×{scale} of {pair.hr.name} has "

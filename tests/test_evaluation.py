@@ -30,7 +30,7 @@ from hpinet.evaluation import (
     write_compressed_table,
     write_score_table,
 )
-from hpinet.images import Picture, resize_bicubic
+from hpinet.images import Picture, resize_bicubic, save_picture
 from hpinet.metrics import psnr_y, ssim_y
 from hpinet.model import HPINet, HPINetConfig
 from hpinet.settings import settings
@@ -248,6 +248,16 @@ def test_pictures_are_degraded_and_treated_like_files(levelled: Path, benchmark:
     assert treated.to_dict()["treatment"] == "auto"
     with pytest.raises(OptionError, match="choose one of"):
         evaluate(upscaler, benchmark, degradation="rain-3")
+
+
+def test_what_files_of_small_pictures_say_of_their_losses_counts(
+    levelled: Path, benchmark: Path, tmp_path: Path
+) -> None:
+    for seed, name in enumerate(("ant", "bee")):
+        small = resize_bicubic(Picture(picture(seed)[:45, :51]), 17, 15)
+        save_picture(small, tmp_path / f"{name}.jpg", quality=30)
+    treated = evaluate(Upscaler.load(levelled), benchmark, lr=tmp_path, treatment="auto")
+    assert treated.mean.psnr_y < 15
 
 
 def test_the_table_of_compressed_pictures(

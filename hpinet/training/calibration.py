@@ -46,8 +46,11 @@ def calibrate(
     Returns the mean PSNR-Y in dB by quality, at every strength from 0 by quarters. Raises OptionError if no picture is
     large enough, CheckpointError if a level is missing.
     """
-    if not names:
-        raise OptionError("Name the levels, from weak to strong.")
+    names = tuple(name.rstrip("/") for name in names)
+    try:
+        Levels(names, ((QUALITIES[0], 0.0),))
+    except ValueError as error:
+        raise OptionError("Name the levels, folders in the checkpoint's, from weak to strong.") from error
     scale = read_config(checkpoint).scale
     sampler = CropSampler(open_store(data, scale=scale, cache=cache), crop=PIECE, seed=0)
     pairs = [(crop.hr, crop.lr) for crop in (sampler.sample(0, index) for index in range(pieces))]
@@ -63,7 +66,7 @@ def calibrate(
     best = {quality: strengths[int(np.argmax(row))] for quality, row in scores.items()}
     # Chance must not make a worse quality count as a better one.
     falling = np.maximum.accumulate([best[quality] for quality in reversed(QUALITIES)])[::-1].tolist()
-    levels = Levels(tuple(names), tuple(zip(QUALITIES, falling, strict=True)))
+    levels = Levels(names, tuple(zip(QUALITIES, falling, strict=True)))
     write_atomically(checkpoint / TREATMENT, levels.to_json().encode())
     return scores
 

@@ -27,9 +27,9 @@ def run_command(
     mixed_precision: Annotated[str, typer.Option(help="no, fp16 or bf16; kept with the run.")] = "no",
     tracker: Annotated[str | None, typer.Option(help="Where to send curves: tensorboard, trackio, ...")] = None,
     cache: Annotated[Path | None, typer.Option(help="Where decoded pictures are kept.")] = None,
-    log_every: Annotated[int, typer.Option(help="Steps between lines of the log.")] = 50,
-    save_every: Annotated[int, typer.Option(help="Steps between saves.")] = 200,
-    validate_every: Annotated[int, typer.Option(help="Steps between validations.")] = 500,
+    log_every: Annotated[int, typer.Option(min=1, help="Steps between lines of the log.")] = 50,
+    save_every: Annotated[int, typer.Option(min=1, help="Steps between saves.")] = 200,
+    validate_every: Annotated[int, typer.Option(min=1, help="Steps between validations.")] = 500,
 ) -> None:
     """Start a run, or resume the one in FOLDER (without --data). Ctrl+C and SIGTERM save it and stop.
 
@@ -70,7 +70,7 @@ def cool_command(
     source: RunFolder,
     folder: Annotated[Path, typer.Argument(help="New folder, for `train run` to finish.")],
     *,
-    steps: Annotated[int | None, typer.Option(help="Length of the decay, by default the recipe's.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Length of the decay, by default the recipe's.")] = None,
 ) -> None:
     """Branch off a run that ends soon: the learning rate starts to fall at once. SOURCE is left alone."""
     from hpinet.training.state import branch_cooldown
@@ -86,7 +86,7 @@ def crops_command(
     variant: Annotated[str, typer.Option(help="T, S, M or L.")] = "T",
     scale: Annotated[int, typer.Option(help="2, 3 or 4.")] = 4,
     recipe: Annotated[str, typer.Option(help="A preset, or a JSON file.")] = "photo-strong",
-    step: Annotated[int, typer.Option(help="The step whose crops to show.")] = 0,
+    step: Annotated[int, typer.Option(min=0, help="The step whose crops to show.")] = 0,
     cache: Annotated[Path, typer.Option(help="Where decoded pictures are kept.")] = Path("runs/cache"),
     output: Annotated[Path, typer.Option(help="Picture to write.")] = Path("crops.png"),
 ) -> None:

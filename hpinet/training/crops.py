@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hpinet.errors import ImageError
+from hpinet.errors import ImageError, OptionError
 from hpinet.training.data import CropSampler, PictureStore
 from hpinet.training.recipes import Recipe
 
@@ -18,8 +18,10 @@ def draw_crops(recipe: Recipe, store: PictureStore, output: Path, *, step: int =
     """Writes the first crops of a step: each LR crop, its pixels enlarged as squares, and to its right the HR crop.
 
     Crops of small batches are continued with numbers that training would not use. Raises ImageError if the file cannot
-    be written, OptionError if no picture is large enough for the crops.
+    be written, OptionError if no picture is large enough for the crops, or there is no such step.
     """
+    if not 0 <= step < recipe.steps:
+        raise OptionError(f"The recipe has steps 0 to {recipe.steps - 1:,}.")
     phase = recipe.phase_at(step)
     sampler = CropSampler(
         store, crop=phase.crop, seed=recipe.seed, importance=phase.importance, degradation=phase.degradation

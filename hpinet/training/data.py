@@ -11,7 +11,7 @@ for detailed places to be drawn more often and to count for less in return.
 
 import hashlib
 import json
-import os
+import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -264,7 +264,7 @@ def open_store(folders: Sequence[Path], *, scale: int, cache: Path, progress: Pr
     pictures = [picture for folder in folders for picture in find_pictures(folder, scale=scale)]
     target = cache / f"x{scale}-{FORMAT}-{_fingerprint(pictures)}"
     if not target.is_dir():
-        building = target.with_name(f"{target.name}.{os.getpid()}")
+        building = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
         building.mkdir(parents=True)
         try:
             _build_store(pictures, scale, building, progress)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from hpinet.atomic import write_atomically
 from hpinet.checkpoints.files import CARD, Provenance, checkpoint_name, write_checkpoint
+from hpinet.checkpoints.hub import is_repository_id
 from hpinet.errors import OptionError
 from hpinet.evaluation import Evaluation, evaluate, record
 from hpinet.model import HPINet, load_weights
@@ -18,6 +19,8 @@ from hpinet.upscaler import Upscaler
 
 CURVE, RECIPE = "curve.png", "recipe.json"
 COLOURS = 64  # of the drawn curve
+
+REPLACED = " What `--start-from` names were the weights of that day; better ones may have their name now."
 
 CLEAN_LIMITS = """\
 For enlarging photographs and drawings that are sharp and clean but small. The small pictures of training were made by
@@ -69,8 +72,8 @@ def export(
         licence=licence,
         note=credits or f"Trained on the pictures of {_listed(run)}. See there for their rights.",
     )
+    plot([run_folder], output / CURVE)  # first, since a run without a log ends here, and leaves what is there alone
     write_checkpoint(model, output, provenance)
-    plot([run_folder], output / CURVE)
     _make_small(output / CURVE)
     write_atomically(output / RECIPE, (json.dumps(run.recipe.to_dict(), indent=2) + "\n").encode())
     table = ""
@@ -105,8 +108,13 @@ def training_command(run: Run) -> str:
     if run.mixed_precision != "no":
         words += ["--mixed-precision", run.mixed_precision]
     if run.started_from:
-        words += ["--start-from", Path(run.started_from).name]
+        words += ["--start-from", _name_of(run.started_from)]
     return shlex.join(words)
+
+
+def _name_of(source: str) -> str:
+    """A checkpoint without where it is on this machine."""
+    return source if is_repository_id(source.partition("@")[0]) and not Path(source).exists() else Path(source).name
 
 
 def _table(evaluation: Evaluation) -> str:
@@ -130,7 +138,7 @@ def _sections(run: Run, step: int) -> str:
 ```
 
 ran {step:,} steps, {done}, on {_listed(run)}; `{RECIPE}` lies beside this card. The weights are the moving average of
-the run's.
+the run's.{REPLACED if run.started_from else ""}
 
 ![Loss and validation PSNR over the steps]({CURVE})
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from hpinet.checkpoints.registry import load
-from hpinet.errors import CheckpointError, HPINetError, OptionError
+from hpinet.errors import CheckpointError, HPINetError, OptionError, needs_extra
 from hpinet.metrics import psnr_y
 from hpinet.model import HPINet
 from hpinet.progress import Progress, ignore
@@ -37,9 +37,7 @@ try:
     from accelerate.tracking import get_available_trackers
     from pytorch_optimizer import SOAP
 except ModuleNotFoundError as error:
-    raise OptionError(
-        f'Training needs {error.name} too: `pip install "hpinet[train]"`, in a clone `pip install ".[train]"`.'
-    ) from error
+    raise OptionError(needs_extra("Training", [str(error.name)], "train")) from error
 
 Parameters = tuple[Tensor, ...] | list[Tensor]
 LOSSES = {
@@ -135,9 +133,6 @@ class Trainer:
         self.processes = self.accelerator.num_processes
         self.clock = time.process_time if self.accelerator.device.type == "cpu" else time.monotonic
         require_even_shares(self.recipe, self.processes)
-        if self.accelerator.is_main_process:
-            folder.mkdir(parents=True, exist_ok=True)
-            run.save(folder)
         store = self._open_store(run)
         self.samplers = {
             phase: CropSampler(
@@ -161,6 +156,9 @@ class Trainer:
         self.step, self.hours = 0, 0.0
         self.watch = LossWatch()
         self.psnr: float | None = None
+        if self.accelerator.is_main_process:  # all that was named is there and fits: the folder is this run's
+            folder.mkdir(parents=True, exist_ok=True)
+            run.save(folder)
         self._restore(state)
         if options.tracker:
             self.accelerator.init_trackers(folder.name)

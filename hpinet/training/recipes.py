@@ -144,10 +144,12 @@ class Recipe:
         """This recipe up to ``step``, followed at once by its decay, shortened or stretched to about ``steps``.
 
         The steps already done keep their learning rate. Raises OptionError unless ``step`` is in the stable part of a
-        "wsd" schedule.
+        "wsd" schedule, and a decay follows.
         """
         if self.schedule.shape != "wsd" or not 0 <= step <= self.steps - self.schedule.decay:
             raise OptionError("Only a run on the stable part of a 'wsd' schedule can be cooled down.")
+        if not self.schedule.decay:
+            raise OptionError("The recipe has no decay that could come sooner.")
         factor = 1.0 if steps is None else steps / self.schedule.decay
         decay = [
             replace(phase, steps=max(1, round(factor * phase.steps)))

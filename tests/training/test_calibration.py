@@ -52,7 +52,7 @@ def test_the_best_strength_is_found_at_every_quality(checkpoint: Path, tmp_path:
 
 
 def test_the_command_prints_what_was_tried(checkpoint: Path, tmp_path: Path) -> None:
-    arguments = ["calibrate", str(checkpoint), "good", "--data", str(tmp_path / "in"), "--pieces", "1"]
+    arguments = ["calibrate", str(checkpoint), "good/", "--data", str(tmp_path / "in"), "--pieces", "1"]
     result = CliRunner().invoke(train_app, [*arguments, "--cache", str(tmp_path / "cache")])
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
@@ -63,5 +63,7 @@ def test_the_command_prints_what_was_tried(checkpoint: Path, tmp_path: Path) -> 
 def test_what_is_missing_is_said(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="Name the levels"):
         calibrate(checkpoint, [], data=[tmp_path / "in"], cache=tmp_path / "cache")
+    with pytest.raises(OptionError, match="folders in the checkpoint's"):
+        calibrate(checkpoint, ["good/deeper"], data=[tmp_path / "in"], cache=tmp_path / "cache")
     with pytest.raises(CheckpointError):
         calibrate(checkpoint, ["absent"], data=[tmp_path / "in"], cache=tmp_path / "cache", pieces=1)

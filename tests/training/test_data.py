@@ -1,4 +1,3 @@
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -93,9 +92,7 @@ def test_the_store_holds_the_pictures_and_is_built_once(pictures: Path, tmp_path
 def test_two_may_build_a_store_at_once(pictures: Path, tmp_path: Path) -> None:
     def meanwhile(done: int, total: int) -> None:
         if done == total:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(os, "getpid", lambda: 0)
-                open_store([pictures], scale=2, cache=tmp_path / "cache")
+            open_store([pictures], scale=2, cache=tmp_path / "cache")
 
     store = open_store([pictures], scale=2, cache=tmp_path / "cache", progress=meanwhile)
     assert len(store) == 3

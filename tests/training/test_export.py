@@ -12,7 +12,7 @@ from hpinet.checkpoints.registry import load
 from hpinet.errors import OptionError
 from hpinet.settings import settings
 from hpinet.training.cli import train_app
-from hpinet.training.export import export
+from hpinet.training.export import export, training_command
 from hpinet.training.loop import Options, train
 from hpinet.training.recipes import Recipe
 from hpinet.training.state import load_state, read_log, rewind_log
@@ -63,6 +63,30 @@ def test_a_checkpoint_is_the_averaged_weights_and_tells_how_good_they_are(
 def test_without_a_saved_run_there_is_nothing_to_export(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="does not hold a training run"):
         export(tmp_path, tmp_path / "out")
+
+
+def test_without_a_log_an_earlier_checkpoint_stays(run: Path, tmp_path: Path) -> None:
+    export(run, tmp_path / "out")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    (run / "log.jsonl").write_text("")
+    with pytest.raises(OptionError, match="no log"):
+        export(run, tmp_path / "out")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("source", "name"), [("owner/weights@main", "owner/weights@main"), ("/somewhere/mine/", "mine"), ("T", "T")]
+)
+def test_the_card_names_what_training_started_from(pictures: Path, source: str, name: str) -> None:
+    assert training_command(tiny_run(pictures, started_from=source)).endswith(f"--start-from {name}")
+
+
+def test_steps_that_are_not_there(pictures: Path, tmp_path: Path) -> None:
+    output = ["--cache", str(tmp_path), "--output", str(tmp_path / "crops.png"), "--step", "9999999"]
+    with pytest.raises(OptionError, match="has steps 0 to"):
+        CliRunner().invoke(train_app, ["crops", "--data", str(pictures), *output], catch_exceptions=False)
+    for name in ("log", "save", "validate"):
+        assert CliRunner().invoke(train_app, ["run", str(tmp_path), f"--{name}-every", "0"]).exit_code == 2
 
 
 def test_the_commands(pictures: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def ended(module: str, *words: str) -> tuple[int, str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("module", ["accelerate", "pytorch_optimizer"])
 def test_what_is_missing_is_said(module: str, tmp_path: Path) -> None:
-    told = f'Error: Training needs {module} too: `pip install "hpinet[train]"`, in a clone `pip install ".[train]"`.'
+    told = f'Error: Training needs {module}: run `pip install ".[train]"` in a clone of this project.'
     assert ended(module, "run", str(tmp_path / "run")) == (2, told)
 
 

@@ -15,7 +15,7 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import save_file
 from tiny import tiny_recipe, tiny_run
 
-from hpinet.errors import Cancelled, CheckpointError, OptionError
+from hpinet.errors import Cancelled, CheckpointError, HPINetError, OptionError
 from hpinet.model import HPINet, variant_config
 from hpinet.training.loop import (
     LossWatch,
@@ -206,6 +206,18 @@ def test_a_folder_keeps_its_run(pictures: Path, tmp_path: Path) -> None:
     train(tmp_path / "run", tiny_run(pictures), options=Options(time_budget=0))
     with pytest.raises(OptionError, match="another run"):
         train(tmp_path / "run", tiny_run(pictures, steps=7))
+
+
+def test_what_cannot_begin_leaves_the_folder_free(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for broken in (
+        replace(tiny_run(pictures), data=(str(tmp_path / "empty"),)),
+        replace(tiny_run(pictures), validation=str(tmp_path / "empty")),
+        tiny_run(pictures, started_from=str(tmp_path / "empty")),
+    ):
+        with pytest.raises(HPINetError):
+            train(tmp_path / "run", broken)
+    assert train(tmp_path / "run", tiny_run(pictures), options=Options(time_budget=0)).step == 1
 
 
 def test_not_a_number_stops_and_keeps_the_last_good_state(pictures: Path, tmp_path: Path) -> None:

@@ -61,6 +61,8 @@ def test_only_the_stable_part_can_be_cooled() -> None:
         tiny_recipe(steps=6).cooled(4)
     with pytest.raises(OptionError, match="stable"):
         replace(tiny_recipe(), schedule=Schedule("cosine", 1.0)).cooled(0)
+    with pytest.raises(OptionError, match="no decay"):
+        replace(tiny_recipe(), schedule=Schedule("wsd", 1.0)).cooled(0, 10)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
