@@ -4,6 +4,8 @@ Front ends catch `HPINetError` alone: the page turns it into a notice, the comma
 Anything else that is raised is a defect of ours.
 """
 
+from collections.abc import Iterable
+
 
 class HPINetError(Exception):
     """Base of every error a user can cause; `str(error)` says in a sentence what happened and what to do."""
@@ -30,3 +32,8 @@ class Cancelled(HPINetError):
 
     def __init__(self, message: str = "Stopped.") -> None:
         super().__init__(message)
+
+
+def needs_extra(what: str, missing: Iterable[str], extra: str) -> str:
+    """The sentence for packages of an extra that are not there; the project itself is on no index, only in clones."""
+    return f'{what} needs {", ".join(missing)}: run `pip install ".[{extra}]"` in a clone of this project.'

@@ -306,7 +306,7 @@ def speed(bench: Bench) -> Row:
     ratio, overhead = spans[1] / spans[2], spans[1] / alone - 1
     row.must(bench.short or ratio >= 1.7, f"two workers {ratio:.2f} times as fast as one")
     row.must(bench.short or overhead < 0.1, f"a picture {spans[1] / count:.1f} s, {overhead:+.0%} of the local engine")
-    row.notes.append(f"{gaps[1] / count:.2f} s of it between pictures")
+    row.notes.append(f"{max(0.0, gaps[1]) / count:.2f} s of it between pictures")
     return row
 
 

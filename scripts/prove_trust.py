@@ -64,6 +64,14 @@ class Row:
         self.holds &= holds
         self.notes.append(note if holds else f"**{note}**")
 
+    def add(self, other: "Row") -> None:
+        """Counts what another row has counted."""
+        self.right += other.right
+        self.refused += other.refused
+        self.lost += other.lost
+        self.worst = max(self.worst, other.worst)
+        self.notes += other.notes
+
     def __str__(self) -> str:
         attempts = self.right + self.refused + self.lost
         notes = "; ".join(dict.fromkeys(self.notes))
@@ -279,23 +287,26 @@ def hundred(server: Server, folder: Path, short: bool) -> Row:
     truths = [by_library(picture) for picture in pictures]
     until_when = time.monotonic() + seconds
 
-    def caller(number: int) -> None:
-        client = server.client()
+    def caller(number: int) -> Row:
+        mine, client = Row(row.what), server.client()  # a row of its own: sums of many at once would lose some
         while time.monotonic() < until_when:
             which, began = number % len(pictures), time.monotonic()
             try:
                 result = Path(call(client, pictures[which]).result(LIMIT_SECONDS))
-                row.right += np.array_equal(open_picture(result).colour, truths[which])
-                row.lost += not np.array_equal(open_picture(result).colour, truths[which])
+                is_right = np.array_equal(open_picture(result).colour, truths[which])
+                mine.right += is_right
+                mine.lost += not is_right
                 result.unlink()
-                row.worst = max(row.worst, time.monotonic() - began)
+                mine.worst = max(mine.worst, time.monotonic() - began)
             except Exception as error:
-                _judge(row, error, "queue is full", "jobs here already", "Too many people")
+                _judge(mine, error, "queue is full", "jobs here already", "Too many people")
                 time.sleep(1)
             number += 7
+        return mine
 
     with ThreadPoolExecutor(count) as pool:
-        list(pool.map(caller, range(count)))
+        for mine in pool.map(caller, range(count)):
+            row.add(mine)
     row.must(row.right > count, f"{row.right / seconds:.1f} pictures a second")
     return row
 
@@ -468,6 +479,8 @@ def killed(server: Server, folder: Path, short: bool) -> Row:  # noqa: ARG001
     for job in jobs:
         try:
             job.result(60)
+            row.lost += 1
+        except TimeoutError:
             row.lost += 1
         except Exception:  # in words of the client's, since nobody is there to say anything
             row.refused += 1

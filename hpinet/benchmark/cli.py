@@ -23,7 +23,7 @@ def benchmark(
     engines: Annotated[str, typer.Option(help="Of openvino, torch, with commas between.")] = "openvino,torch",
     repeats: Annotated[int, typer.Option(min=1, help="Runs after the warm-up; the median counts.")] = 3,
     peers: Annotated[
-        bool, typer.Option("--peers", help="Time other light networks too: see hpinet[benchmark].")
+        bool, typer.Option("--peers", help="Time other light networks too, with the extra `benchmark`.")
     ] = False,
     plot: Annotated[Path | None, typer.Option(help="Picture file for time and memory against megapixels.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,

@@ -1,6 +1,6 @@
 """Other light networks, timed in the same run for comparison: architectures from PyPI with random weights.
 
-Their packages are no dependencies of ours (`pip install hpinet[benchmark]`); a peer that cannot be imported is left out
+Their packages are no dependencies of ours (`pip install ".[benchmark]"`); a peer that cannot be imported is left out
 by name. They run as their authors wrote them: the whole picture in one forward pass of PyTorch.
 """
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from hpinet.errors import OptionError
+from hpinet.errors import OptionError, needs_extra
 
 CONNECT_SECONDS = 10
 _PASSED_ON = ("ENGINE", "DEVICE", "MEMORY_MB", "AUTHORS_URL", "MAX_MEGAPIXELS", "MAX_UPLOAD_MB")
@@ -43,7 +43,7 @@ def check_installed() -> None:
     """Raises ClusterError if the extra is missing."""
     missing = [name for name in ("ray", "pyarrow", "fsspec") if not find_spec(name)]
     if missing:
-        raise ClusterError(f'A cluster needs {", ".join(missing)}: `pip install "hpinet[cluster]"`.')
+        raise ClusterError(needs_extra("A cluster", missing, "cluster"))
 
 
 @contextmanager

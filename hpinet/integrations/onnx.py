@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hpinet.atomic import write_atomically
-from hpinet.errors import CheckpointError, OptionError
+from hpinet.errors import CheckpointError, OptionError, needs_extra
 from hpinet.model import HPINet
 
 OPSET = 18  # the first whose ScatterND adds up, which merging overlapping patches needs
@@ -36,7 +36,7 @@ def export_onnx(model: HPINet, target: Path, *, height: int, width: int) -> floa
     """
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if not find_spec(name)]
     if missing:
-        raise OptionError(f"Exporting needs {', '.join(missing)}: `pip install 'hpinet[export]'`, or each by its name.")
+        raise OptionError(needs_extra("Exporting", missing, "export"))
     if not (1 <= height <= LARGEST_SIDE and 1 <= width <= LARGEST_SIDE):
         raise OptionError(f"The size must be from 1x1 to {LARGEST_SIDE}x{LARGEST_SIDE}, not {width}x{height}.")
     picture = _blots(height, width)

@@ -15,7 +15,7 @@ from scripts.prove_cluster import raylets
 @pytest.fixture(scope="session")
 def ray_is_here() -> None:
     """Skips where the extra is missing."""
-    pytest.importorskip("ray", reason='needs the extra cluster: pip install "hpinet[cluster]"')
+    pytest.importorskip("ray", reason='needs the extra cluster: pip install ".[cluster]"')
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,8 @@ def test_what_is_missing_is_named(arguments: tuple[str, ...]) -> None:
     command = [sys.executable, "-c", HIDDEN, *arguments]
     done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == 'Error: A cluster needs ray, pyarrow: `pip install "hpinet[cluster]"`.\n'
+    told = 'Error: A cluster needs ray, pyarrow: run `pip install ".[cluster]"` in a clone of this project.\n'
+    assert done.stderr == told
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from hpinet.ui.parts.events import PRIVATE
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 
-_INTRODUCTION = """Everything this page does can be called by programs. What comes back is pixel for pixel what the page
-and the command line make. Files are uploaded, never fetched from addresses, and deleted after three hours."""
+_INTRODUCTION = """Everything this page does can be called by programs. With the same choices, what comes back is pixel
+for pixel what the page and the command line make; for a JPEG those choose `treatment=auto` by themselves. Files are
+uploaded, never fetched from addresses, and deleted after three hours."""
 
 _LINKS = """## Links that choose settings
 
