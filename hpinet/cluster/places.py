@@ -28,6 +28,7 @@ class Place:
     @classmethod
     def of(cls, text: str) -> "Place":
         """The folder of that path or address. Raises OptionError if nothing here can open such addresses."""
+        text = text.removeprefix("file://")  # one folder has one address, or it would not be known again
         place = cls(text.rstrip("/") if "://" in text else str(Path(text).expanduser().resolve()))
         place._open()
         return place
@@ -35,9 +36,7 @@ class Place:
     @property
     def folder(self) -> Path | None:
         """Where it is on this machine's disks; None behind an address."""
-        if "://" not in self.address:
-            return Path(self.address)
-        return Path(self.address.removeprefix("file://")) if self.address.startswith("file://") else None
+        return None if "://" in self.address else Path(self.address)
 
     @property
     def protocol(self) -> str:

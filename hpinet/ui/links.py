@@ -13,7 +13,7 @@ from hpinet.ui.parts.events import LIGHT, PRIVATE
 from hpinet.ui.parts.wishes import NAMES, Wishes
 from hpinet.ui.server import values
 from hpinet.ui.tabs.upscale import UpscaleTab
-from hpinet.ui.tabs.upscale_events import Source, preselect
+from hpinet.ui.tabs.upscale_events import FIRST, Source, preselect
 
 _FOLLOW = """(...choices) => { window.history.replaceState(window.history.state, '', window.linkOf(...choices)); }"""
 # In one step of the browser's, so that nothing can be chosen between looking and setting.
@@ -38,7 +38,7 @@ def connect(demo: gr.Blocks, tab: UpscaleTab) -> None:
     gr.on([control.input for control in watched], None, watched, None, js=_FOLLOW, queue=False, **PRIVATE)
     for name in NAMES:
         fields[name].input(_noting(name), [fields[name], tab.kept, tab.wishes], [tab.kept, tab.wishes], **LIGHT)
-    tab.reset.click(reset, tab.source, [*watched, tab.kept, tab.wishes], js=_FORGET, **LIGHT)
+    tab.reset.click(reset, tab.source, [*watched, tab.kept, tab.wishes, tab.placed], js=_FORGET, **LIGHT)
 
 
 def restore(kept: object, wishes: object, request: gr.Request) -> tuple[object, ...]:
@@ -79,7 +79,6 @@ def _noting(name: str) -> Callable[..., Any]:
 def reset(source: Source | None) -> tuple[Any, ...]:
     """Everything as it was before anything was chosen by hand, for the picture that is there."""
     first = {"model": next(iter(choices())), "scale": USUAL_SCALE, "treatment": TREATMENTS[0], "format": "PNG"}
-    if source is not None:
-        chosen = preselect(source, Wishes())
-        first.update((name, chosen[name]) for name in first if name in chosen)
-    return (*(gr.update(value=first[name]) for name in NAMES), {}, {})
+    placed = FIRST if source is None else preselect(source, Wishes())
+    first.update((name, placed[name]) for name in first if name in placed)
+    return (*(gr.update(value=first[name]) for name in NAMES), {}, {}, placed)

@@ -19,7 +19,7 @@ from hpinet.ui.parts import viewer
 from hpinet.ui.parts.door import Page
 from hpinet.ui.parts.events import LIGHT, PRIVATE, SPARE_THREADS
 from hpinet.ui.parts.theme import CSS, HEAD, HOOKS, MASTHEAD_PICTURE, SCRIPT, theme
-from hpinet.ui.server import ending, install, sessions, storage
+from hpinet.ui.server import ending, install, sessions, storage, tools
 from hpinet.ui.server.guard import Guard
 from hpinet.ui.server.preview import LinkPreview
 from hpinet.ui.tabs import api, batch, look_inside, measure, upscale
@@ -119,6 +119,8 @@ def end_in_order() -> None:
 async def _serving(app: Any) -> AsyncIterator[None]:
     """What lasts as long as the server."""
     sessions.keep_small(app)
+    if (server := app.get_blocks().mcp_server_obj) is not None:
+        tools.read_lists_of_files(server)
     async with storage.sweeping(app), ending.heard(app):
         yield
 

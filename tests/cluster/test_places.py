@@ -5,6 +5,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from hpinet.cluster.archive import check_target
 from hpinet.cluster.places import Place
 from hpinet.errors import OptionError
 
@@ -60,3 +61,9 @@ def test_places_on_disks_are_folders(tmp_path: Path) -> None:
 def test_addresses_that_nothing_opens_are_named() -> None:
     with pytest.raises(OptionError, match="nowhere://a cannot be opened"):
         Place.of("nowhere://a")
+
+
+def test_a_folder_has_one_address(tmp_path: Path) -> None:
+    assert Place.of(f"file://{tmp_path}/../{tmp_path.name}") == Place.of(str(tmp_path))
+    with pytest.raises(OptionError, match="would replace the pictures"):
+        check_target(Place.of(f"file://{tmp_path}"), Place.of(str(tmp_path)))

@@ -12,10 +12,13 @@ import gradio as gr
 import pytest
 from PIL import Image
 
+from hpinet.errors import Cancelled
 from hpinet.settings import settings
 from hpinet.ui import links
+from hpinet.ui.jobs import running
+from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts.wishes import Wishes
-from hpinet.ui.tabs import upscale_events
+from hpinet.ui.tabs import pieces, upscale_events
 from hpinet.ui.tabs.upscale_events import Source
 
 from .conftest import EXAMPLES, OpenPage, settle
@@ -151,6 +154,50 @@ def test_another_picture_ends_the_run_of_the_one_before(open_page: OpenPage, pic
     page.locator("#forecast", has_text="28×20 → 56×40").wait_for()
     upscale(page)
     assert shown(page)["result"] == [56, 40]
+
+
+@pytest.mark.slow
+def test_an_example_ends_the_run_before_it(open_page: OpenPage) -> None:
+    page = open_page()
+    begin_long_run(page)
+    page.locator("#examples button.thumbnail-item").first.click()
+    page.locator("#results button.thumbnail-item").wait_for()
+    page.locator("#run:not([disabled])").wait_for()
+    settle(page)
+    assert page.locator("#stop").is_disabled()
+    assert page.locator("#results button.thumbnail-item").count() == 1
+    said = page.locator("#status").inner_text()
+    page.wait_for_timeout(2000)
+    assert page.locator("#status").inner_text() == said
+    assert sum(running.turns().counts) == 0
+
+
+@pytest.mark.slow
+def test_another_picture_ends_the_run_before_its_first_piece_is_there(
+    open_page: OpenPage, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Event()
+
+    def slowly(*_: object, stop: StopFlag, **__: object) -> None:
+        begun.set()
+        while not stop.ends():
+            time.sleep(0.1)
+        raise Cancelled
+
+    monkeypatch.setattr(pieces, "glimpse", slowly)
+    page = open_page()
+    choose_long_run(page)
+    page.locator("#run").click()
+    assert begun.wait(60)
+    page.locator("#picture button[aria-label='Clear'], #picture button[aria-label='Remove Image']").first.click()
+    upload(page, picture)
+    page.locator("#forecast", has_text="28×20").wait_for()
+    page.locator("#run:not([disabled])").wait_for()
+    settle(page)
+    page.locator("#status", has_text="Ready.").wait_for()
+    assert page.locator("#stop").is_disabled()
+    assert page.locator("#download").is_hidden()
+    assert page.locator("#results").is_hidden()
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from hpinet.images import encode_picture
 from hpinet.plan import TargetSize, make_plan, run_plan
 from hpinet.settings import settings
 from hpinet.treatment import Treatment
+from hpinet.ui.server import storage
 from hpinet.ui.tabs.api import CLIENTS
 
 from .conftest import EXAMPLES, missing
@@ -163,6 +164,16 @@ def test_only_uploads_are_opened(server: str, client: Client) -> None:
             answer = httpx.get(f"{server}/gradio_api/call/v2/upscale/{event}").text
             assert "event: error" in answer
             assert "event: complete" not in answer
+
+
+def test_what_a_program_has_sent_is_nobodys_afterwards(server: str, picture: Path) -> None:
+    """A visitor who has sent the same picture may delete it."""
+    [path] = httpx.post(f"{server}/gradio_api/upload", files={"files": picture.open("rb")}).json()
+    call = {"image": {"path": path, "meta": {"_type": "gradio.FileData"}}, "scale": 2}
+    event = httpx.post(f"{server}/gradio_api/call/v2/upscale", json=call).json()["event_id"]
+    assert "event: complete" in httpx.get(f"{server}/gradio_api/call/v2/upscale/{event}", timeout=60).text
+    assert event in storage._visits  # the server of these tests runs in this process
+    assert not storage._visits[event].is_open
 
 
 def test_large_uploads_are_refused(server: str) -> None:

@@ -74,6 +74,19 @@ def test_addresses_and_wrong_values_are_refused(server: str, picture: Path) -> N
     assert "no model 'Z'" in result.content[0].text
 
 
+def test_a_batch_of_links_and_data_uris(server: str, picture: Path, tmp_path: Path) -> None:
+    [path] = httpx.post(f"{server}/gradio_api/upload", files={"files": picture.open("rb")}).json()
+    image = "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode()
+    result = call(server, "upscale_batch", {"files": [f"{server}/gradio_api/file={path}", image], "scale": 2})
+    assert not result.isError
+    told = " ".join(part.text for part in result.content if isinstance(part, TextContent))
+    assert told.count("'status': 'done'") == 2  # Gradio's words
+    for file in ("https://example.org/cat.png", "/etc/passwd"):
+        refused = call(server, "upscale_batch", {"files": [image, file]})
+        assert refused.isError
+        assert "fetches nothing" in refused.content[0].text
+
+
 def test_models(server: str) -> None:
     result = call(server, "models", {})
     text = result.content[0].text

@@ -130,6 +130,31 @@ def test_tiles_are_for_who_made_the_picture(server: str, view: tiles.View) -> No
             assert (answer.status_code, answer.json()) == (404, NOTHING), path
 
 
+def test_no_tile_that_is_seen_makes_room_for_another(open_page: OpenPage, view: tiles.View) -> None:
+    """However many a large screen shows at once: or they would be fetched for ever."""
+    page = open_page()
+    show(page, view)
+    page.locator("#tried hpinet-viewer[shown]").wait_for()
+    counts = page.locator("#tried hpinet-viewer").evaluate(
+        """async ({ tiles }) => {
+          const [real] = tiles.here.keys(), counts = [];
+          for (const seen of [300, 20]) {
+            for (let number = 0; number < 300; number++) tiles.here.set(`made-up-${number}`, { close() {} });
+            tiles.changed = () => {};
+            tiles.begin();
+            for (let number = 0; number < seen; number++) tiles.get(`made-up-${number}`, true);
+            await tiles.load(real);
+            const kept = Array.from({ length: seen }, (_, n) => tiles.here.has(`made-up-${n}`));
+            counts.push([tiles.here.size, kept.every(Boolean)]);
+          }
+          return counts;
+        }"""
+    )
+    assert counts[0][0] > 300
+    assert counts[1] == [140, True]
+    assert counts[0][1]
+
+
 def test_script_and_style_are_small() -> None:
     parts = Path(viewer.__file__).parent
     assert sum(path.stat().st_size for path in parts.iterdir() if path.suffix in {".js", ".css"}) < 150_000

@@ -1,9 +1,11 @@
 """Many pictures, one after the other: a bad one is reported and the rest goes on. Everything passes through files."""
 
+import os
 import re
 import zipfile
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -119,6 +121,7 @@ def run_batch(items: list[Item], wanted: Wanted, stop: StopFlag) -> Iterator[Bat
     with zipfile.ZipFile(batch.archive, "w", zipfile.ZIP_STORED) as archive:  # pictures are compressed already
         for number, (item, path) in enumerate(waiting):
             item.status = "running"
+            _keep([path for _, path in waiting[number:]])
             yield batch
             label = f"Picture {number + 1} of {len(waiting)}"
             reporter = Reporter(label, stop, start=number / len(waiting), share=1 / len(waiting), countdown=countdown)
@@ -148,6 +151,13 @@ def run_batch(items: list[Item], wanted: Wanted, stop: StopFlag) -> Iterator[Bat
                     leftover.unlink()
     batch.finished = True
     yield batch
+
+
+def _keep(waiting: Sequence[Path]) -> None:
+    """Makes files as good as new: none that still waits shall be swept away for its age."""
+    for path in waiting:
+        with suppress(OSError):
+            os.utime(path)
 
 
 def _enlarged(path: Path, wanted: Wanted, reporter: Reporter, folder: Path) -> tuple[Path, str]:

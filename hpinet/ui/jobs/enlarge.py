@@ -29,7 +29,7 @@ from hpinet.ui.jobs.models import (
 from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, gpu_seconds, heavy
 from hpinet.ui.jobs.zerogpu import CPU_PACE, IS_HERE, PACE
 from hpinet.ui.server.defects import reported
-from hpinet.ui.server.storage import FULL, is_full, make_room, results_root
+from hpinet.ui.server.storage import FULL, NOT_SENT_HERE, is_full, make_room, results_root
 from hpinet.upscaler import rounds_over
 
 
@@ -154,6 +154,8 @@ def _nothing_said_of_this_machine() -> Iterator[None]:
         if is_full(error.__cause__):
             make_room()
             raise ImageError(FULL) from error
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise ImageError(NOT_SENT_HERE) from error
         if str(results_root()) in str(error):
             raise ImageError(reported(error, "writing a result")) from error
         raise

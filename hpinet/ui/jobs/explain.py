@@ -12,9 +12,9 @@ from hpinet.attribution.explain import SURROUNDINGS, Explanation, explain, surro
 from hpinet.attribution.lam import FULL, QUICK, BlurPath
 from hpinet.attribution.regions import rgb_pixels
 from hpinet.errors import OptionError
-from hpinet.images import open_picture
 from hpinet.plan import Plan, TargetSize, make_plan
 from hpinet.ui.jobs.models import SHELF, Choice, choice_of, pass_operations, pass_seconds
+from hpinet.ui.jobs.previews import open_sent
 from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, heavy
 from hpinet.ui.jobs.zerogpu import PACE
 
@@ -77,7 +77,7 @@ def look(question: Question) -> Answer:
     choice, plan = _planned(question.model, question.scale)
     if not choice.is_installed(plan):
         SHELF.fetch(choice, plan, progress=Reporter(f"Fetching {choice.key}", question.stop))
-    pixels = rgb_pixels(open_picture(question.source))
+    pixels = rgb_pixels(open_sent(question.source))
     height, width = pixels.shape[:2]
     left, top, right, bottom = surroundings_of(question.x, question.y, width, height, region=question.region)
     part = pixels[top:bottom, left:right].copy()  # the rest is let go before the work waits for its turn
@@ -112,7 +112,7 @@ def _planned(model: str, scale: int) -> tuple[Choice, Plan]:
 
 @lru_cache(maxsize=64)
 def _size(source: Path) -> tuple[int, int]:
-    picture = open_picture(source)
+    picture = open_sent(source)
     return picture.width, picture.height
 
 

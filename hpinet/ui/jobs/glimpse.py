@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hpinet.errors import HPINetError
-from hpinet.images import Picture, open_picture, save_picture
+from hpinet.images import Picture, save_picture
 from hpinet.plan import Plan, Size, TargetSize
 from hpinet.ui.jobs import previews, tiles, zerogpu
 from hpinet.ui.jobs.enlarge import Wanted, enlarge
@@ -65,7 +65,7 @@ def glimpse(
     source: Path, wanted: Wanted, plan: Plan, side: int, *, stop: StopFlag, new_folder: Callable[[], Path]
 ) -> Glimpse:
     """The most detailed square of the picture, enlarged as ``plan`` will. Raises HPINetError."""
-    picture = open_picture(source)
+    picture = previews.open_sent(source)
     left, top = corner_of(picture, side)
     folder, views = new_folder(), list[tiles.View]()
     piece = folder / "piece.png"

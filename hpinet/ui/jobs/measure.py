@@ -6,9 +6,18 @@ from pathlib import Path
 
 from hpinet.comparison import Attempt, Comparison, reduced, restore, score
 from hpinet.errors import CheckpointError, OptionError
-from hpinet.images import Picture, open_picture
+from hpinet.images import Picture
 from hpinet.plan import Plan, TargetSize, make_plan, run_plan
-from hpinet.ui.jobs.models import SHELF, Choice, check_seconds, choice_of, expected_megabytes, expected_seconds
+from hpinet.ui.jobs.models import (
+    SHELF,
+    Choice,
+    check_memory,
+    check_seconds,
+    choice_of,
+    expected_megabytes,
+    expected_seconds,
+)
+from hpinet.ui.jobs.previews import open_sent
 from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, gpu_seconds, heavy
 
 
@@ -26,10 +35,11 @@ def measure(
         raise OptionError("Choose at least one model.")
     chosen = [choice_of(key) for key in dict.fromkeys(models)]
     # The truth is opened again to be scored, for while the work waits, memory should hold only what is small.
-    small = reduced(open_picture(source), scale, degradation=None if jpeg is None else f"jpeg-{jpeg}")
+    small = reduced(open_sent(source), scale, degradation=None if jpeg is None else f"jpeg-{jpeg}")
     size = small.width, small.height
     work = [(choice, make_plan(size, TargetSize(scale=scale), natives=choice.natives)) for choice in chosen]
     for choice, plan in work:
+        check_memory(choice, plan)
         check_seconds(choice, plan)
     ready, missing = [], []
     for choice, plan in work:
@@ -42,7 +52,7 @@ def measure(
     if not ready:
         raise missing[0]
     attempts = _restore(small, ready, stop, treated=jpeg is not None)
-    return score(open_picture(source), small, scale, attempts), missing
+    return score(open_sent(source), small, scale, attempts), missing
 
 
 def _declared_seconds(
@@ -56,7 +66,7 @@ def _declared_seconds(
 
 
 def _needs(
-    small: Picture,  # noqa: ARG001
+    small: Picture,
     work: Sequence[tuple[Choice, Plan]],
     stop: StopFlag,
     *,
@@ -64,7 +74,7 @@ def _needs(
 ) -> Needs:
     megabytes = max(expected_megabytes(choice, plan) for choice, plan in work)
     seconds = sum(expected_seconds(choice, plan) for choice, plan in work)
-    return Needs(stop, megabytes, seconds * (2 if treated else 1))
+    return Needs(stop, megabytes, seconds * (2 if treated else 1), small.colour.nbytes / 1e6)
 
 
 @heavy(duration=_declared_seconds, needs=_needs)

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from hpinet.errors import OptionError
+from hpinet.errors import ImageError, OptionError
 from hpinet.files import result_label
 from hpinet.images import (
     Limits,
@@ -20,7 +20,7 @@ from hpinet.images.formats import BY_NAME, WRITABLE
 from hpinet.images.metadata import NOTHING
 from hpinet.plan import Plan, Size
 from hpinet.settings import settings
-from hpinet.ui.server.storage import new_folder
+from hpinet.ui.server.storage import NOT_SENT_HERE, new_folder
 
 FORMATS = {format.label: format.suffixes[0] for format in WRITABLE if format.in_browsers}
 """Kinds of results on offer, and their suffixes."""
@@ -29,6 +29,16 @@ _STAND_IN = ".shown.jpg"
 _SAMPLE_SIDE = 96
 _ENLARGED_SIDE = 384  # of a sample that is encoded to guess by: a moment for every format
 _MOST_STEM = 200  # bytes; with what is added to them a name stays below the 255 that file systems take
+
+
+def open_sent(path: Path) -> Picture:
+    """A picture that a visitor has sent. Raises OptionError once it is gone, and what `open_picture` raises."""
+    try:
+        return open_picture(path)
+    except ImageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise OptionError(NOT_SENT_HERE) from error
+        raise
 
 
 def shown_instead(path: Path, picture: Picture) -> Path:
@@ -53,7 +63,7 @@ def original_of(path: Path) -> Path:
 def lossless_stand_in(path: Path) -> Path:
     """The picture of a file as a PNG, which browsers show. Raises ImageError if it cannot be read."""
     stand_in = new_folder() / f"{path.stem}.png"
-    save_picture(open_picture(path), stand_in)
+    save_picture(open_sent(path), stand_in)
     return stand_in
 
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from hpinet.errors import ImageError, OptionError
-from hpinet.images import Picture, encode_picture, open_picture, resize_bicubic
+from hpinet.images import Picture, encode_picture, resize_bicubic
 from hpinet.images import colour as colours
 from hpinet.plan import Size
-from hpinet.ui.jobs.previews import open_result
+from hpinet.ui.jobs.previews import open_result, open_sent
 
 SIDE = 512
 """Pixels of a tile, each way; less at the right and at the bottom."""
@@ -99,7 +99,7 @@ def _with_upload(source: Picture, folder: Path) -> Path:
 
 def keep_files(source: Path, result: Path, folder: Path) -> View:
     """The same of pictures that lie in files."""
-    return keep(open_picture(source), open_result(result), folder, upload=source)
+    return keep(open_sent(source), open_result(result), folder, upload=source)
 
 
 def _write(picture: Picture, folder: Path, layer: str) -> None:

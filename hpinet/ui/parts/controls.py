@@ -1,5 +1,6 @@
 """Groups of controls that several tabs have in common."""
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from hpinet.ui.jobs.enlarge import Wanted
 from hpinet.ui.jobs.models import ORIGINS, as_key, line, offered
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts import html
-from hpinet.ui.parts.events import COMPUTE, LIGHT, PRIVATE, RAW
+from hpinet.ui.parts.events import COMPUTE, LIGHT, RAW
 from hpinet.ui.server import values
 from hpinet.ui.server.storage import as_served
 
@@ -192,36 +193,43 @@ class RunButtons:
     run: gr.Button
     stop: gr.Button
     work: str  # kind of work, see `StopFlag`
+    unasked: gr.State  # changes when work shall start without the button, see `start_after`
 
     def start(
         self,
-        trigger: Callable[..., Any],
         handler: Callable[..., Any],
         *,
         inputs: dict[str, Any],
         outputs: list[Any],
         status: gr.HTML,
-        before: tuple[Callable[..., Any], list[Any], str] | None = None,
     ) -> Any:
-        """On ``trigger`` (such as ``button.click``) runs ``handler`` with progress shown on ``status``.
+        """On a click, or whatever `start_after` names, runs ``handler`` with progress shown on ``status``.
 
-        Another handler, with the same inputs and outputs of its own, may run ``before``, and then a script.
+        Its inputs arrive raw, see `hpinet.ui.parts.events.RAW`, for it to check. It is all of the work: where events
+        follow each other, one that is cancelled lets the next one begin.
 
-        Its inputs arrive raw, see `hpinet.ui.parts.events.RAW`, for it to check.
-
-        Returns the event, for `stop_on_click`.
+        Returns the event, for `stop_on_click`, and for ``cancels`` of whatever begins something else.
         """
-        ready = trigger(self._busy, None, [self.run, self.stop], js=_BEGINS, **LIGHT)
-        usual: dict[str, Any] = {"inputs_kwargs": inputs, "show_progress_on": [status], **COMPUTE, **RAW}
-        if before is not None:
-            ready = ready.then(before[0], outputs=before[1], **usual)
-            ready.then(None, None, None, js=before[2], queue=False, **PRIVATE)
-        running = ready.then(handler, outputs=outputs, **usual)
+        triggers = [self.run.click, self.unasked.change]
+        ready = gr.on(triggers, self._busy, None, [self.run, self.stop], js=_BEGINS, trigger_mode="once", **LIGHT)
+        running = ready.then(
+            handler,
+            inputs_kwargs=inputs,
+            outputs=outputs,
+            show_progress_on=[status],
+            trigger_mode="multiple",  # not passed over because the one before is still being ended
+            **COMPUTE,
+            **RAW,
+        )
         running.then(self._idle, None, [self.run, self.stop], js=_ENDS % status.elem_id, **LIGHT)
         return running
 
-    def stop_on_click(self, running: list[Any], status: gr.HTML, stopped: str) -> None:
-        """Makes Stop end the events given, at once if they wait in the queue, within a moment if they run."""
+    def start_after(self, chosen: Any) -> None:
+        """Starts, too, after an event that has succeeded."""
+        chosen.success(lambda: secrets.token_hex(8), None, self.unasked, **LIGHT)
+
+    def stop_on_click(self, running: Any, status: gr.HTML, stopped: str) -> None:
+        """Makes Stop end the event given, at once if it waits in the queue, within a moment if it runs."""
 
         def halt(request: gr.Request) -> tuple[Any, ...]:
             StopFlag.of(request, self.work).raise_it()
@@ -229,8 +237,8 @@ class RunButtons:
 
         self.stop.click(halt, None, [status, self.run, self.stop], cancels=running, **LIGHT)
 
-    def end_on(self, triggers: list[Any], running: list[Any]) -> None:
-        """Makes the events given end, and the buttons be as before, when something else begins."""
+    def end_on(self, triggers: list[Any], running: Any) -> None:
+        """Makes the event given end, and the buttons be as before, when something else begins."""
         gr.on(triggers, self._idle, None, [self.run, self.stop], cancels=running, **LIGHT)
 
     def _busy(self, request: gr.Request) -> tuple[Any, Any]:
@@ -290,4 +298,4 @@ def run_buttons(label: str, work: str, prefix: str = "") -> RunButtons:
     with gr.Row(elem_classes="actions"):
         run = gr.Button(label, variant="primary", elem_id=f"{prefix}run", scale=3)
         stop = gr.Button("Stop", variant="stop", interactive=False, elem_id=f"{prefix}stop", scale=1)
-    return RunButtons(run, stop, work)
+    return RunButtons(run, stop, work, gr.State(""))

@@ -15,7 +15,7 @@ from hpinet.ui import languages
 from hpinet.ui.parts import html
 from hpinet.ui.server.defects import reported
 from hpinet.ui.server.sessions import forget
-from hpinet.ui.server.storage import NOT_SENT_HERE
+from hpinet.ui.server.storage import NOT_SENT_HERE, leave
 from hpinet.ui.server.values import MISFIT
 
 
@@ -66,6 +66,7 @@ class Page(gr.Blocks):
         finally:
             if (call := kwargs.get("event_id")) and call == kwargs.get("session_hash"):
                 forget(self, call)  # begun by an endpoint's name: a session for this call alone
+                leave(call)
         return await self._unchanged(handler, words, **kwargs)
 
     async def postprocess_data(

@@ -24,13 +24,13 @@ class SpotFields:
         """For handlers that take ``x`` and ``y``."""
         return {"x": self.x, "y": self.y}
 
-    def follow(self, image: gr.Image) -> Any:
-        """Fills the fields when the picture is clicked. Returns the event."""
-        return self.take(image.select)
+    def follow(self, image: gr.Image, *, cancels: Any = None) -> Any:
+        """Fills the fields when the picture is clicked. Returns the event, which may end others."""
+        return self.take(image.select, cancels=cancels)
 
-    def take(self, chosen: Callable[..., Any]) -> Any:
+    def take(self, chosen: Callable[..., Any], *, cancels: Any = None) -> Any:
         """Fills the fields when a spot is chosen, by an event with a spot such as ``image.select``."""
-        return chosen(_clicked, None, [self.x, self.y], **LIGHT)
+        return chosen(_clicked, None, [self.x, self.y], cancels=cancels, **LIGHT)
 
 
 def spot_fields(image: str) -> SpotFields:

@@ -127,13 +127,14 @@
   // The tiles that are here, and the few that are on their way: always those that the latest drawing missed.
   class Tiles {
     constructor(changed) {
-      Object.assign(this, { changed, here: new Map(), coming: new Map(), failed: new Map(), wanted: [] });
+      Object.assign(this, { changed, here: new Map(), coming: new Map(), failed: new Map(), wanted: [], seen: 0 });
       this.bytes = 0;
       this.isGone = false;
     }
 
     get(key, isUse) {
       const tile = this.here.get(key);
+      this.seen += isUse;
       if (tile && isUse) {
         this.here.delete(key);
         this.here.set(key, tile); // the latest used is the last
@@ -143,6 +144,7 @@
 
     begin() {
       this.wanted = [];
+      this.seen = 0; // tiles in this drawing
     }
 
     want(key, [x, y]) {
@@ -171,7 +173,7 @@
         this.bytes += file.size;
         this.here.set(key, tile);
         for (const [old, bitmap] of this.here) {
-          if (this.here.size <= KEPT) break;
+          if (this.here.size <= Math.max(KEPT, this.seen + AT_ONCE)) break; // none that is seen goes
           this.here.delete(old);
           bitmap.close();
         }

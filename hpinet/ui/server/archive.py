@@ -1,5 +1,6 @@
 """ZIP files from strangers, unpacked without trusting a word they say about themselves."""
 
+import lzma
 import re
 import stat
 import struct
@@ -10,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from hpinet.errors import ImageError
+from hpinet.ui.server.storage import FULL, is_full
 
 MAX_ENTRIES = 500
 MAX_UNPACKED_BYTES = 1_000_000_000
 _CHUNK = 1 << 20
+_DAMAGED = "It is damaged, or packed in an unusual way."
 _IS_UTF_8 = 1 << 11  # flag of an entry's name (APPNOTE.TXT 4.4.4)
 _UNICODE_PATH = 0x7075  # extra field with the name in UTF-8 (APPNOTE.TXT 4.6.9)
 _USUAL = (  # letters of names: Latin, accents, Greek, Cyrillic, Hebrew, Arabic
@@ -98,8 +101,12 @@ def _extract(file: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, most: in
                 if size > most:
                     return "It unpacks to more than this page accepts.", size
                 target.write(chunk)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError):
-        return "It is damaged, or packed in an unusual way.", size
+    except OSError as error:
+        if is_full(error):
+            raise ImageError(FULL) from error
+        return _DAMAGED, size  # what bzip2 says of damage
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError, ValueError):
+        return _DAMAGED, size
     return "", size
 
 

@@ -393,16 +393,18 @@ def _with_uploads_only(data: dict[str, Any], body: bytes) -> bytes:
 
 
 def _refusal_of_tool(body: bytes) -> Response | None:
-    """The answer to a call of an MCP tool whose picture is no link to an upload, nor a picture itself; None for others.
+    """The answer to a call of an MCP tool with a file that is no link to an upload, nor whole itself; None for others.
 
     Gradio would answer in its own words, with whatever it was sent. What is no such call is left to the protocol.
     """
     try:
         call = json.loads(body)
-        picture = call["params"]["arguments"]["image"] if call["method"] == "tools/call" else None
-    except (ValueError, RecursionError, KeyError, TypeError):
+        given = call["params"]["arguments"] if call["method"] == "tools/call" else {}
+        many = given.get("files")
+        files = [given.get("image"), *(many if isinstance(many, list) else [])]
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None
-    if not isinstance(picture, str) or _is_link(picture) or _is_whole(picture):
+    if all(not isinstance(file, str) or _is_link(file) or _is_whole(file) for file in files):
         return None
     told = {"content": [{"type": "text", "text": _REFUSAL}], "isError": True}
     return JSONResponse({"jsonrpc": "2.0", "id": call.get("id"), "result": told})

@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import stat
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
@@ -101,6 +102,7 @@ class _Visit:
 
 
 _visits: OrderedDict[str, _Visit] = OrderedDict()  # by their sessions
+_noting = threading.Lock()  # many visitors are heard at once
 _VISITS_NOTED = 10_000
 
 
@@ -113,18 +115,23 @@ def _note(folder: Path) -> None:
     shared = (Path(get_upload_folder()).resolve(), results_root().resolve())
     folder = folder.resolve()
     if session and folder not in shared and folder.parent in shared:
-        visit = _visits.setdefault(session, _Visit())
-        visit.folders.add(folder)
-        visit.is_open = True
-        _visits.move_to_end(session)
-        if len(_visits) > _VISITS_NOTED:
-            _visits.popitem(last=False)
+        with _noting:
+            visit = _visits.setdefault(session, _Visit())
+            visit.folders.add(folder)
+            visit.is_open = True
+            _visits.move_to_end(session)
+            if len(_visits) > _VISITS_NOTED:
+                _visits.popitem(last=False)
 
 
 def leave(session: str | None) -> None:
-    """A page was closed: what it sent stays for as long as all else, or until somebody deletes the same picture."""
-    if visit := _visits.get(session or ""):
-        visit.is_open = False
+    """A page was closed, or a program has its answer: what it sent stays for as long as all else.
+
+    Or until somebody deletes the same picture.
+    """
+    with _noting:
+        if visit := _visits.get(session or ""):
+            visit.is_open = False
 
 
 def delete_of(session: str | None) -> int:
@@ -132,8 +139,9 @@ def delete_of(session: str | None) -> int:
 
     Gradio keeps a picture once that several send: it stays while another of their pages is open.
     """
-    own = _visits.pop(session or "", _Visit()).folders
-    gone = own.difference(*(visit.folders for visit in _visits.values() if visit.is_open))
+    with _noting:
+        own = _visits.pop(session or "", _Visit()).folders
+        gone = own.difference(*(visit.folders for visit in _visits.values() if visit.is_open))
     for folder in gone:
         shutil.rmtree(folder, ignore_errors=True)
     return len(gone)

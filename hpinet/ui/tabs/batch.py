@@ -80,7 +80,6 @@ def build() -> None:
     followed = gr.on([files.change, tree.change], follow, [files, tree], told, **LIGHT, **RAW)
     followed.then(None, [told, file.format], file.format, js=_FOLLOW, queue=False, **PRIVATE)
     buttons.start(
-        buttons.run.click,
         upscale_all,
         inputs={
             "files": files,

@@ -8,10 +8,10 @@ import gradio as gr
 
 from hpinet import wording
 from hpinet.errors import HPINetError, OptionError
-from hpinet.images import Picture, open_picture, resize_bicubic
+from hpinet.images import Picture, resize_bicubic
 from hpinet.ui.jobs import previews
-from hpinet.ui.jobs.models import SHELF, choices, pass_operations, pass_seconds
-from hpinet.ui.jobs.running import Needs, StopFlag, heavy
+from hpinet.ui.jobs.models import SHELF, Choice, choices, pass_operations, pass_seconds
+from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, heavy
 from hpinet.ui.jobs.zerogpu import PACE
 from hpinet.ui.parts import html
 from hpinet.ui.parts.events import COMPUTE, LIGHT
@@ -26,6 +26,7 @@ SCALE = 4
 SIDE = 56  # pixels of the picture that are shown
 CONTEXT = 112  # pixels of it that the models see
 
+_NOTHING = html.quiet("Nothing looked at yet.")
 
 # What the lens shows may be far below what was clicked.
 _SHOW_CROPS = """(...values) => { window.bringNear("crops"); return values; }"""
@@ -48,18 +49,23 @@ def build(image: str) -> Lens:
         with gr.Row():
             spot = spot_fields(image)
             look = gr.Button("Look", elem_id="look")
-        crops = gr.HTML(html.quiet("Nothing looked at yet."), elem_id="crops", min_height=60)
+        crops = gr.HTML(_NOTHING, elem_id="crops", min_height=60)
     return Lens(panel, spot, look, crops)
 
 
 def connect(lens: Lens, chosen: Sequence[Any], source: gr.State) -> None:
-    """Opens the lens and looks after each event of ``chosen``, which has filled the fields of the spot."""
+    """Opens the lens and looks after each event of ``chosen``, which has filled the fields of the spot.
+
+    What was seen of a picture goes with it.
+    """
+    source.change(lambda: _NOTHING, None, lens.crops, **LIGHT)
     opened = [event.then(lambda: gr.update(open=True), None, lens.panel, **LIGHT) for event in chosen]
     for trigger in (*(event.then for event in opened), lens.look.click):
         trigger(magnify, [source, lens.spot.x, lens.spot.y], lens.crops, js=_SHOW_CROPS, **COMPUTE)
 
 
 def magnify(
+    request: gr.Request,
     source: Source | None,
     x: object,
     y: object,
@@ -69,7 +75,7 @@ def magnify(
     if source is None:
         return html.quiet("Choose a picture first, then click on it.")
     try:
-        picture = open_picture(source.path)
+        picture = previews.open_sent(source.path)
     except HPINetError as error:
         return html.trouble(str(error))
     try:
@@ -78,7 +84,7 @@ def magnify(
         if left >= picture.width or top >= picture.height:
             size = wording.size((picture.width, picture.height))
             raise OptionError(f"The spot {left}, {top} lies outside the picture of {size} pixels.")
-        views = _enlarged(previews.around(picture, left, top, CONTEXT))
+        views = _enlarged(previews.around(picture, left, top, CONTEXT), StopFlag.of(request, "lens"))
     except HPINetError as error:
         return html.trouble(str(error))
     # The spot within its surroundings, which were moved inside the picture near its borders.
@@ -86,26 +92,29 @@ def magnify(
     return html.figures((_view(view, *spot), name) for name, view in views)
 
 
-def _declared_seconds(surroundings: Picture) -> int:
+def _declared_seconds(surroundings: Picture, stop: StopFlag) -> int:  # noqa: ARG001 (called like the work)
     width, height = surroundings.width, surroundings.height
-    ready = [choice for choice in choices().values() if SCALE in choice.natives and choice.natives[SCALE].installed]
-    return PACE.to_ask_for(sum(pass_operations(choice, SCALE, width, height) for choice in ready))
+    return PACE.to_ask_for(sum(pass_operations(choice, SCALE, width, height) for choice in _ready()))
 
 
-def _needs(surroundings: Picture) -> Needs:
+def _needs(surroundings: Picture, stop: StopFlag) -> Needs:
     side = max(surroundings.width, surroundings.height)
-    seconds = sum(pass_seconds(choice, SCALE, side, side) for choice in choices().values() if SCALE in choice.natives)
-    return Needs(StopFlag.of(None, "lens"), 50, seconds)
+    return Needs(stop, 50, sum(pass_seconds(choice, SCALE, side, side) for choice in _ready()))
+
+
+def _ready() -> list[Choice]:
+    """The models that need not be fetched."""
+    return [choice for choice in choices().values() if SCALE in choice.natives and choice.natives[SCALE].installed]
 
 
 @heavy(duration=_declared_seconds, needs=_needs)
-def _enlarged(surroundings: Picture) -> list[tuple[str, Picture]]:
+def _enlarged(surroundings: Picture, stop: StopFlag) -> list[tuple[str, Picture]]:
     views = [("bicubic", resize_bicubic(surroundings, surroundings.width * SCALE, surroundings.height * SCALE))]
-    for choice in choices().values():
-        info = choice.natives.get(SCALE)
-        if info is not None and info.installed:
-            gr.Progress()(None, desc=info.name)
-            views.append((info.name, SHELF.upscaler(choice.key, SCALE)(surroundings)))
+    ready = _ready()
+    for number, choice in enumerate(ready):
+        name = choice.natives[SCALE].name
+        progress = Reporter(name, stop, start=number / len(ready), share=1 / len(ready))
+        views.append((name, SHELF.upscaler(choice.key, SCALE)(surroundings, progress=progress)))
     return views
 
 

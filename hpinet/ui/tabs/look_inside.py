@@ -9,7 +9,6 @@ import gradio as gr
 from hpinet import wording
 from hpinet.attribution.lam import BlurPath
 from hpinet.errors import Cancelled, HPINetError, OptionError
-from hpinet.images import open_picture
 from hpinet.model import SCALES
 from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.examples import FOLDER
@@ -150,19 +149,20 @@ def build(elsewhere: Spotted, tabs: gr.Tabs, tab: gr.Tab) -> None:
         "outputs": [status, results, heat, words, chain, distances, cards, answer, kept, *downloads],
         "status": status,
     }
-    clicked = spot.follow(image)
-    picked = gallery.select(_pick(spots), None, [image, spot.x, spot.y, results], **LIGHT)
+    running = buttons.start(**run)
+    running.then(draw, answer, downloads, show_progress_on=downloads, **COMPUTE)
+    buttons.stop_on_click(running, status, html.quiet("Stopped."))
+    clicked = spot.follow(image, cancels=running)
+    picked = gallery.select(_pick(spots), None, [image, spot.x, spot.y, results], cancels=running, **LIGHT)
     brought = elsewhere.chosen(
         _bring,
         inputs_kwargs={"source": elsewhere.source, "model": elsewhere.model, **elsewhere.spot.inputs},
         outputs=[tabs, image, model, spot.x, spot.y, results],
+        cancels=running,
         **LIGHT,
     )
-    triggers = (buttons.run.click, clicked.then, picked.then, brought.then)
-    events = [buttons.start(trigger, **run) for trigger in triggers]
-    for event in events:
-        event.then(draw, answer, downloads, show_progress_on=downloads, **COMPUTE)
-    buttons.stop_on_click(events, status, html.quiet("Stopped."))
+    for begun in (clicked, picked, brought):
+        buttons.start_after(begun)
 
 
 def _what_is_seen() -> None:
@@ -329,7 +329,7 @@ def _showable(image: dict[str, Any] | None) -> tuple[Any, ...]:
         path = uploaded(image)
         if path is None:
             return (gr.skip(),) * 5
-        picture = open_picture(path)
+        picture = previews.open_sent(path)
     except HPINetError as error:
         return gr.skip(), html.trouble(str(error)), gr.skip(), gr.skip(), hidden
     middle = picture.width // 2, picture.height // 2

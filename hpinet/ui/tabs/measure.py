@@ -19,7 +19,7 @@ from hpinet.ui.jobs.models import as_key, caption, choices
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts import carrying, html
 from hpinet.ui.parts.controls import example_gallery, picture_field, run_buttons
-from hpinet.ui.parts.events import LIGHT, uploaded
+from hpinet.ui.parts.events import LIGHT, RAW, uploaded
 from hpinet.ui.server import values
 from hpinet.ui.server.storage import new_folder
 
@@ -94,7 +94,14 @@ def build(examples: list[Example], tab: gr.Tab, elsewhere: gr.State) -> None:
             tiles = [(example.path, example.caption) for example in shown]
             gallery = example_gallery("Examples: one click measures", tiles, "measure-examples")
 
-    carrying.connect(carry, tab, elsewhere, image, fill=lambda source: (_lossless(source),), outputs=[image])
+    carrying.connect(
+        carry,
+        tab,
+        elsewhere,
+        image,
+        fill=lambda source: (_lossless(source), gr.update(visible=False)),
+        outputs=[image, results],
+    )
     scale.change(lambda number: gr.update(choices=_for_scale(number)), scale, models, **LIGHT)
     run: dict[str, Any] = {
         "handler": measure_picture,
@@ -102,16 +109,26 @@ def build(examples: list[Example], tab: gr.Tab, elsewhere: gr.State) -> None:
         "outputs": [status, results, table, crops, maps, markdown, csv],
         "status": status,
     }
-    picked = gallery.select(_pick(shown), None, image, **LIGHT)
-    events = [buttons.start(trigger, **run) for trigger in (buttons.run.click, picked.then)]
-    buttons.stop_on_click(events, status, html.quiet("Stopped."))
+    running = buttons.start(**run)
+    buttons.stop_on_click(running, status, html.quiet("Stopped."))
+    # Another picture: scores of the one before would stand beside it.
+    anew = [image.upload, image.clear]
+    gr.on(anew, _forget, image, results, **LIGHT, **RAW)
+    buttons.end_on(anew, running)
+    buttons.start_after(gallery.select(_pick(shown), None, [image, results], cancels=running, **LIGHT))
 
 
-def _pick(shown: list[Example]) -> Callable[..., str]:
-    def pick(event: gr.EventData) -> str:
-        return str(shown[values.picked(event._data, shown)].path)
+def _pick(shown: list[Example]) -> Callable[..., tuple[str, Any]]:
+    def pick(event: gr.EventData) -> tuple[str, Any]:
+        return str(shown[values.picked(event._data, shown)].path), gr.update(visible=False)
 
     return pick
+
+
+def _forget(image: dict[str, Any] | None) -> Any:
+    """Puts the results away; and what was sent is known as this visit's, for it to be deleted on demand."""
+    uploaded(image)
+    return gr.update(visible=False)
 
 
 def _lossless(source: Any) -> str:

@@ -1,7 +1,6 @@
 """The results of this visit: to open one again, to compare it with another of the same picture, to take all along."""
 
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,12 @@ from hpinet.ui.parts.controls import checked_format, tile_gallery
 from hpinet.ui.parts.events import LIGHT, PRIVATE
 from hpinet.ui.server import values
 from hpinet.ui.server.storage import new_folder
-from hpinet.ui.tabs.upscale_events import OFFERED, Shown, offered_as
+from hpinet.ui.tabs.upscale_events import GONE, Shown, offered_as, offered_last
 
 ABOUT = (
     "Click one to open it again; *Before* in the viewer compares results of the same picture. "
     "They are forgotten when this page is closed or loaded anew."
 )
-GONE = "That picture is gone from the server by now: enlarge it again."
 
 # The browser takes the file as soon as the button has it.
 _TAKE = """() => { setTimeout(() => document.querySelector("#results-zip")?.click(), 300); return []; }"""
@@ -51,12 +49,9 @@ def build() -> MyResults:
     return MyResults(strip, gallery, pack, archive)
 
 
-def connect(
-    mine: MyResults, results: gr.State, runs: Sequence[Any], *, formats: dict[str, Any], outputs: list[Any]
-) -> None:
-    """Shows the ``results`` after each of the ``runs``, and opens one again in the ``outputs`` of `open_again`."""
-    for run in runs:
-        run.then(show, results, [mine.strip, mine.gallery, mine.archive], **LIGHT)
+def connect(mine: MyResults, results: gr.State, run: Any, *, formats: dict[str, Any], outputs: list[Any]) -> None:
+    """Shows the ``results`` after each ``run``, and opens one again in the ``outputs`` of `open_again`."""
+    run.then(show, results, [mine.strip, mine.gallery, mine.archive], **LIGHT)
     mine.gallery.select(open_again, inputs_kwargs={"results": results, **formats}, outputs=outputs, **LIGHT)
     packed = mine.pack.click(pack, results, mine.archive, **LIGHT)
     packed.success(None, None, None, js=_TAKE, queue=False, **PRIVATE)
@@ -99,7 +94,7 @@ def open_again(
 
 def pack(results: tuple[Shown, ...]) -> Any:
     """An archive of all results that are still there, each as the file that was offered of it last."""
-    files = [file for one in results if (file := _offered_last(one))]
+    files = [file for one in results if (file := offered_last(one))]
     if not files:
         raise OptionError(GONE)
     path = new_folder() / "hpinet-results.zip"
@@ -108,10 +103,3 @@ def pack(results: tuple[Shown, ...]) -> Any:
             archive.write(file, free_name(file.name, file.suffix, set(archive.namelist())))
     done, size = len(files), wording.megabytes(path.stat().st_size)
     return gr.update(value=str(path), visible=True, label=f"Download ZIP · {done} pictures · {size}")
-
-
-def _offered_last(one: Shown) -> Path | None:
-    try:
-        return max((one.folder / OFFERED).glob("*/*"), key=lambda file: file.stat().st_mtime, default=None)
-    except OSError:  # deleted this moment
-        return None

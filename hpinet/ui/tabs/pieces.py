@@ -1,11 +1,12 @@
 """A piece of a picture: shown before a long run, or chosen to be upscaled alone."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
 from hpinet.errors import HPINetError, OptionError
-from hpinet.images import open_picture, save_picture
+from hpinet.images import save_picture
 from hpinet.ui.jobs import examples, previews, tiles
 from hpinet.ui.jobs.glimpse import glimpse, side_of
 from hpinet.ui.jobs.models import choice_of
@@ -16,10 +17,10 @@ from hpinet.ui.parts.events import LIGHT, PRIVATE, chosen
 from hpinet.ui.parts.viewer import showing
 from hpinet.ui.server import values
 from hpinet.ui.server.storage import new_folder
-from hpinet.ui.tabs.upscale_events import LARGE_MEGAPIXELS, Shown, Source, followed, opened, read_source
+from hpinet.ui.tabs.upscale_events import LARGE_MEGAPIXELS, Shown, Source, followed, opened, read_source, upscale
 
 _BEGINS = "(...values) => { window.runBegins(); return values; }"
-SHOW = """() => {
+_SHOW = """() => {
   setTimeout(() => document.querySelector("#download")?.offsetParent ?? window.showOutcome("result"), 200);
   return [];
 }"""
@@ -29,46 +30,54 @@ LEAST_SIDE = 16  # pixels of a part
 HOW_TO_CHOOSE = "Zoom and move until you see the part you want, then press “Upscale what I see”."
 
 
-def show_first(
+def upscale_piece_first(
     request: gr.Request,
-    progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
+    progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio looks for it)
     *,
     image: dict[str, Any] | None,
     source: Source | None,
-    shown: Shown | None,  # noqa: ARG001 (inputs are those of the run)
-    results: tuple[Shown, ...],  # noqa: ARG001
+    shown: Shown | None,
+    results: tuple[Shown, ...] = (),
     **fields: object,
-) -> tuple[Any, ...]:
-    """Before a long run, its most telling piece: group of the result, viewer, download button, what is shown.
+) -> Iterator[tuple[Any, ...]]:
+    """The Upscale button: what `upscale` answers, and before that, if it takes long, the most telling piece."""
+    if piece := first_piece(request, image=image, source=source, **fields):
+        yield piece
+        shown = None
+    yield upscale(request, progress, image=image, source=source, shown=shown, results=results, **fields)
+
+
+def first_piece(
+    request: gr.Request, *, image: dict[str, Any] | None, source: Source | None, **fields: object
+) -> tuple[Any, ...] | None:
+    """The most telling piece of a long run, in the outputs of `upscale`; None where there is no time for one.
 
     Whatever is wrong is left for the run to tell.
     """
-    unchanged = (gr.skip(),) * 4
     try:
         if source is None or source.path != chosen(image):
-            return unchanged
+            return None
         wanted = wanted_from(**fields)
         plan, choice = wanted.plan(source.size), choice_of(wanted.model)
         side = side_of(choice, wanted, plan, rounds=source.rounds)
         if side is None or examples.is_kept(source.path, plan, wanted):
-            return unchanged
+            return None
         found = glimpse(source.path, wanted, plan, side, stop=StopFlag.of(request, "upscale"), new_folder=new_folder)
     except HPINetError:  # stopped too
-        return unchanged
+        return None
     label = f"HPINet {wanted.model}: a piece of it"
-    return (
-        gr.update(visible=True),
-        showing(opened(found.view, request), found.view, label, corner=found.corner),
-        gr.update(visible=False),
-        None,
-    )
+    viewer = showing(opened(found.view, request), found.view, label, corner=found.corner)
+    return gr.skip(), gr.update(visible=True), viewer, gr.update(visible=False), gr.skip(), None
 
 
-def connect(part: gr.Button, source: gr.State, outputs: list[Any]) -> None:
-    """Shows the button where it makes sense, and what `choose_part` says in the ``outputs``."""
+def connect(part: gr.Button, source: gr.State, looking: gr.HTML, outputs: list[Any]) -> None:
+    """Shows the button where it makes sense, and what `choose_part` says in the ``outputs``.
+
+    The viewer ``looking`` comes into sight with whatever is not a result.
+    """
     source.change(offer_parts, source, part, **LIGHT)
-    chosen = part.click(choose_part, source, outputs, js=_BEGINS, **LIGHT)
-    chosen.then(None, None, None, js=SHOW, queue=False, **PRIVATE)
+    part.click(choose_part, source, outputs, js=_BEGINS, **LIGHT)
+    looking.change(None, None, None, js=_SHOW, queue=False, **PRIVATE)
 
 
 def offer_parts(source: Source | None) -> Any:
@@ -81,7 +90,7 @@ def choose_part(request: gr.Request, source: Source | None) -> tuple[Any, ...]:
     if source is None:
         return (gr.skip(),) * 5
     try:
-        view = tiles.keep_upload(open_picture(source.path), new_folder(), upload=source.path)
+        view = tiles.keep_upload(previews.open_sent(source.path), new_folder(), upload=source.path)
     except HPINetError as error:
         return html.trouble(str(error)), *[gr.skip()] * 4
     viewer = showing(opened(view, request), view, "", is_upload=True)
@@ -99,6 +108,6 @@ def cut(
     if right - left < LEAST_SIDE or bottom - top < LEAST_SIDE:
         raise OptionError(f"A part must be at least {LEAST_SIDE} pixels wide and high.")
     path = new_folder() / f"{source.path.stem[:80]}-part.png"
-    save_picture(previews.cropped(open_picture(source.path), left, top, right - left, bottom - top), path)
+    save_picture(previews.cropped(previews.open_sent(source.path), left, top, right - left, bottom - top), path)
     part = read_source(path)
     return str(part.shown), part, *followed(part, wishes, placed, **present)

@@ -40,6 +40,7 @@ class UpscaleTab:
     remembered: dict[str, Any]  # fields by the names of `hpinet.ui.parts.wishes.Wishes`
     kept: gr.BrowserState  # what was chosen by hand, for the next visit
     wishes: gr.State  # the same, and what a link asks for
+    placed: gr.State  # what the page has set by itself
     reset: gr.Button
     source: gr.State  # the picture that is there
     explain: Spotted
@@ -107,39 +108,40 @@ def build(examples: list[Example]) -> UpscaleTab:
 
     # Running.
     run: dict[str, Any] = {
-        "handler": upscale_events.upscale,
+        "handler": pieces.upscale_piece_first,
         "inputs": {"image": image, "source": source, **settings_of_run, "shown": shown, "results": results},
         "outputs": [status, result, looking, download, results, shown],
         "status": status,
-        "before": (pieces.show_first, [result, looking, download, shown], pieces.SHOW),
     }
+    running = buttons.start(**run)
+    buttons.stop_on_click(running, status, html.quiet("Stopped. Your picture and settings are as they were."))
+    # Another picture ends a run: its result would stand beside that one.
+    buttons.end_on([image.upload, image.clear], running)
     picked = gallery.select(
         _pick(examples),
         inputs_kwargs={"wishes": wishes, **present},
         outputs=[image, source, told, placed],
+        cancels=running,
         **LIGHT,
     )
-    pieces.connect(part, source, [status, result, looking, download, shown])
+    pieces.connect(part, source, looking, [status, result, looking, download, shown])
     taken = looking.frame(
         pieces.cut,
         inputs_kwargs={"source": source, "wishes": wishes, **present},
         outputs=[image, source, told, placed],
+        cancels=running,
         **LIGHT,
     )
-    ready = [_follow(chosen, told, preselected).success for chosen in (picked, taken)]
-    events = [buttons.start(trigger, **run) for trigger in (buttons.run.click, *ready)]
-    buttons.stop_on_click(events, status, html.quiet("Stopped. Your picture and settings are as they were."))
+    for begun in (picked, taken):
+        buttons.start_after(_follow(begun, told, preselected))
 
     my_results.connect(
         mine,
         results,
-        events,
+        running,
         formats=file.inputs,
         outputs=[image, source, status, result, looking, download, shown],
     )
-
-    # Another picture: the result of the one before would stand beside it.
-    buttons.end_on([image.upload, image.clear], events)
 
     # Looking at the result.
     gr.on(
@@ -149,6 +151,7 @@ def build(examples: list[Example]) -> UpscaleTab:
         download,
         **LIGHT,
     )
+    why.forget_on(because, source.change)
     lens.connect(glass, [glass.spot.follow(image), glass.spot.take(looking.compare)], source)
     asked = glass.spot.take(looking.explain)
     why.connect(because, asked, source=source, model=model, scale=size.scale, spot=glass.spot)
@@ -161,7 +164,9 @@ def build(examples: list[Example]) -> UpscaleTab:
         **PRIVATE,
     )
     remembered = {"model": model, "scale": size.scale, "treatment": treatment, "format": file.format}
-    return UpscaleTab(remembered, kept, wishes, reset, source, Spotted(because.more.click, source, model, glass.spot))
+    return UpscaleTab(
+        remembered, kept, wishes, placed, reset, source, Spotted(because.more.click, source, model, glass.spot)
+    )
 
 
 def _follow(chosen: Any, told: gr.JSON, fields: list[Any]) -> Any:

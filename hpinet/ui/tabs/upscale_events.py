@@ -10,7 +10,7 @@ import gradio as gr
 
 from hpinet import wording
 from hpinet.errors import Cancelled, HPINetError, OptionError
-from hpinet.images import Metadata, MetadataChoice, Picture, check_size, open_picture
+from hpinet.images import Metadata, MetadataChoice, Picture, check_size
 from hpinet.images.compression import Compression
 from hpinet.images.metadata import NOTHING
 from hpinet.plan import Plan, Size, TargetSize
@@ -46,8 +46,8 @@ LARGE_MEGAPIXELS = 6
 """From here on a picture fills most screens as it is."""
 RESULTS_KEPT = 12
 """Results of a visit that can be opened again."""
-OFFERED = "offered"
-"""The folder of a result's files in the formats that were asked for."""
+GONE = "That picture is gone from the server by now: enlarge it again."
+_OFFERED, _LAST = "offered", "last"  # the folder of a result's files in the formats that were asked for; the latest
 IMPOSSIBLE = "✕"
 """Marks scales that cannot be done; the page's script keeps them from being chosen."""
 
@@ -179,7 +179,7 @@ def preselect(source: Source, wish: Wishes) -> dict[str, Any]:
 
 def read_source(path: Path) -> Source:
     """What the page needs to know of a picture. Raises ImageError if it cannot be read."""
-    picture = open_picture(path)
+    picture = previews.open_sent(path)
     traits = {
         "grey": picture.is_grey,
         f"{picture.depth} bit": picture.depth != 8,
@@ -456,17 +456,29 @@ def offer(shown: Shown | None, format: object, quality: object, metadata: object
     """The download in another format, without running anything again."""
     if shown is None:
         return gr.skip()
+    if not shown.outcome.picture.is_file():
+        raise OptionError(GONE)
     return offered_as(shown, *checked_format(format, quality, metadata))
 
 
 def offered_as(shown: Shown, format: str, quality: int, metadata: MetadataChoice) -> Any:
     """The download button for the result in that format."""
     name = previews.result_name(shown.source.path.name, shown.outcome.plan, shown.outcome.checkpoint, format)
-    folder = shown.folder / OFFERED / f"{format}-{quality}-{metadata}"
+    folder = shown.folder / _OFFERED / f"{format}-{quality}-{metadata}"
     folder.mkdir(exist_ok=True, parents=True)
     path = previews.save_as(
         shown.outcome.picture, folder / name, format, quality, metadata=metadata, said=shown.source.said
     )
+    (shown.folder / _OFFERED / _LAST).write_text(str(path.relative_to(shown.folder)), encoding="utf-8")
     return gr.update(
         visible=True, value=str(path), label=f"Download {format} · {wording.megabytes(path.stat().st_size)}"
     )
+
+
+def offered_last(shown: Shown) -> Path | None:
+    """The file that `offered_as` has offered last; None once it is gone."""
+    try:
+        path = shown.folder / (shown.folder / _OFFERED / _LAST).read_text(encoding="utf-8")
+    except OSError:
+        return None
+    return path if path.is_file() else None

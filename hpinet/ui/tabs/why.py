@@ -69,6 +69,11 @@ def connect(why: Why, chosen: Any, *, source: gr.State, model: gr.Radio, scale: 
     why.close.click(_end, None, why.panel, **LIGHT)
 
 
+def forget_on(why: Why, another: Any) -> None:
+    """Puts the panel away on an event that brings ``another`` picture."""
+    another(_end, None, why.panel, **LIGHT)
+
+
 def _begin(request: gr.Request) -> tuple[Any, ...]:
     StopFlag.of(request, "why").lower()
     return gr.update(visible=True), html.quiet("Looking…"), "", "", ""

@@ -1,5 +1,7 @@
 """Which pictures a batch on the page is made of."""
 
+import os
+import time
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +17,7 @@ from hpinet.ui.jobs.batch import Item, free_name, gather, names_in_folder, prosp
 from hpinet.ui.jobs.enlarge import Wanted
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.jobs.zerogpu import GpuError, NoGpuError
+from hpinet.ui.server import storage
 
 
 @pytest.mark.parametrize(
@@ -99,6 +102,29 @@ def test_what_is_finished_is_kept_whatever_ends_the_batch(
         assert archive.testzip() is None
         expected = [f"{number}.png" for number, status in enumerate(statuses) if status == "done"]
         assert archive.namelist() == expected
+
+
+def test_what_waits_is_not_swept_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    items = [Item(f"{number}.png", storage.new_folder() / f"{number}.png") for number in range(2)]
+    for item in items:
+        assert item.path is not None
+        Image.new("RGB", (20, 16)).save(item.path)
+    for _ in run_batch(items, Wanted("T", TargetSize(scale=2)), StopFlag.of(None, "batch")):
+        long_ago = time.time() - 10 * 3600
+        for item in items:  # as after hours of work on the one before
+            if item.path is not None and item.status == "waiting":
+                os.utime(item.path, (long_ago, long_ago))
+        if items[0].status == "done":
+            storage.sweep()
+    assert [item.status for item in items] == ["done", "done"]
+
+
+def test_a_picture_that_is_gone_is_told_without_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    items = [Item("gone.png", tmp_path / "gone.png")]
+    *_, done = run_batch(items, Wanted("T", TargetSize(scale=2)), StopFlag.of(None, "batch"))
+    assert done.items[0].detail == storage.NOT_SENT_HERE
 
 
 def test_a_forecast_by_headers(tmp_path: Path) -> None:

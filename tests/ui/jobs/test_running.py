@@ -194,7 +194,7 @@ def test_so_does_what_the_other_tabs_ask_and_are_told(picture: Path) -> None:
     answer = there_and_back(_look(*there_and_back((question, rgb_pixels(small)))))
     assert isinstance(answer, Answer)
 
-    views = there_and_back(_enlarged(there_and_back(open_picture(picture))))
+    views = there_and_back(_enlarged(*there_and_back((open_picture(picture), flag))))
     assert [name for name, _ in views] == ["bicubic", "hpinet-t-x4"]
 
 

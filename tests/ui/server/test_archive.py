@@ -1,5 +1,6 @@
 """ZIP files from strangers."""
 
+import errno
 import io
 import stat
 import struct
@@ -7,6 +8,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hpinet.errors import ImageError
@@ -114,6 +116,30 @@ def test_damaged_and_encrypted(tmp_path: Path) -> None:
         (unpacked,) = unpack(path, tmp_path, max_file_bytes=10_000)
         assert unpacked.path is None
         assert trouble in unpacked.trouble
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_entry_that_is_damaged_leaves_the_others(packing: int, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).bytes(5000)
+    data = bytearray(pack(tmp_path / "a.zip", {"bad.png": noise, "fine.png": noise}, packing).read_bytes())
+    for place in range(60, 400):
+        data[place] ^= 255
+    (tmp_path / "a.zip").write_bytes(data)
+    bad, fine = unpack(tmp_path / "a.zip", tmp_path, max_file_bytes=10_000)
+    assert bad.path is None
+    assert "damaged" in bad.trouble
+    assert fine.path is not None
+    assert fine.path.read_bytes() == noise
+
+
+def test_a_full_disk_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    source = pack(tmp_path / "a.zip", {"x.png": b"1"})
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ImageError, match="disk is full"):
+        unpack(source, tmp_path, max_file_bytes=10_000)
 
 
 def pack_raw(path: Path, names: list[bytes], extra: bytes = b"") -> Path:

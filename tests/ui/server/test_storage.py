@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -153,6 +154,32 @@ def test_pictures_of_a_visit_are_deleted_at_once(root: Path) -> None:
     assert not any(path.exists() for path in made["one-visit"])
     assert all(path.exists() for path in made["another"])
     assert storage.delete_of("one-visit") == storage.delete_of(None) == 0
+
+
+def test_deleting_while_others_come_and_go(root: Path) -> None:
+    over = threading.Event()
+    failed = list[BaseException]()
+
+    def come_and_go(name: str) -> None:
+        LocalContext.request.set(cast(Any, SimpleNamespace(session_hash=name)))
+        try:
+            while not over.is_set():
+                for number in range(50):
+                    LocalContext.request.set(cast(Any, SimpleNamespace(session_hash=f"{name}-{number}")))
+                    storage._note(root / f"{name}-{number}")
+                for number in range(50):
+                    storage.delete_of(f"{name}-{number}")
+        except RuntimeError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=come_and_go, args=(name,)) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert not failed
 
 
 def test_a_picture_that_two_visitors_sent_stays_while_the_other_page_is_open(root: Path) -> None:

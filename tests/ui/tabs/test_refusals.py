@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from hpinet.errors import OptionError
+from hpinet.ui.server.storage import NOT_SENT_HERE
 from hpinet.ui.tabs import batch, lens, pieces, upscale_events
 from hpinet.ui.tabs.upscale_events import Source, advice, read_source
 
@@ -43,10 +44,11 @@ def event(data: object) -> Any:
 
 
 def test_the_lens(source: Source) -> None:
-    assert "Choose a picture first" in lens.magnify(None, 1, 1)
-    assert "The spot 40, 2 lies outside the picture of 40×30 pixels." in lens.magnify(source, 40, 2)
+    request = gr.Request()
+    assert "Choose a picture first" in lens.magnify(request, None, 1, 1)
+    assert "The spot 40, 2 lies outside the picture of 40×30 pixels." in lens.magnify(request, source, 40, 2)
     source.path.unlink()
-    assert 'role="alert"' in lens.magnify(source, 1, 1)
+    assert NOT_SENT_HERE in lens.magnify(request, source, 1, 1)
 
 
 def test_a_part_of_the_picture(source: Source) -> None:
@@ -62,7 +64,7 @@ def test_a_part_of_the_picture(source: Source) -> None:
     assert {name: following["becomes"] for name, following in told.items()} == placed
     source.path.unlink()
     status, *others = pieces.choose_part(request, source)
-    assert 'role="alert"' in status
+    assert NOT_SENT_HERE in status
     assert all(one == gr.skip() for one in others)
 
 

@@ -1,11 +1,19 @@
 """What the first tab says about a picture, without a browser."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from hpinet.errors import OptionError
+from hpinet.images import open_picture, save_picture
+from hpinet.plan import Plan
+from hpinet.ui import links
+from hpinet.ui.jobs import previews
+from hpinet.ui.parts.wishes import NAMES
 from hpinet.ui.server import storage
 from hpinet.ui.tabs import upscale_events
 from hpinet.ui.tabs.upscale_events import FIRST, open_source
@@ -40,3 +48,38 @@ def test_a_stand_in_is_never_taken_for_the_picture(uploaded: Path) -> None:
     known, shown_again, *_ = opened(uploaded, first)  # the same one chosen once more
     assert not isinstance(known, upscale_events.Source)
     assert shown_again == shown
+
+
+def test_the_file_that_was_offered_last_is_taken_along(uploaded: Path, tmp_path: Path) -> None:
+    source = upscale_events.read_source(uploaded)
+    folder = storage.new_folder()
+    save_picture(open_picture(uploaded), folder / "result.png")
+    outcome: Any = SimpleNamespace(
+        picture=folder / "result.png", plan=Plan(source.size, (52, 40), (2,)), checkpoint="hpinet-t-x2"
+    )
+    shown = upscale_events.Shown(source, outcome, folder, cast(Any, None), "", "", "")
+    assert upscale_events.offered_last(shown) is None
+    for format in ("JPEG", "PNG", "WebP", "JPEG", "PNG"):
+        upscale_events.offered_as(shown, format, 90, "drop")
+        last = upscale_events.offered_last(shown)
+        assert last is not None
+        assert last.suffix == previews.FORMATS[format]
+    outcome.picture.unlink()
+    with pytest.raises(OptionError, match="gone from the server by now"):
+        upscale_events.offer(shown, "JPEG", 80, "drop")
+    for file in folder.rglob("*.png"):
+        file.unlink()
+    assert upscale_events.offered_last(shown) is None
+
+
+def test_after_a_reset_the_next_picture_is_followed(uploaded: Path) -> None:
+    """What the page has put in place is no wish of the visitor's."""
+    photo = uploaded.with_name("photo.jpg")
+    Image.effect_noise((40, 30), 60).convert("RGB").save(photo, quality=80)
+    *fields, kept, wishes, placed = links.reset(upscale_events.read_source(photo))
+    values = dict(zip(NAMES, (field["value"] for field in fields), strict=True))
+    assert (kept, wishes) == ({}, {})
+    assert values["format"] == "JPEG"
+    present = {name: values[name] for name in upscale_events.PRESELECTED if name in values}
+    told, _ = upscale_events.followed(upscale_events.read_source(uploaded), wishes, placed, **present)
+    assert told["format"]["becomes"] == "PNG"
