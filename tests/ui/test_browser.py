@@ -21,7 +21,7 @@ from hpinet.images import Picture, encode_picture, resize_bicubic, save_picture
 from hpinet.settings import settings
 from hpinet.ui.tabs.measure import CROP_SIDE, CROPS
 
-from .conftest import EXAMPLES, OpenPage
+from .conftest import EXAMPLES, OpenPage, settle
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -173,6 +173,22 @@ def test_delete_now(open_page: OpenPage, picture: Path) -> None:
     page.locator("#run").wait_for()
     gone = before - set(Path(get_upload_folder()).rglob("*.png"))
     assert {path.name for path in gone} >= {"my cat.png", "result.png"}
+
+
+@pytest.mark.slow
+def test_what_was_sent_to_measure_is_deleted_too(open_page: OpenPage, picture: Path) -> None:
+    page = open_page()
+    page.get_by_role("tab", name="Measure").click()
+    other = picture.with_name("sent to measure.png")
+    Image.effect_noise((50, 40), 70).save(other)
+    upload(page, other, into="#measure-picture")
+    page.locator("#measure-picture img").wait_for()
+    settle(page)
+    assert list(Path(get_upload_folder()).rglob(other.name))
+    page.locator("#delete").click()
+    page.locator("#picture img").wait_for(state="detached")
+    page.locator("#run").wait_for()
+    assert not list(Path(get_upload_folder()).rglob(other.name))
 
 
 @pytest.mark.slow
@@ -413,6 +429,11 @@ def test_lens_shows_a_spot_by_every_model_here(open_page: OpenPage) -> None:
     page.locator("#look").click()
     page.locator("#crops [role=alert]", has_text="outside the picture").wait_for()
     page.locator("#picture > .spot").wait_for(state="detached")
+    page.locator("#picture-x input").fill("30")
+    page.locator("#look").click()
+    page.locator("#crops figure").nth(1).wait_for()
+    page.locator("#examples button.thumbnail-item").nth(1).click()
+    page.locator("#crops", has_text="Nothing looked at yet").wait_for()  # of this one
 
 
 @pytest.mark.slow
@@ -506,6 +527,15 @@ def test_measure(open_page: OpenPage) -> None:
     page.get_by_role("button", name="Copy the table").click()
     assert page.locator("#measure-markdown textarea").input_value().startswith("| model | PSNR-Y")
     assert page.locator("#measure-csv textarea").input_value().startswith("model,PSNR-Y")
+    # Of another picture nothing is said yet.
+    page.locator(
+        "#measure-picture button[aria-label='Clear'], #measure-picture button[aria-label='Remove Image']"
+    ).click()
+    page.locator("#measure-table").wait_for(state="hidden")
+    upload(page, EXAMPLES / "badge.png", into="#measure-picture")
+    page.locator("#measure-picture img").wait_for()
+    settle(page)
+    assert page.locator("#measure-table").is_hidden()
 
 
 @pytest.mark.slow

@@ -62,3 +62,7 @@ def test_why_explains_the_spot_that_was_clicked(open_page: OpenPage, picture: Pa
     page.get_by_role("tab", name="Upscale").click()
     page.locator("#why-close").click()
     page.locator("#why").wait_for(state="hidden")
+    viewer.evaluate("viewer => { viewer.marked = { x: 0.25, y: 0.8 }; viewer.ask('explain'); }")
+    page.locator("#why-facts", has_text="hpinet-t-x4 at 7, 16").wait_for()
+    page.locator("#examples button.thumbnail-item").first.click()
+    page.locator("#why").wait_for(state="hidden")  # it was of the picture before
