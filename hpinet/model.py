@@ -239,8 +239,9 @@ class HPINet(nn.Module):
         transformed = self.blocks[stage](patches.flatten(0, 1), references.flatten(0, 1))  # (B*L, p², C)
 
         sums = torch.zeros_like(pixels).flatten(1, 2).index_add_(1, index.flatten(), transformed.view(batch, -1, dim))
-        merged = sums / grid.coverage.to(sums)[:, None]  # mean over the patches that cover a pixel
-        merged = merged.view(batch, height, width, dim).permute(0, 3, 1, 2)
+        # The mean over the patches that cover a pixel.
+        merged = sums.view(batch, height, width, dim) / grid.coverage().to(sums)[..., None]
+        merged = merged.permute(0, 3, 1, 2)
         return features + self.mid_convs[stage](merged)
 
     def refer(self, stage: int, pixels: Tensor, patches: Tensor, grid: PatchGrid) -> Tensor:

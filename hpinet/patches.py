@@ -69,11 +69,18 @@ class PatchGrid:
         return self.origins[patches, None] + self.offsets
 
     @cached_property
-    def coverage(self) -> Tensor:
-        """(H*W,) int64: how many patches cover each pixel; at least 1."""
+    def coverage_by_axis(self) -> tuple[Tensor, Tensor]:
+        """(H,) and (W,) int64: how many rows of patches cover each row of pixels, and how many columns each column."""
         down = _axis_coverage(self.rows, self.patch, self.height)
-        across = _axis_coverage(self.columns, self.patch, self.width)
-        return (down[:, None] * across).flatten()
+        return down, _axis_coverage(self.columns, self.patch, self.width)
+
+    def coverage(self, rows: slice = slice(None)) -> Tensor:
+        """(H, W) int64, or of some rows: how many patches cover each pixel; at least 1.
+
+        Computed anew each time: grids are kept, and as many numbers as a picture has pixels must not be.
+        """
+        down, across = self.coverage_by_axis
+        return down[rows, None] * across
 
     def patches_at(self, y: int, x: int) -> list[int]:
         """Numbers of the patches that cover pixel (y, x)."""

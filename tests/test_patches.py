@@ -47,8 +47,18 @@ def test_a_patch_must_be_larger_than_the_overlap() -> None:
 @given(grid=grids())
 def test_coverage_counts_the_patches_of_every_pixel(grid: PatchGrid) -> None:
     counted = torch.bincount(grid.indices().flatten(), minlength=grid.height * grid.width)
-    assert torch.equal(grid.coverage, counted)
-    assert grid.coverage.min() >= 1
+    assert torch.equal(grid.coverage().flatten(), counted)
+    assert torch.equal(grid.coverage(slice(1, 3)), grid.coverage()[1:3])
+    assert grid.coverage().min() >= 1
+
+
+def test_grids_that_are_kept_hold_nothing_as_large_as_a_picture() -> None:
+    grid = PatchGrid(1500, 2000, 12)
+    for used in (grid.coverage(), grid.indices(slice(0, 2)), grid.means(torch.zeros(1, 1500, 2000, 1))):
+        assert used.numel()
+    held = [part for value in vars(grid).values() for part in (value if isinstance(value, tuple) else (value,))]
+    numbers = sum(part.numel() for part in held if isinstance(part, torch.Tensor))
+    assert 0 < numbers < 1500 * 2000 / 50
 
 
 @given(grid=grids(), seed=st.integers(0, 1000))

@@ -98,11 +98,12 @@ def record_matches(model: HPINet) -> Iterator[dict[int, StageMatches]]:
     recorded: dict[int, StageMatches] = {}
 
     def note(stage: int, grid: PatchGrid, similarity: Tensor) -> None:
-        best = similarity[0].detach().topk(min(2, grid.count), dim=-1)
-        values, numbers = best.values.float().cpu().numpy(), best.indices.cpu().numpy()
+        similarity = similarity[0].detach()
+        best = similarity.argmax(-1)  # as the network chooses, of equal ones too; `topk` may name another of these
+        values = similarity.topk(min(2, grid.count), dim=-1).values.float().cpu().numpy()
         # Of two patches, the second best is the patch itself: no choice to speak of.
         margin = values[:, 0] - values[:, 1] if grid.count > 2 else np.full(grid.count, np.nan, np.float32)
-        recorded[stage] = StageMatches(stage, grid, numbers[:, 0], values[:, 0], margin)
+        recorded[stage] = StageMatches(stage, grid, best.cpu().numpy(), values[:, 0], margin)
 
     with _on_matching(model, note):
         yield recorded

@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import copy
 from math import ceil, sqrt
 
 import numpy as np
@@ -95,17 +96,16 @@ class Engine(ABC):
         except (MemoryError, RuntimeError) as error:
             if not _is_of_memory(error):
                 raise
-        whole, self.memory_bytes = self.memory_bytes, self.memory_bytes // 4
+        smaller = copy(self)  # others may be using this one meanwhile
+        smaller.memory_bytes //= 4
         try:
-            return self._upscale(pixels, progress)
+            return smaller._upscale(pixels, progress)
         except (MemoryError, RuntimeError) as error:
             if not _is_of_memory(error):
                 raise
             raise MemoryShortageError(
                 "This machine has not enough memory left for that: choose a smaller scale or picture, or try later."
             ) from error
-        finally:
-            self.memory_bytes = whole
 
     def _upscale(self, pixels: np.ndarray, progress: Progress) -> np.ndarray:
         lr = self._to_tensor(pixels)
@@ -226,7 +226,8 @@ class Engine(ABC):
 
         self.workers.each(self._chunks(grid), transform, merge)
         with self._part("merge"):
-            sums /= grid.coverage.to(sums)[:, None]
+            for rows in self._bands(height, width):
+                merged[rows] /= grid.coverage(rows).to(merged)[..., None]
         for rows in self._bands(height, width):
             with self._part("convolutions"):
                 features[rows] += self._convolve(self.model.mid_convs[stage], merged, rows)

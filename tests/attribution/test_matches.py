@@ -51,6 +51,19 @@ def test_matched_patches_are_those_of_a_search_by_brute_force(untrained: HPINet,
             assert stage.margin[number] == pytest.approx(similarity[first] - similarity[second], abs=1e-5)
 
 
+def test_of_equal_patches_it_is_the_one_that_the_network_takes(untrained: HPINet) -> None:
+    """Pages and patterns are full of them."""
+    pattern = torch.zeros(1, 3, 40, 60)
+    pattern[..., ::10, :] = 1
+    stages, _ = matched_patches(untrained, pattern)
+    features = features_of_stages(untrained, pattern)
+    for stage, seen, matcher in zip(stages, features, untrained.cross_match, strict=True):
+        with torch.no_grad():
+            similarity = matcher(seen, stage.grid)[0]
+        assert (similarity == similarity.max(-1, keepdim=True).values).sum() > len(similarity)  # there are ties
+        assert stage.reference.tolist() == similarity.argmax(-1).tolist()
+
+
 def test_distances_are_between_patches_and_their_references(untrained: HPINet, noise: Tensor) -> None:
     for stage in matched_patches(untrained, noise)[0]:
         for number, distance in enumerate(stage.distances):

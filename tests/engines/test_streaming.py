@@ -1,6 +1,8 @@
 """What all engines promise: the network's own result at any size in any memory, rounded, reported and cancellable."""
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -227,15 +229,15 @@ def test_estimates_grow_with_the_picture(engine: Engine) -> None:
 
 def refusing(engine: Engine, monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> list[int]:
     """Lets the first stages fail, one after the other; returns what the working set was whenever one began."""
-    seen, left, run = [], list(errors), engine._integrate
+    seen, left, run = [], list(errors), type(engine)._integrate
 
-    def integrate(*arguments: object) -> None:
-        seen.append(engine.memory_bytes)
+    def integrate(running: Engine, *arguments: object) -> None:
+        seen.append(running.memory_bytes)
         if left:
             raise left.pop(0)
-        run(*arguments)  # pyright: ignore[reportArgumentType]
+        run(running, *arguments)  # pyright: ignore[reportArgumentType]
 
-    monkeypatch.setattr(engine, "_integrate", integrate)
+    monkeypatch.setattr(type(engine), "_integrate", integrate)
     return seen
 
 
@@ -249,6 +251,22 @@ def test_refused_once_a_smaller_working_set_is_tried(refusal: Exception, monkeyp
     seen = refusing(engine, monkeypatch, refusal)
     assert np.array_equal(engine.upscale(picture(30, 40)), expected)
     assert seen[:2] == [64 * 2**20, 16 * 2**20]
+    assert engine.memory_bytes == 64 * 2**20
+
+
+def test_others_are_not_slowed_down_by_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = create_engine(network(small_config(2)), name="torch", memory_mb=64)
+    seen = refusing(engine, monkeypatch, NO_MEMORY, NO_MEMORY)
+    both_begun = threading.Barrier(2)
+
+    def progress(done: int, _: int) -> None:
+        if not done:
+            both_begun.wait(20)
+
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda _: engine.upscale(picture(30, 40), progress=progress), range(2)))
+    assert np.array_equal(results[0], results[1])
+    assert set(seen) == {64 * 2**20, 16 * 2**20}
     assert engine.memory_bytes == 64 * 2**20
 
 
