@@ -42,7 +42,7 @@ FORMATS = (
         (".jpg", ".jpeg", ".jpe", ".jfif"),
         rb"\xff\xd8\xff",
         writable=True,
-        longest_side=65_535,
+        longest_side=65_500,  # libjpeg's own limit
         kinds="grey, RGB, CMYK",
         written_bits=(8,),
         has_alpha=False,

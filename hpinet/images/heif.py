@@ -96,7 +96,8 @@ def decode_avif(data: bytes, check_size: CheckSize) -> Picture:
         check_size(*image.size)
         count = getattr(image, "n_frames", 1)
         profile, gamma = _meant(image.info.get("icc_profile"), boxes.codes, is_grey=boxes.is_grey)
-        samples = np.asarray(avif_decode(data, 0, numthreads=_THREADS))
+        # Not by the number of a picture: given one, imagecodecs writes further frames beyond its buffer.
+        samples = _first_frame(image, boxes) if count > 1 else np.asarray(avif_decode(data, numthreads=_THREADS))
         samples = samples[..., None] if samples.ndim == 2 else samples
         check_size(samples.shape[1], samples.shape[0])
         if samples.dtype != np.uint8:
@@ -104,6 +105,15 @@ def decode_avif(data: bytes, check_size: CheckSize) -> Picture:
         exif, xmp = image.info.get("exif") or b"", image.info.get("xmp") or b""
         picture = from_samples(samples, profile=profile, gamma=gamma, orientation=orientation_of(image), format="AVIF")
     return _told(picture, Metadata(exif.removeprefix(b"Exif\0\0"), xmp), boxes, pictures=count, has_depth=False)
+
+
+def _first_frame(image: Image.Image, boxes: Boxes) -> np.ndarray:
+    """(H, W, 1 to 4) uint8 of an animated AVIF. Raises ValueError if it has more bits."""
+    if boxes.bits > 8:
+        raise ValueError("Pillow would drop the others")
+    alpha = "A" if "A" in image.getbands() else ""
+    samples = np.asarray(image.convert(("L" if boxes.is_grey else "RGB") + alpha))
+    return samples[..., None] if samples.ndim == 2 else samples
 
 
 def _meant(profile: bytes | None, codes: tuple[int, int] | None, *, is_grey: bool) -> tuple[bytes | None, float | None]:

@@ -1,14 +1,18 @@
 """JPEG files apart: the segments before the pixels, which say what they are, and what is said beside them."""
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from hpinet.images.exif import read_exif
 from hpinet.images.metadata import Metadata
 from hpinet.images.notes import DEPTH_MAP, GAIN_MAP, ODD_PROFILE, further_pictures
 
-_START, _SCAN = b"\xff\xd8", 0xDA
+_START, _SCAN, _END = b"\xff\xd8", 0xDA, 0xD9
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")  # one that no pixels are, and that has a body, or is the end
+_MOST_SEGMENTS, _MOST_SCANS = 10_000, 500  # many times what cameras and editors write
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of a header with the picture's size
 _ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a body
 _APPS, _COMMENT = range(0xE0, 0xF0), 0xFE
@@ -57,6 +61,25 @@ def segments(data: bytes) -> Iterator[Segment]:
             return
         yield Segment(marker, start, end, data[at + 4 : end])
         at = end
+
+
+def check_effort(data: bytes) -> None:
+    """Raises ValueError for a file that says next to nothing in so many parts that it would keep a machine busy."""
+    before = list(islice(segments(data), _MOST_SEGMENTS + 1))
+    scans = islice(_scans(data, before[-1].end if before else len(_START)), _MOST_SCANS + 1)
+    if len(before) > _MOST_SEGMENTS or sum(1 for _ in scans) > _MOST_SCANS:
+        raise ValueError("more parts than pictures have")
+
+
+def _scans(data: bytes, at: int) -> Iterator[int]:
+    """Where the scans of the first picture begin."""
+    while found := _MARKER.search(data, at):
+        at, marker = found.start(), data[found.start() + 1]
+        if marker == _END:
+            return
+        if marker == _SCAN:
+            yield at
+        at += 2 + max(2, int.from_bytes(data[at + 2 : at + 4], "big"))
 
 
 def size_of(data: bytes) -> tuple[int, int] | None:

@@ -14,6 +14,7 @@ import numpy as np
 from hpinet.errors import ImageError
 from hpinet.images import colour as colours
 from hpinet.images.metadata import Metadata
+from hpinet.images.notes import ANIMATED
 from hpinet.images.picture import Picture, from_samples, from_unit, stretched, unmultiplied
 
 START = b"\xff\x0a"  # of a code stream
@@ -74,7 +75,7 @@ def decode_jxl(data: bytes, check_size: Callable[[int, int], None], decode_jpeg:
         samples = np.dstack((unmultiplied(samples[..., :-1], samples[..., -1]), samples[..., -1]))
     profile, gamma = _meant(header)
     picture = from_samples(samples, profile=profile, gamma=gamma, orientation=1, format="JXL")
-    notes = (*picture.notes, *(("It is animated: the first frame was taken.",) if header.is_animated else ()))
+    notes = (*picture.notes, *((ANIMATED,) if header.is_animated else ()))
     return replace(picture, notes=notes, metadata=_metadata(boxes))
 
 

@@ -4,6 +4,7 @@ LEFT_OUT = "Damaged data beside the pixels were left out."
 ODD_PROFILE = "Its colour profile is damaged or of other colours, so it was taken for sRGB."
 GAIN_MAP = "It has a gain map for HDR screens: only the picture for ordinary ones was taken."
 DEPTH_MAP = "It has a depth map: only the picture was taken."
+ANIMATED = "It is animated: the first frame was taken."
 
 
 def further_pictures(count: int) -> str:

@@ -130,3 +130,8 @@ def metadata_chunks(metadata: Metadata) -> bytes:
 def chunk(kind: bytes, body: bytes) -> bytes:
     """A chunk with its length and checksum."""
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def is_animated(data: bytes) -> bool:
+    """Whether the chunk that announces several frames comes before the pixels."""
+    return b"\0\0\0\x08acTL" in data[: data.find(b"IDAT")]

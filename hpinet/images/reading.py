@@ -15,11 +15,11 @@ from PIL import Image
 
 from hpinet.errors import ImageError
 from hpinet.images import colour as colours
-from hpinet.images import heif, jpeg, jxl, png, webp
+from hpinet.images import gif, heif, jpeg, jxl, png, webp
 from hpinet.images.compression import compression_of_webp
 from hpinet.images.formats import BY_NAME, READABLE_LABELS, camera_raw, kind_of
 from hpinet.images.metadata import Metadata
-from hpinet.images.notes import LEFT_OUT
+from hpinet.images.notes import ANIMATED, LEFT_OUT
 from hpinet.images.picture import Picture, from_samples, orientation_in, profile_by_exif, to_samples
 from hpinet.settings import settings
 
@@ -34,7 +34,7 @@ class Limits:
 
     megapixels: float = field(default_factory=lambda: settings().max_megapixels)
     megabytes: float = field(default_factory=lambda: settings().max_upload_mb)
-    side: int = BY_NAME["JPEG"].longest_side
+    side: int = 65_535
 
 
 def open_picture(source: str | Path | bytes | BinaryIO, *, limits: Limits | None = None) -> Picture:
@@ -114,6 +114,7 @@ def _decode(data: bytes, limits: Limits) -> Picture:
         "HEIF": _decode_heic,
         "AVIF": _decode_avif,
         "JXL": _decode_jxl,
+        "GIF": _decode_gif,
     }
     return decoders.get(kind_of(data) or "", _decode_by_pillow)(data, limits)
 
@@ -123,11 +124,19 @@ def _decode_by_pillow(data: bytes, limits: Limits) -> Picture:
         _check_size(*image.size, limits)
         if image.format == "BMP" and image.mode != "P":
             image.info["icc_profile"] = colours.profile_of_bmp(data)
-        if image.format == "GIF":
-            image.info["icc_profile"] = colours.profile_of_gif(data)
         picture = replace(Picture.from_pil(image), metadata=Metadata(dpi=_dpi_of(image)))
     # What Pillow calls MPO, a JPEG followed by further ones as telephones write, is a JPEG all the same.
     return replace(picture, format="JPEG") if picture.format == "MPO" else picture
+
+
+def _decode_gif(data: bytes, limits: Limits) -> Picture:
+    """A GIF: Pillow gets nothing but the first picture."""
+    bare, is_animated = gif.first_picture(data)
+    with Image.open(BytesIO(bare), formats=("GIF",)) as image:
+        _check_size(*image.size, limits)
+        image.info["icc_profile"] = colours.profile_of_gif(data)
+        picture = Picture.from_pil(image)
+    return replace(picture, notes=(*picture.notes, *((ANIMATED,) if is_animated else ())))
 
 
 def _dpi_of(image: Image.Image) -> tuple[float, float] | None:
@@ -141,11 +150,12 @@ def _decode_webp(data: bytes, limits: Limits) -> Picture:
     with Image.open(BytesIO(bare), formats=("WEBP",)) as image:
         _check_size(*image.size, limits)
         image.info |= {"icc_profile": side.profile, "exif": side.exif}
+        is_animated = getattr(image, "is_animated", False)
         picture = Picture.from_pil(image)
     return replace(
         picture,
         compression=compression_of_webp(bare),
-        notes=(*picture.notes, *((LEFT_OUT,) if damaged else ())),
+        notes=(*picture.notes, *((ANIMATED,) if is_animated else ()), *((LEFT_OUT,) if damaged else ())),
         metadata=Metadata(side.exif or b"", side.xmp or b""),
     )
 
@@ -164,6 +174,7 @@ def _decode_jxl(data: bytes, limits: Limits) -> Picture:
 
 def _decode_jpeg(data: bytes, limits: Limits) -> Picture:
     """A JPEG; if need be, without what is said beside its pixels, or with the end that it lacks."""
+    jpeg.check_effort(data)
     picture = _decode_jpeg_somehow(data, limits)
     return replace(picture, notes=(*picture.notes, *jpeg.beside(data)), metadata=jpeg.metadata_in(data))
 
@@ -229,7 +240,7 @@ def _decode_png(data: bytes, limits: Limits) -> Picture:
         orientation=orientation_in(exif),
         format="PNG",
     )
-    notes = (LEFT_OUT,) if damaged else ()
+    notes = (*((ANIMATED,) if png.is_animated(data) else ()), *((LEFT_OUT,) if damaged else ()))
     said = Metadata(side.exif or b"", side.xmp, side.iptc, side.dpi)
     return replace(picture, notes=(*picture.notes, *notes), metadata=said)
 

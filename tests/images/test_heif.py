@@ -1,6 +1,8 @@
 """Pictures of telephones: HEIC and AVIF."""
 
 import struct
+import subprocess
+import sys
 from io import BytesIO
 from typing import Any
 
@@ -154,6 +156,29 @@ def test_several_pictures_are_mentioned() -> None:
     picture = open_picture(data.getvalue())
     assert abs(int(picture.colour[0, 0, 0]) - 200) < 4
     assert picture.notes == ("It has 2 pictures: the main one was taken.",)
+
+
+ANIMATIONS = """
+import sys
+from io import BytesIO
+import numpy as np
+from PIL import Image
+from hpinet.images import open_picture
+for size in [(6, 4), (300, 200)] * 5:
+    frames = [Image.new("RGB", size, colour) for colour in ("red", "green", "blue") * 3]
+    file = BytesIO()
+    frames[0].save(file, "AVIF", save_all=True, append_images=frames[1:], duration=100, quality=100)
+    picture = open_picture(file.getvalue())
+    assert picture.colour.shape == (size[1], size[0], 3)
+    assert np.abs(picture.colour.astype(int) - [255, 0, 0]).max() < 12, picture.colour[0, 0]
+    assert picture.notes == ("It has 9 pictures: the main one was taken.",)
+"""
+
+
+def test_an_animation_writes_nowhere_but_in_its_own_memory() -> None:
+    """In a process of its own: the library ends it otherwise."""
+    done = subprocess.run([sys.executable, "-c", ANIMATIONS], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("kind", ["HEIC", "AVIF"])

@@ -24,6 +24,7 @@ from hpinet.images import (
     stored_size,
     tiff,
 )
+from hpinet.images.notes import ANIMATED
 
 from .samples import (
     ADOBE_RGB,
@@ -117,6 +118,8 @@ class TestOpening:
         data = pillow_file(frames[0], format, save_all=True, append_images=frames[1:], duration=100, **options)
         picture = open_picture(data)
         assert (picture.colour == [255, 0, 0]).all()
+        assert picture.notes == (ANIMATED,)
+        assert open_picture(pillow_file(frames[0], format, **options)).notes == ()
 
     def test_transparent_first_frame_of_a_gif(self):
         first = Image.fromarray(np.array([[[255, 0, 0, 255], [0, 0, 0, 0]]], np.uint8), "RGBA")
@@ -521,3 +524,36 @@ def test_the_header_alone_tells_the_size(name: str, monkeypatch: pytest.MonkeyPa
 def test_no_picture_has_no_size() -> None:
     with pytest.raises(ImageError, match="not a picture"):
         stored_size(b"nothing")
+
+
+def stuffed(kind: str) -> bytes:
+    """Small files with so many parts that whoever looks at each takes long."""
+    image = Image.fromarray(smooth(64, 64, 3))
+    if kind == "GIF comments":
+        whole = pillow_file(image, "GIF")
+        start = whole.index(b"\x21") if b"\x21" in whole[:900] else whole.index(b"\x2c")
+        return whole[:start] + b"\x21\xfe\x01x\x00" * 300_000 + whole[start:]
+    whole = pillow_file(image, "JPEG", progressive=True)
+    if kind == "JPEG comments":
+        return whole[:2] + b"\xff\xfe\x00\x02" * 1_000_000 + whole[2:]
+    last = whole.rindex(b"\xff\xda")
+    return whole[:last] + whole[last:-2] * 2000 + whole[-2:]
+
+
+@pytest.mark.parametrize("kind", ["GIF comments", "JPEG comments", "JPEG scans"])
+def test_files_that_say_nothing_in_many_parts_take_no_time(kind: str) -> None:
+    data, began = stuffed(kind), time.process_time()
+    if kind == "GIF comments":
+        assert open_picture(data).width == 64
+        assert stored_size(data) == (64, 64)
+    else:
+        for look in (open_picture, stored_size):
+            with pytest.raises(ImageError, match="of a rare variety"):
+                look(data)
+    assert time.process_time() - began < 1
+
+
+def test_pictures_with_many_parts_open() -> None:
+    plain = pillow_file(Image.fromarray(smooth(64, 64, 3)), "JPEG", progressive=True)
+    beside = plain[:2] + b"\xff\xfe\x00\x06\xff\xda\xff\xda" * 900 + plain[2:] + b"\xff\xda" * 900
+    assert np.array_equal(open_picture(beside).colour, open_picture(plain).colour)
