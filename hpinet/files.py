@@ -121,6 +121,7 @@ def enlarge_file(
     format: str = "PNG",
     quality: int = 90,
     metadata: MetadataChoice = "drop",
+    decode: Callable[[Path], Picture] = open_picture,
 ) -> Enlarged:
     """Enlarges the picture in a file: one decode, one plan, one run, one file.
 
@@ -132,11 +133,12 @@ def enlarge_file(
         format: Of the result, a name that `hpinet.images.format_of` knows.
         quality: 1 to 100, of lossy formats.
         metadata: How much of what the source says of its picture the result keeps.
+        decode: Opens the file.
 
     Raises:
         HPINetError: the picture cannot be opened, enlarged so, or written; or the work was cancelled.
     """
-    picture = open_picture(source)
+    picture = decode(source)
     way = plan((picture.width, picture.height))
     check_size(*way.target, format)  # what cannot be written is said before the work
     path = target(way)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -85,6 +86,10 @@ def test_a_batch_of_links_and_data_uris(server: str, picture: Path, tmp_path: Pa
         refused = call(server, "upscale_batch", {"files": [image, file]})
         assert refused.isError
         assert "fetches nothing" in refused.content[0].text
+    began = time.monotonic()
+    refused = call(server, "upscale_batch", {"files": ["http://a"] * 50_000})
+    assert "at most 500 pictures" in refused.content[0].text
+    assert time.monotonic() - began < 10
 
 
 def test_models(server: str) -> None:

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from hpinet.settings import settings
+from hpinet.ui.tabs import pieces
 
-from .conftest import EXAMPLES, OpenPage
+from .conftest import EXAMPLES, OpenPage, settle
 from .test_browser import choose, seconds_to_a_piece, shown, upload
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -69,5 +70,18 @@ def test_what_is_in_sight_is_upscaled(open_page: OpenPage, tmp_path: Path, monke
     assert 16 < width < 300
     assert 16 < height < 300
     page.locator("#download", has_text="Download").wait_for()
+    # What is too small a part is said, and nothing else is enlarged in its place.
+    monkeypatch.setattr(pieces, "LEAST_SIDE", 10_000)
+    upload(page, large)
+    page.locator("#forecast", has_text="3072×2560").wait_for()
+    page.locator("#part").click()
+    page.locator("#status", has_text="Zoom and move").wait_for()
+    page.locator("hpinet-viewer[shown]").wait_for()
+    page.get_by_role("button", name="Upscale what I see").click()
+    page.locator(".toast-body", has_text="A part must be at least").wait_for()
+    settle(page)
+    assert page.locator("#run").is_enabled()
+    assert "Zoom and move" in page.locator("#status").inner_text()
+    assert page.locator("#download").is_hidden()
     monkeypatch.undo()
     settings.cache_clear()

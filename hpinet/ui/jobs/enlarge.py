@@ -29,7 +29,7 @@ from hpinet.ui.jobs.models import (
 from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, gpu_seconds, heavy
 from hpinet.ui.jobs.zerogpu import CPU_PACE, IS_HERE, PACE
 from hpinet.ui.server.defects import reported
-from hpinet.ui.server.storage import FULL, NOT_SENT_HERE, is_full, make_room, results_root
+from hpinet.ui.server.storage import FULL, is_full, make_room, results_root
 from hpinet.upscaler import rounds_over
 
 
@@ -124,9 +124,10 @@ def enlarge(
             format=wanted.format,
             quality=wanted.quality,
             metadata=wanted.metadata,
+            decode=previews.open_sent,
         )
-    if show is not None:
-        show(done)
+        if show is not None:
+            show(done)
     found = examine(done.source)
     choice = choice_of(wanted.model)
     return Outcome(
@@ -150,12 +151,10 @@ def _nothing_said_of_this_machine() -> Iterator[None]:
     """Errors of the place where results lie, told without its path; and room is made where there is none."""
     try:
         yield
-    except ImageError as error:
-        if is_full(error.__cause__):
+    except (ImageError, OSError) as error:
+        if is_full(error) or is_full(error.__cause__):
             make_room()
             raise ImageError(FULL) from error
-        if isinstance(error.__cause__, FileNotFoundError):
-            raise ImageError(NOT_SENT_HERE) from error
         if str(results_root()) in str(error):
             raise ImageError(reported(error, "writing a result")) from error
         raise

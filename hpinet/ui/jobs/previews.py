@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from threading import BoundedSemaphore
 
 from hpinet.errors import ImageError, OptionError
 from hpinet.files import result_label
@@ -25,6 +26,7 @@ from hpinet.ui.server.storage import NOT_SENT_HERE, new_folder
 FORMATS = {format.label: format.suffixes[0] for format in WRITABLE if format.in_browsers}
 """Kinds of results on offer, and their suffixes."""
 
+_DECODING = BoundedSemaphore(4)  # no bound on jobs counts a picture before it is open
 _STAND_IN = ".shown.jpg"
 _SAMPLE_SIDE = 96
 _ENLARGED_SIDE = 384  # of a sample that is encoded to guess by: a moment for every format
@@ -34,7 +36,8 @@ _MOST_STEM = 200  # bytes; with what is added to them a name stays below the 255
 def open_sent(path: Path) -> Picture:
     """A picture that a visitor has sent. Raises OptionError once it is gone, and what `open_picture` raises."""
     try:
-        return open_picture(path)
+        with _DECODING:
+            return open_picture(path)
     except ImageError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             raise OptionError(NOT_SENT_HERE) from error
@@ -94,7 +97,8 @@ def _fitted(size: Size, side: int) -> Size:
 
 def open_result(path: Path) -> Picture:
     """A picture of our own making: the limits on uploads do not apply."""
-    return open_picture(path, limits=Limits(megapixels=settings().max_result_megapixels, megabytes=4000))
+    most = settings().max_result_megapixels
+    return open_picture(path, limits=Limits(megapixels=most, megabytes=4000, side=2**31 - 1))
 
 
 def around(picture: Picture, x: int, y: int, side: int) -> Picture:

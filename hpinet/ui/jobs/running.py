@@ -6,6 +6,7 @@ Everything crosses this border as paths and small records: on ZeroGPU the work r
 import atexit
 import functools
 import hashlib
+import math
 import secrets
 import threading
 import time
@@ -164,6 +165,46 @@ class StopFlag:
     def reason(self) -> Cancelled:
         """What to raise then."""
         return Ending() if CREW.closing else Cancelled()
+
+
+_newest: dict[Path, Path | None] = {}  # by session and kind of work: how the call is ended that counts there
+_announced: dict[Path, float] = {}  # the same, when a call was announced that has not begun
+_SOON = 10.0  # seconds from then until nobody counts on it
+
+
+def announce(stop: StopFlag) -> None:
+    """Says that work of this kind is about to begin in this session, see `is_under_way`."""
+    _announced[stop.path] = time.monotonic()
+
+
+@contextmanager
+def only_one(stop: StopFlag) -> Iterator[None]:
+    """Within this, a call is the only one of its kind in its session: the one before is asked to end.
+
+    A page cannot see to that alone: between two quick clicks it does not know yet of the work that the first begins.
+    """
+    end_newest(stop)
+    _announced.pop(stop.path, None)
+    _newest[stop.path] = stop.call
+    try:
+        yield
+    finally:
+        if _newest.get(stop.path) == stop.call:
+            _newest.pop(stop.path, None)
+
+
+def end_newest(stop: StopFlag) -> None:
+    """Asks the call to end that is under way in this session, if one is."""
+    newest = _newest.get(stop.path)
+    if newest is not None and newest != stop.call:
+        newest.touch()
+
+
+def is_under_way(stop: StopFlag) -> bool:
+    """Whether a call of this kind works in this session, or is about to, that nobody has ended."""
+    newest = _newest.get(stop.path)
+    is_soon = time.monotonic() - _announced.get(stop.path, -math.inf) < _SOON
+    return is_soon or (newest is not None and not newest.exists())
 
 
 def _opaque(name: str) -> str:

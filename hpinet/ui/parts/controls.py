@@ -16,7 +16,7 @@ from hpinet.treatment import Treatment, check_treatment
 from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.enlarge import Wanted
 from hpinet.ui.jobs.models import ORIGINS, as_key, line, offered
-from hpinet.ui.jobs.running import StopFlag
+from hpinet.ui.jobs.running import StopFlag, announce, is_under_way
 from hpinet.ui.parts import html
 from hpinet.ui.parts.events import COMPUTE, LIGHT, RAW
 from hpinet.ui.server import values
@@ -193,7 +193,8 @@ class RunButtons:
     run: gr.Button
     stop: gr.Button
     work: str  # kind of work, see `StopFlag`
-    unasked: gr.State  # changes when work shall start without the button, see `start_after`
+    go: gr.State  # what handlers change (`new_word`) after which work shall start without the button; not if they fail
+    unasked: gr.State  # its value once work has started for it
 
     def start(
         self,
@@ -221,12 +222,12 @@ class RunButtons:
             **COMPUTE,
             **RAW,
         )
-        running.then(self._idle, None, [self.run, self.stop], js=_ENDS % status.elem_id, **LIGHT)
+        running.then(self._after, None, [self.run, self.stop], js=_ENDS % status.elem_id, **LIGHT)
         return running
 
     def start_after(self, chosen: Any) -> None:
-        """Starts, too, after an event that has succeeded."""
-        chosen.success(lambda: secrets.token_hex(8), None, self.unasked, **LIGHT)
+        """Starts, too, after an event whose handler has `go` among its ``outputs``."""
+        chosen.then(lambda word: word, self.go, self.unasked, **LIGHT)
 
     def stop_on_click(self, running: Any, status: gr.HTML, stopped: str) -> None:
         """Makes Stop end the event given, at once if it waits in the queue, within a moment if it runs."""
@@ -238,12 +239,23 @@ class RunButtons:
         self.stop.click(halt, None, [status, self.run, self.stop], cancels=running, **LIGHT)
 
     def end_on(self, triggers: list[Any], running: Any) -> None:
-        """Makes the event given end, and the buttons be as before, when something else begins."""
-        gr.on(triggers, self._idle, None, [self.run, self.stop], cancels=running, **LIGHT)
+        """Makes the event given end, and the buttons be as before, when something else begins.
+
+        To be said before the ``triggers`` get handlers that begin it: the browser takes them in that order.
+        """
+        for trigger in triggers:  # not `gr.on`, which takes no events of the viewer's
+            trigger(self._idle, None, [self.run, self.stop], cancels=running, **LIGHT)
 
     def _busy(self, request: gr.Request) -> tuple[Any, Any]:
-        StopFlag.of(request, self.work).lower()
+        stop = StopFlag.of(request, self.work)
+        stop.lower()
+        announce(stop)
         return gr.update(interactive=False), gr.update(interactive=True)
+
+    def _after(self, request: gr.Request) -> tuple[Any, Any]:
+        if is_under_way(StopFlag.of(request, self.work)):  # another one, which has ended this one
+            return gr.skip(), gr.skip()
+        return self._idle()
 
     def _idle(self) -> tuple[Any, Any]:
         return gr.update(interactive=True), gr.update(interactive=False)
@@ -293,9 +305,14 @@ def tile_gallery(
     )
 
 
+def new_word() -> str:
+    """Says that work may start, see `RunButtons.go`."""
+    return secrets.token_hex(8)
+
+
 def run_buttons(label: str, work: str, prefix: str = "") -> RunButtons:
     """The pair of buttons, side by side."""
     with gr.Row(elem_classes="actions"):
         run = gr.Button(label, variant="primary", elem_id=f"{prefix}run", scale=3)
         stop = gr.Button("Stop", variant="stop", interactive=False, elem_id=f"{prefix}stop", scale=1)
-    return RunButtons(run, stop, work, gr.State(""))
+    return RunButtons(run, stop, work, gr.State(""), gr.State(""))

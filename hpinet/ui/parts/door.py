@@ -9,13 +9,14 @@ from gradio.exceptions import InvalidPathError
 from gradio.helpers import TrackedIterable
 from gradio.queueing import Queue
 from gradio.state_holder import SessionState
+from gradio.utils import get_upload_folder
 
 from hpinet.errors import HPINetError, OptionError
 from hpinet.ui import languages
 from hpinet.ui.parts import html
 from hpinet.ui.server.defects import reported
 from hpinet.ui.server.sessions import forget
-from hpinet.ui.server.storage import NOT_SENT_HERE, leave
+from hpinet.ui.server.storage import FULL, NOT_SENT_HERE, is_full, leave, make_room
 from hpinet.ui.server.values import MISFIT
 
 
@@ -140,7 +141,10 @@ def _tracked_in(iterable: TrackedIterable, language: str) -> TrackedIterable:
 
 def in_our_words(error: Exception, handler: BlockFunction) -> str:
     """What a visitor is told. Whatever no one has foreseen is logged under the number that the sentence names."""
-    if isinstance(error, HPINetError):
+    if is_full(error) or is_full(error.__cause__):
+        make_room()
+        return FULL
+    if isinstance(error, HPINetError) and get_upload_folder() not in str(error):
         return str(error)
     if isinstance(error, gr.Error):  # only Gradio raises it, at files within the data of an event
         return NOT_SENT_HERE

@@ -1,5 +1,6 @@
 """A spot of a picture: clicked or given in pixels, and marked on the picture."""
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,13 +25,17 @@ class SpotFields:
         """For handlers that take ``x`` and ``y``."""
         return {"x": self.x, "y": self.y}
 
-    def follow(self, image: gr.Image, *, cancels: Any = None) -> Any:
-        """Fills the fields when the picture is clicked. Returns the event, which may end others."""
-        return self.take(image.select, cancels=cancels)
+    def follow(self, image: gr.Image) -> Any:
+        """Fills the fields when the picture is clicked. Returns the event."""
+        return self.take(image.select)
 
-    def take(self, chosen: Callable[..., Any], *, cancels: Any = None) -> Any:
+    def take(self, chosen: Callable[..., Any]) -> Any:
         """Fills the fields when a spot is chosen, by an event with a spot such as ``image.select``."""
-        return chosen(_clicked, None, [self.x, self.y], cancels=cancels, **LIGHT)
+        return chosen(_clicked, None, [self.x, self.y], **LIGHT)
+
+    def take_and_go(self, chosen: Callable[..., Any], go: gr.State) -> Any:
+        """The same, and lets the work begin that waits for `hpinet.ui.parts.controls.RunButtons.go`."""
+        return chosen(_clicked_to_go, None, [self.x, self.y, go], **LIGHT)
 
 
 def spot_fields(image: str) -> SpotFields:
@@ -46,3 +51,7 @@ def spot_fields(image: str) -> SpotFields:
 
 def _clicked(event: gr.EventData) -> tuple[int, int]:
     return values.spot(event._data)
+
+
+def _clicked_to_go(event: gr.EventData) -> tuple[int, int, str]:
+    return *values.spot(event._data), secrets.token_hex(8)

@@ -23,6 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hpinet.settings import settings
 from hpinet.ui import languages
 from hpinet.ui.server.cancelling import cancel, give_up_unheard
 from hpinet.ui.server.defects import reported
@@ -404,9 +405,14 @@ def _refusal_of_tool(body: bytes) -> Response | None:
         files = [given.get("image"), *(many if isinstance(many, list) else [])]
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None
-    if all(not isinstance(file, str) or _is_link(file) or _is_whole(file) for file in files):
+    most = settings().batch_files
+    if len(files) > most + 1:  # Gradio looks through all of them for each: of a hundred thousand, for minutes
+        words = f"A batch has at most {most} pictures."
+    elif all(not isinstance(file, str) or _is_link(file) or _is_whole(file) for file in files):
         return None
-    told = {"content": [{"type": "text", "text": _REFUSAL}], "isError": True}
+    else:
+        words = _REFUSAL
+    told = {"content": [{"type": "text", "text": words}], "isError": True}
     return JSONResponse({"jsonrpc": "2.0", "id": call.get("id"), "result": told})
 
 

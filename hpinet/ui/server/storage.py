@@ -200,7 +200,10 @@ def _heed_the_clock() -> None:
 
 def is_full(error: BaseException | None) -> bool:
     """Whether this says that the disk has no room left."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if not isinstance(error, OSError):
+        return False
+    cut_short = error.errno is None and "written" in str(error)  # as NumPy says it
+    return cut_short or error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 FULL = "This server's disk is full: try again in a minute."

@@ -7,16 +7,17 @@ from typing import Any
 import gradio as gr
 
 from hpinet import wording
-from hpinet.errors import HPINetError, OptionError
+from hpinet.errors import Cancelled, HPINetError, OptionError
 from hpinet.images import Picture, resize_bicubic
 from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.models import SHELF, Choice, choices, pass_operations, pass_seconds
-from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, heavy
+from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, end_newest, heavy, only_one
 from hpinet.ui.jobs.zerogpu import PACE
 from hpinet.ui.parts import html
 from hpinet.ui.parts.events import COMPUTE, LIGHT
 from hpinet.ui.parts.spots import SpotFields, spot_fields
 from hpinet.ui.server import values
+from hpinet.ui.server.ending import Ending
 from hpinet.ui.tabs.upscale_events import Source
 
 EXPLANATION = """Click a spot on your picture, or give its place in pixels, to see it enlarged by every model that is
@@ -58,10 +59,17 @@ def connect(lens: Lens, chosen: Sequence[Any], source: gr.State) -> None:
 
     What was seen of a picture goes with it.
     """
-    source.change(lambda: _NOTHING, None, lens.crops, **LIGHT)
+    source.change(_forget, None, lens.crops, **LIGHT)
     opened = [event.then(lambda: gr.update(open=True), None, lens.panel, **LIGHT) for event in chosen]
     for trigger in (*(event.then for event in opened), lens.look.click):
-        trigger(magnify, [source, lens.spot.x, lens.spot.y], lens.crops, js=_SHOW_CROPS, **COMPUTE)
+        trigger(
+            magnify, [source, lens.spot.x, lens.spot.y], lens.crops, js=_SHOW_CROPS, trigger_mode="multiple", **COMPUTE
+        )
+
+
+def _forget(request: gr.Request) -> str:
+    end_newest(StopFlag.of(request, "lens"))
+    return _NOTHING
 
 
 def magnify(
@@ -70,7 +78,7 @@ def magnify(
     x: object,
     y: object,
     progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
-) -> str:
+) -> Any:
     """The spot, or the middle, as bicubic and every installed model enlarge it, side by side."""
     if source is None:
         return html.quiet("Choose a picture first, then click on it.")
@@ -84,7 +92,11 @@ def magnify(
         if left >= picture.width or top >= picture.height:
             size = wording.size((picture.width, picture.height))
             raise OptionError(f"The spot {left}, {top} lies outside the picture of {size} pixels.")
-        views = _enlarged(previews.around(picture, left, top, CONTEXT), StopFlag.of(request, "lens"))
+        stop = StopFlag.of(request, "lens")
+        with only_one(stop):
+            views = _enlarged(previews.around(picture, left, top, CONTEXT), stop)
+    except Cancelled as stopped:  # by another spot or picture, whose turn it is now
+        return html.quiet(str(stopped)) if isinstance(stopped, Ending) else gr.skip()
     except HPINetError as error:
         return html.trouble(str(error))
     # The spot within its surroundings, which were moved inside the picture near its borders.

@@ -24,12 +24,13 @@ from hpinet.ui.jobs.explain import (
     look,
 )
 from hpinet.ui.jobs.models import as_key
-from hpinet.ui.jobs.running import StopFlag
+from hpinet.ui.jobs.running import StopFlag, only_one
 from hpinet.ui.parts import carrying, explanation_svg, html
-from hpinet.ui.parts.controls import example_gallery, model_field, picture_field, run_buttons
+from hpinet.ui.parts.controls import example_gallery, model_field, new_word, picture_field, run_buttons
 from hpinet.ui.parts.events import COMPUTE, FORESIGHT, LIGHT, PRIVATE, RAW, chosen, uploaded
 from hpinet.ui.parts.spots import SpotFields, spot_fields
 from hpinet.ui.server import values
+from hpinet.ui.server.ending import Ending
 from hpinet.ui.server.storage import new_folder
 
 
@@ -130,10 +131,8 @@ def build(elsewhere: Spotted, tabs: gr.Tabs, tab: gr.Tab) -> None:
             gallery = example_gallery("Examples: one click explains", tiles, "look-examples")
             _how_to_read()
 
-    answer, kept = gr.State(None), gr.State([])
+    answer, drawn, kept = gr.State(None), gr.State(None), gr.State([])
     outputs = [image, status, spot.x, spot.y, results]
-    carrying.connect(carry, tab, elsewhere.source, image, fill=_carried, outputs=outputs)
-    image.upload(_showable, image, outputs, **LIGHT, **RAW)
     cost = {"image": image, "model": model, "path": path, "scale": scale, "region": region}
     gr.on(
         [field.change for field in cost.values()],
@@ -150,15 +149,26 @@ def build(elsewhere: Spotted, tabs: gr.Tabs, tab: gr.Tab) -> None:
         "status": status,
     }
     running = buttons.start(**run)
-    running.then(draw, answer, downloads, show_progress_on=downloads, **COMPUTE)
+    running.then(
+        draw,
+        [answer, drawn],
+        [*downloads, drawn],
+        show_progress_on=downloads,
+        trigger_mode="multiple",
+        **COMPUTE,
+    )
     buttons.stop_on_click(running, status, html.quiet("Stopped."))
-    clicked = spot.follow(image, cancels=running)
-    picked = gallery.select(_pick(spots), None, [image, spot.x, spot.y, results], cancels=running, **LIGHT)
+    # Another picture or spot: explanations of the one before would stand beside it.
+    others = [image.upload, image.clear, image.select, gallery.select, carry.click, elsewhere.chosen]
+    buttons.end_on(others, running)
+    carrying.connect(carry, tab, elsewhere.source, image, fill=_carried, outputs=outputs)
+    image.upload(_showable, image, outputs, **LIGHT, **RAW)
+    clicked = spot.take_and_go(image.select, buttons.go)
+    picked = gallery.select(_pick(spots), None, [image, spot.x, spot.y, results, buttons.go], **LIGHT)
     brought = elsewhere.chosen(
         _bring,
         inputs_kwargs={"source": elsewhere.source, "model": elsewhere.model, **elsewhere.spot.inputs},
-        outputs=[tabs, image, model, spot.x, spot.y, results],
-        cancels=running,
+        outputs=[tabs, image, model, spot.x, spot.y, results, buttons.go],
         **LIGHT,
     )
     for begun in (clicked, picked, brought):
@@ -247,9 +257,11 @@ def explain_spot(
             window=values.choice("The window", window, WINDOWS),
             region=_clamped(region),
         )
-        answer = look(question)
-    except Cancelled as stopped:
-        return html.quiet(str(stopped)), *[gr.skip()] * 6, None, *[gr.skip()] * (1 + len(FIGURES))
+        with only_one(question.stop):
+            answer = look(question)
+    except Cancelled as stopped:  # whatever else stopped it says so
+        said = html.quiet(str(stopped)) if isinstance(stopped, Ending) else gr.skip()
+        return said, *[gr.skip()] * 6, None, *[gr.skip()] * (1 + len(FIGURES))
     except HPINetError as error:
         return html.trouble(str(error)), *[gr.skip()] * 6, None, *[gr.skip()] * (1 + len(FIGURES))
     explanation = answer.explanation
@@ -267,12 +279,15 @@ def explain_spot(
     )
 
 
-def draw(answer: Answer | None) -> list[Any]:
-    """The figure in all its formats, to be downloaded; left as it is after a run that came to nothing."""
-    if answer is None:
-        return [gr.skip()] * len(FIGURES)
+def draw(answer: Answer | None, drawn: Answer | None) -> list[Any]:
+    """The figure in all its formats, to be downloaded, and what was drawn.
+
+    Left as it is after a run that came to nothing, and while another is under way.
+    """
+    if answer is None or answer is drawn:
+        return [gr.skip()] * (len(FIGURES) + 1)
     paths = answer.draw(new_folder(), FIGURES)
-    return [gr.update(value=str(path), label=_label(path.suffix), interactive=True) for path in paths]
+    return [*(gr.update(value=str(path), label=_label(path.suffix), interactive=True) for path in paths), answer]
 
 
 def _label(suffix: str) -> str:
@@ -310,7 +325,7 @@ def _facts(answer: Answer) -> str:
 def _pick(spots: Sequence[Spot]) -> Callable[..., Any]:
     def pick(event: gr.EventData) -> tuple[Any, ...]:
         spot = spots[values.picked(event._data, spots)]
-        return str(FOLDER / spot.file), spot.x, spot.y, gr.update(visible=False)
+        return str(FOLDER / spot.file), spot.x, spot.y, gr.update(visible=False), new_word()
 
     return pick
 
@@ -318,8 +333,9 @@ def _pick(spots: Sequence[Spot]) -> Callable[..., Any]:
 def _bring(*, source: Any, model: object, x: object, y: object) -> tuple[Any, ...]:
     """This tab, with the picture, the model and the spot that were chosen on another one."""
     if source is None:
-        return (gr.skip(),) * 6
-    return gr.update(selected="look"), str(source.shown), as_key(model), *values.place(x, y), gr.update(visible=False)
+        return (gr.skip(),) * 7
+    there = gr.update(selected="look"), str(source.shown), as_key(model), *values.place(x, y)
+    return *there, gr.update(visible=False), new_word()
 
 
 def _showable(image: dict[str, Any] | None) -> tuple[Any, ...]:

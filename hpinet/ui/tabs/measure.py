@@ -16,11 +16,12 @@ from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.examples import Example
 from hpinet.ui.jobs.measure import measure
 from hpinet.ui.jobs.models import as_key, caption, choices
-from hpinet.ui.jobs.running import StopFlag
+from hpinet.ui.jobs.running import StopFlag, only_one
 from hpinet.ui.parts import carrying, html
-from hpinet.ui.parts.controls import example_gallery, picture_field, run_buttons
+from hpinet.ui.parts.controls import example_gallery, new_word, picture_field, run_buttons
 from hpinet.ui.parts.events import LIGHT, RAW, uploaded
 from hpinet.ui.server import values
+from hpinet.ui.server.ending import Ending
 from hpinet.ui.server.storage import new_folder
 
 CROP_SIDE, CROPS, CROP_ZOOM = 64, 3, 2
@@ -94,14 +95,6 @@ def build(examples: list[Example], tab: gr.Tab, elsewhere: gr.State) -> None:
             tiles = [(example.path, example.caption) for example in shown]
             gallery = example_gallery("Examples: one click measures", tiles, "measure-examples")
 
-    carrying.connect(
-        carry,
-        tab,
-        elsewhere,
-        image,
-        fill=lambda source: (_lossless(source), gr.update(visible=False)),
-        outputs=[image, results],
-    )
     scale.change(lambda number: gr.update(choices=_for_scale(number)), scale, models, **LIGHT)
     run: dict[str, Any] = {
         "handler": measure_picture,
@@ -112,15 +105,22 @@ def build(examples: list[Example], tab: gr.Tab, elsewhere: gr.State) -> None:
     running = buttons.start(**run)
     buttons.stop_on_click(running, status, html.quiet("Stopped."))
     # Another picture: scores of the one before would stand beside it.
-    anew = [image.upload, image.clear]
-    gr.on(anew, _forget, image, results, **LIGHT, **RAW)
-    buttons.end_on(anew, running)
-    buttons.start_after(gallery.select(_pick(shown), None, [image, results], cancels=running, **LIGHT))
+    buttons.end_on([image.upload, image.clear, gallery.select, carry.click], running)
+    gr.on([image.upload, image.clear], _forget, image, results, **LIGHT, **RAW)
+    carrying.connect(
+        carry,
+        tab,
+        elsewhere,
+        image,
+        fill=lambda source: (_lossless(source), gr.update(visible=False)),
+        outputs=[image, results],
+    )
+    buttons.start_after(gallery.select(_pick(shown), None, [image, results, buttons.go], **LIGHT))
 
 
-def _pick(shown: list[Example]) -> Callable[..., tuple[str, Any]]:
-    def pick(event: gr.EventData) -> tuple[str, Any]:
-        return str(shown[values.picked(event._data, shown)].path), gr.update(visible=False)
+def _pick(shown: list[Example]) -> Callable[..., tuple[str, Any, str]]:
+    def pick(event: gr.EventData) -> tuple[str, Any, str]:
+        return str(shown[values.picked(event._data, shown)].path), gr.update(visible=False), new_word()
 
     return pick
 
@@ -165,9 +165,13 @@ def measure_picture(
         times = values.choice("The scale", scale, SCALES)
         keys = values.several("The models", models, as_key)
         quality = values.choice("The quality", jpeg, [0, *JPEG_QUALITIES]) or None
-        comparison, missing = measure(path, times, keys, StopFlag.of(request, "measure"), jpeg=quality)
-    except Cancelled as stopped:
-        return html.quiet(str(stopped)), *[gr.skip()] * 6
+        stop = StopFlag.of(request, "measure")
+        with only_one(stop):
+            comparison, missing = measure(path, times, keys, stop, jpeg=quality)
+    except Ending as ends:
+        return html.quiet(str(ends)), *[gr.skip()] * 6
+    except Cancelled:  # whatever stopped it says so
+        return (gr.skip(),) * 7
     except HPINetError as error:
         return html.trouble(str(error)), *[gr.skip()] * 6
     height, width = comparison.truth.shape[:2]

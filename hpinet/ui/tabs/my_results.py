@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from hpinet import wording
-from hpinet.errors import OptionError
+from hpinet.errors import ImageError, OptionError
 from hpinet.ui.jobs import tiles
 from hpinet.ui.jobs.batch import free_name
 from hpinet.ui.parts import html
@@ -51,25 +51,30 @@ def build() -> MyResults:
 
 def connect(mine: MyResults, results: gr.State, run: Any, *, formats: dict[str, Any], outputs: list[Any]) -> None:
     """Shows the ``results`` after each ``run``, and opens one again in the ``outputs`` of `open_again`."""
-    run.then(show, results, [mine.strip, mine.gallery, mine.archive], **LIGHT)
+    run.then(show, results, [mine.strip, mine.gallery, mine.archive, results], **LIGHT)
     mine.gallery.select(open_again, inputs_kwargs={"results": results, **formats}, outputs=outputs, **LIGHT)
     packed = mine.pack.click(pack, results, mine.archive, **LIGHT)
     packed.success(None, None, None, js=_TAKE, queue=False, **PRIVATE)
 
 
 def show(results: tuple[Shown, ...]) -> tuple[Any, ...]:
-    """The strip, the latest result first; an archive made before does not hold that one."""
-    tiles_ = [(str(_thumbnail(one)), f"{one.source.path.name}: {one.label}") for one in reversed(results)]
-    return gr.update(visible=bool(results)), tiles_, gr.update(visible=False)
+    """The strip, the latest result first; an archive made before, which does not hold that one; what is still there."""
+    there = [(one, thumbnail) for one in results if (thumbnail := _thumbnail(one))]
+    tiles_ = [(str(thumbnail), f"{one.source.path.name}: {one.label}") for one, thumbnail in reversed(there)]
+    return gr.update(visible=bool(there)), tiles_, gr.update(visible=False), tuple(one for one, _ in there)
 
 
-def _thumbnail(one: Shown) -> Path:
+def _thumbnail(one: Shown) -> Path | None:
+    """A small picture of a result; None once that is gone."""
     known = list(one.folder.glob("thumbnail.*"))
     if known:
         return known[0]
-    content, kind = tiles.tile(one.view, tiles.RESULT, tiles.levels(one.view.result) - 1, 0, 0)
-    path = one.folder / f"thumbnail.{kind.removeprefix('image/')}"
-    path.write_bytes(content)
+    try:
+        content, kind = tiles.tile(one.view, tiles.RESULT, tiles.levels(one.view.result) - 1, 0, 0)
+        path = one.folder / f"thumbnail.{kind.removeprefix('image/')}"
+        path.write_bytes(content)
+    except (ImageError, FileNotFoundError):
+        return None
     return path
 
 

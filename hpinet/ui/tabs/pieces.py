@@ -10,9 +10,9 @@ from hpinet.images import save_picture
 from hpinet.ui.jobs import examples, previews, tiles
 from hpinet.ui.jobs.glimpse import glimpse, side_of
 from hpinet.ui.jobs.models import choice_of
-from hpinet.ui.jobs.running import StopFlag
+from hpinet.ui.jobs.running import StopFlag, only_one
 from hpinet.ui.parts import html
-from hpinet.ui.parts.controls import wanted_from
+from hpinet.ui.parts.controls import new_word, wanted_from
 from hpinet.ui.parts.events import LIGHT, PRIVATE, chosen
 from hpinet.ui.parts.viewer import showing
 from hpinet.ui.server import values
@@ -41,10 +41,11 @@ def upscale_piece_first(
     **fields: object,
 ) -> Iterator[tuple[Any, ...]]:
     """The Upscale button: what `upscale` answers, and before that, if it takes long, the most telling piece."""
-    if piece := first_piece(request, image=image, source=source, **fields):
-        yield piece
-        shown = None
-    yield upscale(request, progress, image=image, source=source, shown=shown, results=results, **fields)
+    with only_one(StopFlag.of(request, "upscale")):
+        if piece := first_piece(request, image=image, source=source, **fields):
+            yield piece
+            shown = None
+        yield upscale(request, progress, image=image, source=source, shown=shown, results=results, **fields)
 
 
 def first_piece(
@@ -100,7 +101,7 @@ def choose_part(request: gr.Request, source: Source | None) -> tuple[Any, ...]:
 def cut(
     event: gr.EventData, *, source: Source | None, wishes: object, placed: dict[str, Any], **present: object
 ) -> tuple[Any, ...]:
-    """The part in sight as a picture of its own: picture, source, and what `followed` says."""
+    """The part in sight as a picture of its own: picture, source, what `followed` says, and a word to go on."""
     if source is None:
         raise OptionError("Choose a picture first.")
     left, top, right, bottom = values.frame(event._data)
@@ -110,4 +111,4 @@ def cut(
     path = new_folder() / f"{source.path.stem[:80]}-part.png"
     save_picture(previews.cropped(previews.open_sent(source.path), left, top, right - left, bottom - top), path)
     part = read_source(path)
-    return str(part.shown), part, *followed(part, wishes, placed, **present)
+    return str(part.shown), part, *followed(part, wishes, placed, **present), new_word()

@@ -13,6 +13,7 @@ from hpinet.ui.parts.controls import (
     format_fields,
     model_details,
     model_field,
+    new_word,
     picture_field,
     run_buttons,
     size_fields,
@@ -116,20 +117,18 @@ def build(examples: list[Example]) -> UpscaleTab:
     running = buttons.start(**run)
     buttons.stop_on_click(running, status, html.quiet("Stopped. Your picture and settings are as they were."))
     # Another picture ends a run: its result would stand beside that one.
-    buttons.end_on([image.upload, image.clear], running)
+    buttons.end_on([image.upload, image.clear, gallery.select, looking.frame], running)
     picked = gallery.select(
         _pick(examples),
         inputs_kwargs={"wishes": wishes, **present},
-        outputs=[image, source, told, placed],
-        cancels=running,
+        outputs=[image, source, told, placed, buttons.go],
         **LIGHT,
     )
     pieces.connect(part, source, looking, [status, result, looking, download, shown])
     taken = looking.frame(
         pieces.cut,
         inputs_kwargs={"source": source, "wishes": wishes, **present},
-        outputs=[image, source, told, placed],
-        cancels=running,
+        outputs=[image, source, told, placed, buttons.go],
         **LIGHT,
     )
     for begun in (picked, taken):
@@ -184,6 +183,7 @@ def _file_buttons() -> tuple[gr.DownloadButton, gr.Button]:
 def _pick(examples: list[Example]) -> Callable[..., Any]:
     def pick(event: gr.EventData, *, wishes: object, placed: dict[str, Any], **present: object) -> tuple[Any, ...]:
         source = upscale_events.read_source(examples[values.picked(event._data, examples)].path)
-        return str(source.shown), source, *upscale_events.followed(source, wishes, placed, **present)
+        following = upscale_events.followed(source, wishes, placed, **present)
+        return str(source.shown), source, *following, new_word()
 
     return pick

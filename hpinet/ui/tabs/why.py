@@ -5,15 +5,16 @@ from typing import Any
 
 import gradio as gr
 
-from hpinet.errors import HPINetError, OptionError
+from hpinet.errors import Cancelled, HPINetError, OptionError
 from hpinet.ui.jobs.explain import Question, look
 from hpinet.ui.jobs.models import as_key, choice_of
-from hpinet.ui.jobs.running import StopFlag
+from hpinet.ui.jobs.running import StopFlag, only_one
 from hpinet.ui.parts import explanation_svg, html
 from hpinet.ui.parts.controls import SCALES
 from hpinet.ui.parts.events import COMPUTE, LIGHT, PRIVATE
 from hpinet.ui.parts.spots import SpotFields
 from hpinet.ui.server import values
+from hpinet.ui.server.ending import Ending
 from hpinet.ui.tabs.upscale_events import Source
 
 _SHOW = """() => { setTimeout(window.bringNear, 100, "why"); return []; }"""
@@ -62,6 +63,7 @@ def connect(why: Why, chosen: Any, *, source: gr.State, model: gr.Radio, scale: 
         inputs_kwargs={"source": source, "model": model, "scale": scale, **spot.inputs},
         outputs=why.outputs,
         show_progress_on=[why.facts],
+        trigger_mode="multiple",
         **COMPUTE,
     )
     for told in (ready, answered):
@@ -100,15 +102,12 @@ def explain_here(
             raise OptionError("Choose a picture first.")
         key = as_key(model)
         asked, natives = SCALES.get(str(scale), 0), choice_of(key).natives
-        answer = look(
-            Question(
-                source.path,
-                *values.place(x, y),
-                key,
-                asked if asked in natives else max(natives),
-                StopFlag.of(request, "why"),
-            )
-        )
+        stop = StopFlag.of(request, "why")
+        question = Question(source.path, *values.place(x, y), key, asked if asked in natives else max(natives), stop)
+        with only_one(stop):
+            answer = look(question)
+    except Cancelled as stopped:  # by another spot or picture, whose turn it is now
+        return html.quiet(str(stopped)) if isinstance(stopped, Ending) else gr.skip(), *[gr.skip()] * 3
     except HPINetError as error:
         return html.trouble(str(error)), *[gr.skip()] * 3
     explanation = answer.explanation

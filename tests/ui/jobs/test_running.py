@@ -24,6 +24,7 @@ from hpinet.ui.jobs.explain import Answer, Question, _look
 from hpinet.ui.jobs.measure import _restore
 from hpinet.ui.jobs.models import choice_of
 from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, gpu_seconds, heavy
+from hpinet.ui.jobs.turns import Visitor
 from hpinet.ui.server.storage import results_root
 from hpinet.ui.tabs.lens import _enlarged
 
@@ -196,6 +197,26 @@ def test_so_does_what_the_other_tabs_ask_and_are_told(picture: Path) -> None:
 
     views = there_and_back(_enlarged(*there_and_back((open_picture(picture), flag))))
     assert [name for name, _ in views] == ["bicubic", "hpinet-t-x4"]
+
+
+def test_of_a_kind_of_work_the_newest_call_counts(tmp_path: Path) -> None:
+    first, second, other = (
+        StopFlag(tmp_path / kind, Visitor("a"), tmp_path / call) for kind, call in (("x", "1"), ("x", "2"), ("y", "3"))
+    )
+    assert not running.is_under_way(first)
+    running.announce(first)
+    assert running.is_under_way(second)
+    with running.only_one(first), running.only_one(other):
+        assert running.is_under_way(first)
+        assert not first.is_raised
+        with running.only_one(second):
+            assert first.is_raised
+            assert running.is_under_way(first)  # the second
+            running.end_newest(first)
+            assert second.is_raised
+            assert not running.is_under_way(second)
+        assert not other.is_raised
+    assert not any(map(running.is_under_way, (first, second, other)))
 
 
 @pytest.fixture

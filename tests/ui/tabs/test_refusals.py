@@ -59,8 +59,9 @@ def test_a_part_of_the_picture(source: Source) -> None:
         pieces.cut(event([0, 0, 9, 9]), source=None, **settings)
     with pytest.raises(OptionError, match="A part must be at least"):
         pieces.cut(event([38, 0, 60, 30]), source=source, **settings)
-    _, part, told, placed = pieces.cut(event([10, 5, 60, 60]), source=source, **settings)
+    _, part, told, placed, word = pieces.cut(event([10, 5, 60, 60]), source=source, **settings)
     assert part.size == (30, 25)
+    assert word
     assert {name: following["becomes"] for name, following in told.items()} == placed
     source.path.unlink()
     status, *others = pieces.choose_part(request, source)

@@ -1,5 +1,6 @@
 """What the first tab says about a picture, without a browser."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,10 +13,10 @@ from hpinet.errors import OptionError
 from hpinet.images import open_picture, save_picture
 from hpinet.plan import Plan
 from hpinet.ui import links
-from hpinet.ui.jobs import previews
+from hpinet.ui.jobs import previews, tiles
 from hpinet.ui.parts.wishes import NAMES
 from hpinet.ui.server import storage
-from hpinet.ui.tabs import upscale_events
+from hpinet.ui.tabs import my_results, upscale_events
 from hpinet.ui.tabs.upscale_events import FIRST, open_source
 
 
@@ -70,6 +71,22 @@ def test_the_file_that_was_offered_last_is_taken_along(uploaded: Path, tmp_path:
     for file in folder.rglob("*.png"):
         file.unlink()
     assert upscale_events.offered_last(shown) is None
+
+
+def test_results_that_are_gone_leave_the_strip_and_the_others_stay(uploaded: Path) -> None:
+    source = upscale_events.read_source(uploaded)
+
+    def made() -> upscale_events.Shown:
+        folder = storage.new_folder()
+        view = tiles.keep(open_picture(uploaded), open_picture(uploaded), folder, upload=uploaded)
+        return upscale_events.Shown(source, cast(Any, None), folder, view, "", "", "")
+
+    gone, there = made(), made()
+    shutil.rmtree(gone.folder)
+    strip, shown, _, results = my_results.show((gone, there))
+    assert strip["visible"]
+    assert len(shown) == 1
+    assert results == (there,)
 
 
 def test_after_a_reset_the_next_picture_is_followed(uploaded: Path) -> None:
