@@ -3,10 +3,13 @@
 Every front end enlarges by `enlarge_file` and names results by `result_label`.
 """
 
+import os
 import re
+import stat
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path, PurePath
@@ -87,10 +90,20 @@ class Job:
 def _size_of(path: Path) -> Size | None:
     """Width and height of one of our results, by its header; None if it is something else."""
     try:
-        with Image.open(path, formats=[format.name for format in WRITABLE]) as image:
+        with _any_size(), Image.open(path, formats=[format.name for format in WRITABLE]) as image:
             return image.size
-    except (OSError, ValueError, Image.DecompressionBombError):
+    except (OSError, ValueError):
         return None
+
+
+@contextmanager
+def _any_size() -> Iterator[None]:
+    """Within this, Pillow opens headers of pictures larger than its own limit: results may be."""
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 @dataclass(frozen=True)
@@ -204,22 +217,47 @@ def gather(inputs: Sequence[str], *, output: Path | None = None) -> tuple[list[F
     skipped: list[Skipped] = []
     failures: list[Failure] = []
     for given in inputs:
-        path = Path(given).expanduser()
-        pictures = [Found(path)]
-        if path.is_dir():
-            pictures, others = _walk(path, output)
-            skipped += others
-            if not pictures:
-                failures.append(Failure(given, "there are no pictures in it."))
-        elif not path.exists():
-            matches = [Path(match) for match in sorted(glob(str(path), recursive=True))]  # noqa: PTH207 (any pattern)
-            pictures = [Found(match) for match in matches if match.is_file()]
-            skipped += [Skipped(match, FOLDER) for match in matches if match.is_dir()]
-            if not pictures:
-                failures.append(Failure(given, "there is no such file."))
+        try:
+            pictures, others, troubles = _meant_by(given, output)
+        except OSError as error:  # one that cannot be looked at leaves the others
+            failures.append(Failure(given, f"{error.strerror or error}."))
+            continue
+        skipped += others
+        failures += troubles
         for picture in pictures:
-            found.setdefault(picture.path.resolve(), picture)
+            there = found.setdefault(picture.path.resolve(), picture)
+            if there.path.is_symlink() and not picture.path.is_symlink():
+                found[picture.path.resolve()] = picture  # under its own name, not that of a link to it
     return list(found.values()), skipped, failures
+
+
+def _meant_by(given: str, output: Path | None) -> tuple[list[Found], list[Skipped], list[Failure]]:
+    """The pictures that one input of `gather` means."""
+    if not given:
+        return [], [], [Failure(given, "name a file, a folder or a pattern: this is empty.")]
+    path = _path_of(given)
+    if path.is_dir():
+        pictures, skipped, failures = _walk(path, output)
+        if not pictures and not failures:
+            failures = [Failure(given, "there are no pictures in it.")]
+        return pictures, skipped, failures
+    if path.exists():
+        return [Found(path)], [], []
+    matches = [Path(match) for match in sorted(glob(str(path), recursive=True))]  # noqa: PTH207 (any pattern)
+    files = [match for match in matches if match.is_file()]
+    results = {match for match in files if output is not None and _is_below(match, output)}
+    skipped = [Skipped(match, OUTPUT) for match in files if match in results]
+    skipped += [Skipped(match, FOLDER) for match in matches if match.is_dir()]
+    failures = [] if files else [Failure(given, "there is no such file.")]
+    return [Found(match) for match in files if match not in results], skipped, failures
+
+
+def _path_of(given: str) -> Path:
+    """A path as people write it; one that only begins like a home folder is taken as it stands."""
+    try:
+        return Path(given).expanduser()
+    except RuntimeError:  # of nobody known here
+        return Path(given)
 
 
 def assign(pictures: Sequence[Found], *, output: Path | None, format: str) -> list[Job]:
@@ -271,19 +309,27 @@ def is_file_name(output: Path) -> bool:
 
     Raises OptionError for a file's name of a format that is not written: it would become a folder.
     """
-    if output.is_dir():
-        return False
+    try:
+        if output.is_dir():
+            return False
+    except OSError as error:
+        raise OptionError(f"{output} cannot be written: {error.strerror or error}.") from error
     if output.suffix.lower() in (*READABLE_SUFFIXES, *_OTHER_PICTURES):
         format_of(output)
         return True
     return False
 
 
-def _walk(folder: Path, output: Path | None) -> tuple[list[Found], list[Skipped]]:
-    """The pictures below a folder, and every other file there."""
+def _walk(folder: Path, output: Path | None) -> tuple[list[Found], list[Skipped], list[Failure]]:
+    """The pictures below a folder, every other file there, and what cannot be looked into."""
     found: list[Found] = []
     skipped: list[Skipped] = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    failures: list[Failure] = []
+
+    def locked(error: OSError) -> None:
+        failures.append(Failure(str(error.filename), f"{error.strerror or error}."))
+
+    for path in _files_below(folder, locked):
         inside = path.relative_to(folder)
         reason = left_alone(inside)
         if reason != HIDDEN and output is not None and _is_below(path, output) and _is_below(output, folder):
@@ -292,7 +338,22 @@ def _walk(folder: Path, output: Path | None) -> tuple[list[Found], list[Skipped]
             skipped.append(Skipped(path, reason))
         else:
             found.append(Found(path, inside.parent))
-    return found, skipped
+    return found, skipped, failures
+
+
+def _files_below(folder: Path, locked: Callable[[OSError], None]) -> list[Path]:
+    """Every file below a folder, sorted; ``locked`` hears of what cannot be looked at."""
+    files: list[Path] = []
+    for inside, _, names in os.walk(folder, onerror=locked):
+        for path in (Path(inside, name) for name in names):
+            try:
+                if stat.S_ISREG(path.stat().st_mode):
+                    files.append(path)
+            except FileNotFoundError:  # a link to nothing
+                continue
+            except OSError as error:
+                locked(error)
+    return sorted(files)
 
 
 def left_alone(inside: PurePath) -> str:

@@ -464,3 +464,17 @@ def test_ctrl_c(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert out == ""
     assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_names_that_the_terminal_cannot_write_end_nothing(tmp_path: Path) -> None:
+    for name in (b"a.png", b"caf\xe9.png", b"z.png"):
+        Image.new("RGB", (16, 16)).save(os.fsencode(tmp_path) + b"/" + name, "PNG")
+    done = subprocess.run(
+        [sys.executable, "-m", "hpinet", "upscale", str(tmp_path), "--scale", "2"],
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(b"_x2_hpinet-t.png") == 3

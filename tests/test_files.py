@@ -1,5 +1,9 @@
 """Which files a command works on, and where results go."""
 
+import os
+import struct
+import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hpinet.errors import ImageError, OptionError
-from hpinet.files import AlreadyDone, Found, assign, enlarge_file, gather, is_file_name
+from hpinet.files import OUTPUT, AlreadyDone, Found, Job, assign, enlarge_file, gather, is_file_name
 from hpinet.images import Picture, save_picture
 from hpinet.plan import Plan, TargetSize, make_plan
 
@@ -189,3 +193,61 @@ def test_what_cannot_be_written_is_said_before_the_work(tmp_path: Path, name: st
             target=lambda _: tmp_path / "results" / name,
             format=format,
         )
+
+
+def test_a_large_result_is_known_again(tmp_path: Path) -> None:
+    """Larger than what Pillow opens by itself: the result of an ordinary photograph."""
+    header = struct.pack(">IIBBBBB", 16000, 12000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    (tmp_path / "photo_x4_hpinet-t.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IDAT5\xaf\x06\x1e")
+    job = Job(tmp_path / "photo.jpg", tmp_path, "photo", ".png", True, frozenset())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(AlreadyDone):
+            job.target(Plan((4000, 3000), (16000, 12000), (4,)), "hpinet-t", "skip")
+
+
+def test_inputs_that_cannot_be_looked_at_leave_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "~nobody-at-all.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    found, _, failures = gather(["x" * 300, "", "~nobody-at-all.png", "a.png"])
+    assert [each.path.name for each in found] == ["~nobody-at-all.png", "a.png"]
+    assert ["too long" in failures[0].reason, "this is empty" in failures[1].reason] == [True, True]
+    with pytest.raises(OptionError, match="too long"):
+        is_file_name(Path("x" * 300))
+
+
+def test_a_folder_that_is_locked_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "locked").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    list_folder = os.scandir
+
+    def scandir(path: str | os.PathLike[str]) -> object:  # whoever runs the tests may be allowed everything
+        if os.fspath(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return list_folder(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found, _, [failure] = gather([str(tmp_path)])
+    assert [each.path.name for each in found] == ["a.png"]
+    assert failure.path.endswith("locked")
+    assert "Permission denied" in failure.reason
+
+
+def test_results_are_no_inputs_of_a_pattern_either(tmp_path: Path) -> None:
+    for name in ("photos/a.png", "photos/out/a.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    output = tmp_path / "photos/out"
+    found, skipped, failures = gather([str(tmp_path / "photos/**/*.png")], output=output)
+    assert [each.path for each in found] == [tmp_path / "photos/a.png"]
+    assert [(each.path, each.reason) for each in skipped] == [(output / "a.png", OUTPUT)]
+    assert not failures
+
+
+def test_a_link_does_not_take_the_place_of_its_picture(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "one.png")
+    (tmp_path / "a-link.png").symlink_to(tmp_path / "one.png")
+    found, _, _ = gather([str(tmp_path)])
+    assert [each.path.name for each in found] == ["one.png"]
