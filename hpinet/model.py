@@ -26,6 +26,7 @@ from hpinet.errors import CheckpointError
 from hpinet.patches import PatchGrid, patch_grid
 
 SCALES = (2, 3, 4)
+MOST_STAGES = 64  # of a network that anybody would train
 LAYERS_PER_STAGE = 3  # one of GPA, then two of IPSA
 NOT_ITSELF = -100.0  # similarity of a patch to itself, so that it looks elsewhere
 
@@ -42,10 +43,14 @@ class HPINetConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "patch_sizes", tuple(self.patch_sizes))  # JSON gives a list
+        if any(
+            type(value) is not int for value in (self.scale, self.dim, self.qk_dim, self.ffn_dim, *self.patch_sizes)
+        ):
+            raise ValueError("Every field must be a whole number, or several.")
         if self.scale not in SCALES:
             raise ValueError(f"scale must be one of {SCALES}, not {self.scale!r}.")
-        if not self.patch_sizes or min(self.patch_sizes) < 3:
-            raise ValueError(f"patch_sizes must be one or more sizes of at least 3, not {self.patch_sizes!r}.")
+        if not 1 <= len(self.patch_sizes) <= MOST_STAGES or min(self.patch_sizes) < 3:
+            raise ValueError(f"patch_sizes must be 1 to {MOST_STAGES} sizes of at least 3.")
         if not 0 < self.qk_dim <= self.dim or self.ffn_dim < 1:
             raise ValueError("Widths must be positive, and qk_dim at most dim.")
 
@@ -275,6 +280,12 @@ class HPINet(nn.Module):
 
 def load_weights(model: HPINet, weights: dict[str, Tensor]) -> None:
     """Copies ``weights`` into the model. Raises CheckpointError unless every name and shape is the model's own."""
+    check_weights(model, weights)
+    model.load_state_dict(weights)
+
+
+def check_weights(model: HPINet, weights: dict[str, Tensor]) -> None:
+    """Raises CheckpointError unless every name and shape is that of the model, which may be on the device "meta"."""
     own = model.state_dict()
     missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
     if missing or unknown:
@@ -282,7 +293,6 @@ def load_weights(model: HPINet, weights: dict[str, Tensor]) -> None:
     wrong = [f"{name} is {tuple(weights[name].shape)}" for name in own if weights[name].shape != own[name].shape]
     if wrong:
         raise CheckpointError(f"Weights of another configuration: {'; '.join(wrong[:3])}.")
-    model.load_state_dict(weights)
 
 
 def pad_to_minimum(x: Tensor, minimum: int) -> Tensor:

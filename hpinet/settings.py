@@ -48,7 +48,7 @@ class Settings:
 def settings() -> Settings:
     """The settings of this process. Raises OptionError naming a variable that has no usable value."""
     return Settings(
-        cache=Path(os.environ.get("HPINET_CACHE") or user_cache_path("hpinet")).expanduser(),
+        cache=_folder("HPINET_CACHE", user_cache_path("hpinet")),
         authors_url=(os.environ.get("HPINET_AUTHORS_URL") or AUTHORS_URL).rstrip("/"),
         engine=_choice("HPINET_ENGINE", ENGINES),
         device=os.environ.get("HPINET_DEVICE") or "auto",
@@ -68,6 +68,15 @@ def settings() -> Settings:
         jobs_per_address=int(_number("HPINET_JOBS_PER_ADDRESS", 20, least=1)),
         metrics=_choice("HPINET_METRICS", ("off", "on")),
     )
+
+
+def _folder(name: str, default: Path) -> Path:
+    try:
+        return Path(os.environ.get(name) or default).expanduser()
+    except RuntimeError as error:
+        raise OptionError(
+            f"{name} must be a folder, and {os.environ[name]!r} is in the home of nobody here."
+        ) from error
 
 
 def _number(name: str, default: float, *, least: float = 0) -> float:

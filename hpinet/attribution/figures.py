@@ -3,6 +3,7 @@
 Figures are made without pyplot, so they share no state and any thread may draw. Colour maps are perceptually uniform.
 """
 
+import os
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,7 +67,7 @@ def explanation_figure(explanation: Explanation, *, title: str) -> Figure:
     caption = _wrapped(in_words(explanation))
     heights = [3.6, *([3.7] if matching else []), 0.25 * len(caption) + 0.1]
     figure = Figure(figsize=(12, sum(heights)), layout="constrained")
-    figure.suptitle(title, fontweight="bold")
+    figure.suptitle(title, fontweight="bold", parse_math=False)  # a file's name may have signs of formulas
     strips = [figure.add_subfigure(row) for row in figure.add_gridspec(len(heights), 1, height_ratios=heights)]
     attribution, area, result = strips[0].subplots(1, 3, width_ratios=[1.22, 1, 1])
     _draw_map(attribution, explanation)
@@ -86,7 +87,7 @@ def reach_figure(field: np.ndarray, seen: np.ndarray, cost: TilingCost, *, title
     caption = _wrapped([field_in_words(field), cost.in_words()])
     heights = [3.2, 0.25 * len(caption) + 0.1]
     figure = Figure(figsize=(12, sum(heights)), layout="constrained")
-    figure.suptitle(title, fontweight="bold")
+    figure.suptitle(title, fontweight="bold", parse_math=False)  # a file's name may have signs of formulas
     above, below = (figure.add_subfigure(row) for row in figure.add_gridspec(2, 1, height_ratios=heights))
     reached, whole, tiled, difference = above.subplots(1, 4, width_ratios=[1.2, 1, 1, 1.2])
     reached.imshow(faded(seen))
@@ -111,6 +112,8 @@ def check_formats(paths: Sequence[Path]) -> Sequence[Path]:
     for path in paths:
         if path.suffix.lower() not in FORMATS:
             raise OptionError(f"A figure is written as {', '.join(FORMATS)}, not {path.suffix or path.name!r}.")
+        if not os.access(path.parent, os.W_OK):
+            raise OptionError(f"{path} cannot be written: there is no such folder, or it is closed to you.")
     return paths
 
 

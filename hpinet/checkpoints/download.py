@@ -78,7 +78,7 @@ def download(
     progress(0, size)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with httpx2.Client(timeout=min(timeout, patience), follow_redirects=True, headers=HEADERS) as client:
+        with _client(min(timeout, patience)) as client:
             failure = None
             for attempt in range(attempts):
                 heed(part.stat().st_size if part.exists() else 0, size)
@@ -103,6 +103,14 @@ def download(
     except OSError as error:
         raise CheckpointError(f"Cannot write {target}: {error.strerror}. HPINET_CACHE names another place.") from error
     raise CheckpointError(f"{host} failed {attempts} times ({failure}): try again later, what arrived is kept.")
+
+
+def _client(timeout: float) -> httpx2.Client:
+    """Of HTTP, by the usual variables for proxies and certificates. Raises CheckpointError if these cannot be used."""
+    try:
+        return httpx2.Client(timeout=timeout, follow_redirects=True, headers=HEADERS)
+    except (ImportError, ValueError, OSError) as error:
+        raise CheckpointError(f"The settings of proxy or certificates cannot be used ({error}).") from error
 
 
 def _host(url: str) -> str:

@@ -11,6 +11,7 @@ import io
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
 from functools import lru_cache
@@ -25,12 +26,15 @@ from torch import Tensor
 
 from hpinet.atomic import write_atomically
 from hpinet.errors import CheckpointError
-from hpinet.model import SCALES, VARIANTS, HPINet, HPINetConfig, load_weights, variant_config
+from hpinet.model import SCALES, VARIANTS, HPINet, HPINetConfig, check_weights, load_weights, variant_config
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 
 CUSTOM = "custom"
 """Variant of a configuration that is none of `VARIANTS`."""
+
+
+_DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}  # what weights are kept in
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ def read_model(path: Path) -> HPINet:
     Raises CheckpointError if it is missing, damaged, or not exactly the weights of its configuration.
     """
     config, tensors = _read_folder(path) if path.is_dir() else _read_file(path)
+    with torch.device("meta"):  # before a network is made that a few words may say is larger than the machine
+        check_weights(HPINet(config), tensors)
     model = HPINet(config)
     load_weights(model, tensors)
     return model.eval()
@@ -166,7 +172,7 @@ def _read_config_file(file: Path) -> HPINetConfig:
 def _parse_safetensors(data: bytes, path: Path) -> dict[str, Tensor]:
     try:
         return _numbers(safetensors.torch.load(data), path)
-    except SafetensorError as error:
+    except (SafetensorError, KeyError) as error:  # KeyError: of a type of numbers that it does not know
         raise CheckpointError(f"{path} is damaged or not a safetensors file ({error}).") from error
 
 
@@ -183,7 +189,8 @@ def _read_published(data: bytes, path: Path) -> dict[str, Tensor]:
 
 def _numbers(tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
-        if not isinstance(tensor, Tensor) or not tensor.is_floating_point() or not tensor.isfinite().all():
+        is_plain = isinstance(tensor, Tensor) and tensor.layout is torch.strided and tensor.device.type == "cpu"
+        if not is_plain or tensor.dtype not in _DTYPES or not tensor.isfinite().all():
             raise CheckpointError(f"{path} is damaged: {name} is not a tensor of finite numbers.")
     return tensors
 
@@ -224,7 +231,8 @@ def read_scores(folder: Path) -> dict[str, Score]:
     card = _read_card(folder)
     values: dict[str, dict[str, float]] = {}
     for result in (_data(card).eval_results or []) if card else []:
-        values.setdefault(result.dataset_name, {})[result.metric_type] = float(result.metric_value)
+        with suppress(TypeError, ValueError):  # no number: no score of ours
+            values.setdefault(result.dataset_name, {})[result.metric_type] = float(result.metric_value)
     names = {field.name for field in fields(Score)}
     return {dataset: Score(**metrics) for dataset, metrics in values.items() if metrics.keys() == names}
 

@@ -53,6 +53,16 @@ def cached_repository(repository: str, revision: str | None = None) -> Path | No
     return Path(weights).parent if isinstance(config, str) and isinstance(weights, str) else None
 
 
+def is_whole(repository: str, revision: str | None = None) -> bool:
+    """Whether a checkpoint was fetched with its levels, or is known to have none: other tools fetch weights alone."""
+    folder = cached_repository(repository, revision)
+    treatment = try_to_load_from_cache(repository, TREATMENT, revision=revision)
+    if folder is None or treatment is None:
+        return False
+    levels = read_levels(folder)
+    return all((folder / level / WEIGHTS).is_file() for level in (levels.names if levels else ()))
+
+
 def fetch_repository(repository: str, revision: str | None = None, *, progress: Progress = ignore) -> Path:
     """Fetches the checkpoint in a repository, unless it is here, and verifies it; returns its folder.
 
@@ -65,7 +75,7 @@ def fetch_repository(repository: str, revision: str | None = None, *, progress: 
         CheckpointError: offline, no such repository, revision or file, refused, or damaged.
     """
     pinned = revision is not None and _COMMIT.fullmatch(revision)
-    if pinned and (folder := cached_repository(repository, revision)):
+    if pinned and is_whole(repository, revision) and (folder := cached_repository(repository, revision)):
         return folder
     where = f"{repository}@{revision}" if revision else repository
     try:

@@ -5,6 +5,7 @@ anywhere on disk. Nothing here uses the network except `fetch`, and `load` when 
 """
 
 import math
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ from hpinet.checkpoints.files import (
     weights_file,
     write_checkpoint,
 )
-from hpinet.checkpoints.hub import cached_repository, fetch_repository, is_repository_id
+from hpinet.checkpoints.hub import cached_repository, fetch_repository, is_repository_id, is_whole
 from hpinet.checkpoints.levels import Levels, read_levels
 from hpinet.errors import CheckpointError, OptionError
 from hpinet.images.compression import Compression
@@ -136,10 +137,10 @@ def find(source: str | Path, *, scale: int | None = None) -> CheckpointInfo:
         OptionError: there is no such name, or the checkpoint has another scale.
         CheckpointError: nothing is there, it is not a checkpoint, or the repository has not been fetched.
     """
-    text, path = str(source), Path(source).expanduser()
+    text, path = str(source), _path_of(source)
     if isinstance(source, str) and (parts := _NAME.fullmatch(source)):
         info = _find_named(parts["variant"].upper(), int(parts["scale"] or scale or DEFAULT_SCALE))
-    elif text and path.exists():
+    elif text and os.path.exists(path):  # noqa: PTH110 (of a name that no file can have, it says no)
         info = _describe(path, "path")
     elif repository := _repository(source):
         folder = cached_repository(repository["id"], repository["revision"])
@@ -297,6 +298,13 @@ def _authors_folder(variant: str, scale: int) -> Path:
     return settings().cache / "authors" / checkpoint_name(variant, scale)
 
 
+def _path_of(source: str | Path) -> Path:
+    try:
+        return Path(source).expanduser()
+    except RuntimeError:  # the home folder of nobody known here
+        return Path(source)
+
+
 def _describe(path: Path, origin: str) -> CheckpointInfo:
     """What a checkpoint folder or weights file holds. Read once, as long as its files keep their sizes and times."""
     files = sorted(path.iterdir()) if path.is_dir() else [path, path.with_name(CONFIG)]
@@ -323,10 +331,15 @@ def _read_description(path: Path, origin: str, _facts: tuple[tuple[str, int, int
 
 def _fetch_missing(source: str | Path, scale: int | None, progress: Progress) -> CheckpointInfo:
     """`find`, after fetching what is not on this machine."""
-    if (repository := _repository(source)) and cached_repository(repository["id"], repository["revision"]) is None:
-        fetch_repository(repository["id"], repository["revision"], progress=progress)
+    if (repository := _repository(source)) and not is_whole(repository["id"], repository["revision"]):
+        try:
+            fetch_repository(repository["id"], repository["revision"], progress=progress)
+        except CheckpointError:
+            if cached_repository(repository["id"], repository["revision"]) is None:
+                raise  # else what other tools have fetched of it, perhaps without its levels, will do
     info = find(source, scale=scale)
-    return info if info.installed else _fetch_published(info.variant, info.scale, progress, math.inf)
+    is_here = info.path is not None and (info.origin != "authors" or _intact(info.path))
+    return info if is_here else _fetch_published(info.variant, info.scale, progress, math.inf)
 
 
 def _fetch_published(variant: str, scale: int, progress: Progress, patience: float) -> CheckpointInfo:
