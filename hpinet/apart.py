@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
+from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 
@@ -144,7 +145,8 @@ def main() -> None:
         sys.stdout.flush()
         threading.Thread(target=_leave_with_the_parent, daemon=True).start()
         while True:
-            threading.Thread(target=serve, args=(listener.accept(),), daemon=True).start()
+            with suppress(AuthenticationError, EOFError, OSError):  # a stranger, or gone already
+                threading.Thread(target=serve, args=(listener.accept(),), daemon=True).start()
 
 
 def _leave_with_the_parent() -> None:

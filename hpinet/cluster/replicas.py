@@ -9,11 +9,16 @@ so progress, Stop and the page's turns reach it, and a replica that waits for it
 # ruff: noqa: PLC0415 (Ray is an extra, and slow to import)
 
 import asyncio
+import os
 import secrets
+import socket
+import struct
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -32,6 +37,7 @@ TRIES = 4
 """How many replicas may end while they work on one picture."""
 
 LOOK_UP_SECONDS = 0.2
+STRANGER_SECONDS = 10  # that whoever calls has to show the key
 
 _Place = tuple[Any, bytes]  # where the page listens, and the key to it
 
@@ -71,6 +77,15 @@ def _loaded(source: str, scale: int) -> Upscaler:
     return Upscaler.load(Path(source) if "/" in source else source, scale=scale, fetch=True)
 
 
+@contextmanager
+def _patience(connection: Connection, seconds: int) -> Iterator[None]:
+    """Within this, whoever is at the other end has so long for each word; then it is an OSError."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", seconds, 0))
+        yield
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, 0))
+
+
 class Replicas:
     """On the page's side: see `hpinet.ui.jobs.elsewhere.Machines`."""
 
@@ -79,7 +94,7 @@ class Replicas:
         self.at_once = at_once
         self._handle = handle
         self._key = secrets.token_bytes(32)
-        self._listener = Listener((host, 0), authkey=self._key, backlog=64)
+        self._listener = Listener((host, 0), backlog=64)
         self._expected: dict[str, SimpleQueue[Connection]] = {}
         threading.Thread(target=self._receive, daemon=True).start()
 
@@ -124,11 +139,15 @@ class Replicas:
 
     def _receive(self) -> None:
         while True:
-            with suppress(Exception):  # a stranger without the key
+            with suppress(EOFError, OSError):  # gone already
                 threading.Thread(target=self._hand_over, args=(self._listener.accept(),), daemon=True).start()
 
     def _hand_over(self, connection: Connection) -> None:
-        with suppress(EOFError, OSError):
+        """Asks for the key here, not while others wait to be heard: a stranger may say nothing at all."""
+        with suppress(EOFError, OSError, AuthenticationError):
+            with _patience(connection, STRANGER_SECONDS):
+                deliver_challenge(connection, self._key)
+                answer_challenge(connection, self._key)
             if expected := self._expected.get(connection.recv()):
                 expected.put(connection)
             else:

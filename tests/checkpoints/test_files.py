@@ -190,6 +190,11 @@ def test_missing_files(folder: Path, tmp_path: Path) -> None:
         (json.dumps({**asdict(SMALL), "colour": 1}), "must have the fields"),
         (json.dumps({**asdict(SMALL), "scale": 7}), "scale must be one of"),
         (json.dumps({**asdict(SMALL), "dim": "8"}), "does not describe"),
+        (json.dumps({**asdict(SMALL), "dim": 8.0}), "a whole number"),
+        (json.dumps({**asdict(SMALL), "scale": float(SMALL.scale)}), "a whole number"),
+        (json.dumps({**asdict(SMALL), "qk_dim": True}), "a whole number"),
+        (json.dumps({**asdict(SMALL), "patch_sizes": [12] * 1000}), "1 to 64 sizes"),
+        (json.dumps({**asdict(SMALL), "dim": 2_000_000}), "another configuration"),  # more than any machine has
     ],
 )
 def test_bad_configurations(folder: Path, content: str, words: str) -> None:
@@ -265,6 +270,22 @@ def test_published_files_that_hold_something_else(tmp_path: Path, content: objec
         read_model(tmp_path / "x.pth")
 
 
+@pytest.mark.parametrize(
+    "tensor",
+    [torch.zeros(3, 3).to_sparse(), torch.zeros(3, device="meta"), torch.zeros(3).to(torch.float8_e4m3fn)],
+    ids=["sparse", "meta", "float8"],
+)
+def test_numbers_of_other_kinds(tmp_path: Path, tensor: torch.Tensor) -> None:
+    torch.save({"first_conv.weight": tensor}, tmp_path / "x.pth")
+    files = ["x.pth"]
+    if tensor.dtype == torch.float8_e4m3fn:
+        save_file({"first_conv.weight": tensor}, tmp_path / "x.safetensors")
+        files.append("x.safetensors")
+    for name in files:
+        with pytest.raises(CheckpointError):
+            read_model(tmp_path / name)
+
+
 def test_damaged_published_files(tmp_path: Path) -> None:
     stream = io.BytesIO()
     torch.save({"a": torch.zeros(100)}, stream)
@@ -300,6 +321,15 @@ def test_cards_of_others(folder: Path) -> None:
     assert read_scores(folder) == {}
     (folder / CARD).write_text("---\nlicense: mit\n---\n# No scores\n")
     assert read_scores(folder) == {}
+    front = (
+        "model-index:\n- name: x\n  results:\n  - task:\n      type: image-to-image\n    dataset:\n      name: Set5\n"
+    )
+    metrics = (
+        "      type: set5\n    metrics:\n    - type: psnr_y\n      value: %s\n    - type: ssim_y\n      value: 0.9\n"
+    )
+    for value in ("38 dB", "null", "[1]"):  # no number
+        (folder / CARD).write_text(f"---\n{result % value}---\n# A card\n")
+        assert read_scores(folder) == {}
     (folder / CARD).write_text("---\n- [broken\n---\n")
     with pytest.raises(CheckpointError, match="front matter"):
         read_scores(folder)
