@@ -321,12 +321,9 @@ def test_cards_of_others(folder: Path) -> None:
     assert read_scores(folder) == {}
     (folder / CARD).write_text("---\nlicense: mit\n---\n# No scores\n")
     assert read_scores(folder) == {}
-    front = (
-        "model-index:\n- name: x\n  results:\n  - task:\n      type: image-to-image\n    dataset:\n      name: Set5\n"
-    )
-    metrics = (
-        "      type: set5\n    metrics:\n    - type: psnr_y\n      value: %s\n    - type: ssim_y\n      value: 0.9\n"
-    )
+    result = "model-index:\n- name: x\n  results:\n  - task:\n      type: image-to-image\n"
+    result += "    dataset:\n      name: Set5\n      type: set5\n"
+    result += "    metrics:\n    - type: psnr_y\n      value: %s\n    - type: ssim_y\n      value: 0.9\n"
     for value in ("38 dB", "null", "[1]"):  # no number
         (folder / CARD).write_text(f"---\n{result % value}---\n# A card\n")
         assert read_scores(folder) == {}
