@@ -67,6 +67,8 @@ def detailed_spots(pixels: np.ndarray, count: int) -> list[tuple[int, int]]:
     Detail is the gradient magnitude of the brightness, averaged over a few pixels; the next spot is at least a third of
     the longer side away. So the picture alone decides, and nobody picks the spots that suit an argument.
     """
+    if min(pixels.shape[:2]) < 2:  # no gradient to speak of
+        return []
     detail = np.hypot(*np.gradient(pixels.mean(-1)))
     margin = DETAIL_SIDE // 2
     padded = np.pad(detail, margin)

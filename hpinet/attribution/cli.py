@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hpinet.errors import OptionError
-from hpinet.terminal import bars
+from hpinet.terminal import FAILED, bars, complain
 
 attribution_app = typer.Typer()
 
@@ -116,17 +116,28 @@ def explain_gpa(
     from hpinet.attribution.lam import BlurPath
     from hpinet.attribution.regions import rgb_pixels
     from hpinet.checkpoints.registry import load
+    from hpinet.files import gather
     from hpinet.images import open_picture
 
-    files = [file for source in sources for file in (sorted(source.iterdir()) if source.is_dir() else [source])]
+    found, _, failures = gather([str(source) for source in sources])
+    for failure in failures:
+        complain(f"{failure.path}: {failure.reason}")
+    if not found:
+        raise OptionError("There are no pictures in this.")
+    files = [each.path for each in found]
+    are_told_apart = len({file.stem for file in files}) == len(files)
     with bars() as bar:
         progress = bar("attribution maps")
         network, info = load(model, scale=scale, fetch=True)
-        pictures = {file.stem: rgb_pixels(open_picture(file)) for file in files}
+        pictures = {file.stem if are_told_apart else str(file): rgb_pixels(open_picture(file)) for file in files}
         path = BlurPath(steps=steps)
         effects = access_effects(network, pictures, spots=spots, path=path, region=region, progress=progress)
+    if not effects:
+        raise OptionError("There is no detail at this spot, so nothing to explain: choose another one.")
     typer.echo(f"Diffusion index of {info.name}, {steps} steps, regions of {region}×{region} pixels:\n")
     typer.echo(to_markdown(effects))
+    if failures:
+        raise typer.Exit(FAILED)
 
 
 def _spot(text: str) -> tuple[int, int]:

@@ -7,6 +7,7 @@ anywhere on disk. Nothing here uses the network except `fetch`, and `load` when 
 import math
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -347,11 +348,13 @@ def _fetch_published(variant: str, scale: int, progress: Progress, patience: flo
     size = published.size or 4 * parameter_count(variant_config(variant, scale))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(folder, size, progress):
+        began = time.monotonic()
+        with _alone(folder, size, progress, patience):
             if not _intact(folder):
                 file = folder.with_name(_file_name(variant, scale))
                 url = f"{settings().authors_url}/{file.name}"
-                download(url, file, published.digest, size=size, progress=progress, patience=patience)
+                left = patience - (time.monotonic() - began)
+                download(url, file, published.digest, size=size, progress=progress, patience=left)
                 _write_published(file, folder, variant, scale)
                 file.unlink()
     except OSError as error:
@@ -386,11 +389,17 @@ def _intact(folder: Path) -> bool:
 
 
 @contextmanager
-def _alone(folder: Path, size: int, progress: Progress) -> Iterator[None]:
-    """Waits until no other process or thread fetches into ``folder``; waiting can be cancelled."""
+def _alone(folder: Path, size: int, progress: Progress, patience: float) -> Iterator[None]:
+    """Waits until no other process or thread fetches into ``folder``; waiting can be cancelled.
+
+    Raises CheckpointError after ``patience`` seconds.
+    """
     lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+    ends = time.monotonic() + patience
     while True:
         progress(0, size)
+        if time.monotonic() > ends:
+            raise CheckpointError(f"{folder.name} is being fetched just now, and that takes long: try again later.")
         try:
             lock.acquire(timeout=0.5)
             break

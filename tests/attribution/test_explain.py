@@ -240,8 +240,10 @@ def test_explain_command_checks_the_figure_before_it_works(tmp_path: Path) -> No
 def test_explain_gpa_command_prints_a_table(tmp_path: Path) -> None:
     with Image.open(EXAMPLES / "facade.png") as image:
         image.crop((40, 44, 68, 70)).save(tmp_path / "windows.png")
+        image.crop((40, 44, 68, 70)).save(tmp_path / "windows.bmp")
+    (tmp_path / "notes.txt").write_text("not a picture")
     told = run("explain-gpa", str(tmp_path), "--model", "T", "--steps", "1")
-    assert "| windows (" in told
+    assert told.count("windows.") == 2  # each by its own name
     assert "hpinet-t-x4" in told
 
 

@@ -348,6 +348,14 @@ def test_waiting_for_another_fetch_can_be_cancelled(server: FileServer, cache: P
     assert server.requests == []
 
 
+def test_waiting_for_another_fetch_has_an_end(server: FileServer, cache: Path) -> None:
+    (cache / "authors").mkdir(parents=True)
+    lock = FileLock(cache / "authors" / "hpinet-s-x3.lock")
+    with lock, pytest.raises(CheckpointError, match="being fetched just now"):
+        fetch("S", 3, patience=0.2)
+    assert server.requests == []
+
+
 def test_the_authors_own_files(shared: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = {f"/{path.name}": path.read_bytes() for path in (shared / "authors").glob("*.pth")}
     with file_server(files) as server:
