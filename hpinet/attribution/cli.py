@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hpinet.errors import OptionError
-from hpinet.terminal import FAILED, bars, complain
+from hpinet.terminal import bars
 
 attribution_app = typer.Typer()
 
@@ -116,15 +116,9 @@ def explain_gpa(
     from hpinet.attribution.lam import BlurPath
     from hpinet.attribution.regions import rgb_pixels
     from hpinet.checkpoints.registry import load
-    from hpinet.files import gather
     from hpinet.images import open_picture
 
-    found, _, failures = gather([str(source) for source in sources])
-    for failure in failures:
-        complain(f"{failure.path}: {failure.reason}")
-    if not found:
-        raise OptionError("There are no pictures in this.")
-    files = [each.path for each in found]
+    files = [file for source in sources for file in (_pictures_in(source) if source.is_dir() else [source])]
     are_told_apart = len({file.stem for file in files}) == len(files)
     with bars() as bar:
         progress = bar("attribution maps")
@@ -136,8 +130,12 @@ def explain_gpa(
         raise OptionError("There is no detail at this spot, so nothing to explain: choose another one.")
     typer.echo(f"Diffusion index of {info.name}, {steps} steps, regions of {region}×{region} pixels:\n")
     typer.echo(to_markdown(effects))
-    if failures:
-        raise typer.Exit(FAILED)
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    from hpinet.images.formats import READABLE_SUFFIXES
+
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in READABLE_SUFFIXES and file.is_file())
 
 
 def _spot(text: str) -> tuple[int, int]:

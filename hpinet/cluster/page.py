@@ -11,6 +11,7 @@ import os
 from typing import Any
 
 from hpinet.cluster.connection import ClusterError, Workers
+from hpinet.cluster.order import PROCESS_MEGABYTES
 from hpinet.cluster.replicas import MODELS, Replica, Replicas
 from hpinet.settings import settings
 from hpinet.version import __version__
@@ -60,7 +61,7 @@ def _start(workers: Workers, *, host: str, port: int) -> None:
     serve.run(replicas.bind(__version__), name=MODELS, route_prefix=None)
     page: Any = serve.deployment(
         _page_class(workers.most),
-        ray_actor_options={"num_cpus": 0, "runtime_env": {"env_vars": _of_the_page()}},
+        ray_actor_options={"num_cpus": 0, "runtime_env": {"env_vars": of_the_page(workers)}},
         num_replicas=1,
         max_ongoing_requests=100_000,  # the page has limits of its own, and says so in words
         health_check_period_s=5,
@@ -75,10 +76,12 @@ def stop() -> None:
     serve.shutdown()
 
 
-def _of_the_page() -> dict[str, str]:
-    """Settings of this process that the page has too."""
+def of_the_page(workers: Workers) -> dict[str, str]:
+    """Settings of this process that the page has too; its largest job is one that a replica has memory for."""
     own = ("HPINET_CACHE", "HPINET_THREADS")
-    return {name: value for name, value in os.environ.items() if name.startswith("HPINET_") and name not in own}
+    told = {name: value for name, value in os.environ.items() if name.startswith("HPINET_") and name not in own}
+    room = max(1, workers.megabytes - PROCESS_MEGABYTES)
+    return told | {"HPINET_JOB_MB": str(min(settings().job_mb or room, room))}
 
 
 def _page_class(at_once: int) -> type:

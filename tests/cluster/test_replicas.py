@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from hpinet.cluster import replicas
+from hpinet.cluster.connection import Workers
+from hpinet.cluster.page import of_the_page
 from hpinet.cluster.replicas import Replicas
+from hpinet.settings import settings
 
 
 def test_strangers_who_say_nothing_keep_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,3 +34,18 @@ def test_strangers_who_say_nothing_keep_nobody_waiting(monkeypatch: pytest.Monke
         assert silent.recv(100) == b""  # and the end
     with pytest.raises(AuthenticationError):
         Client(address, authkey=b"another")
+
+
+@pytest.mark.parametrize(("asked", "told"), [(None, "1300"), ("900", "900"), ("5000", "1300")])
+def test_the_page_takes_no_larger_job_than_a_replica_can(
+    asked: str | None, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if asked is None:
+        monkeypatch.delenv("HPINET_JOB_MB", raising=False)
+    else:
+        monkeypatch.setenv("HPINET_JOB_MB", asked)
+    settings.cache_clear()
+    try:
+        assert of_the_page(Workers(least=1, most=4, room=4, megabytes=2000))["HPINET_JOB_MB"] == told
+    finally:
+        settings.cache_clear()

@@ -196,7 +196,8 @@ class Turns:
     def _has_room(self, job: _Job) -> bool:
         """Whether the next of its kind fits: small ones share a quarter of the memory, large ones the rest.
 
-        One of each kind always fits, and nobody overtakes another of their kind.
+        One of each kind always fits, and nobody overtakes another of their kind. Where other machines do the work, each
+        has as much memory.
         """
         small = self._is_small(job)
         ahead = self._jobs[: self._jobs.index(job)]
@@ -204,7 +205,7 @@ class Turns:
         if any(not other.under_way for other in ahead if self._is_small(other) == small):
             return False
         used = sum(other.load.megabytes for other in kind if other.under_way)
-        share = self._budget_mb * (0.25 if small else 0.75)
+        share = self._budget_mb * (0.25 if small else 0.75) * self._at_once()
         return not used or used + job.load.megabytes <= share
 
     def _is_small(self, job: _Job) -> bool:

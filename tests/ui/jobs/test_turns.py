@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
@@ -274,3 +275,22 @@ def test_where_other_machines_work_several_do_at_once() -> None:
         assert not thread.is_alive()
     assert most[0] == 3
     assert order.counts == (0, 0)
+
+
+@pytest.mark.parametrize("machines", [1, 3])
+def test_other_machines_have_memory_of_their_own(machines: int) -> None:
+    """Each as much as this one: a large picture need not wait for room while a machine has nothing to do."""
+    order = Turns(budget_mb=1000, most=100, per_session=9, per_address=9, at_once=lambda: machines)
+    waited: list[int] = []
+
+    def begin(under_way: ExitStack) -> None:
+        large = Load(Visitor("a"), 700, 1)
+        job = order.job(large, stopped=lambda: bool(waited), waiting=lambda place: waited.append(place.number))
+        under_way.enter_context(job)
+
+    with ExitStack() as under_way:
+        for _ in range(machines):
+            begin(under_way)
+        assert not waited
+        begin(under_way)
+        assert waited
