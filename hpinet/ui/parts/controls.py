@@ -1,7 +1,9 @@
 """Groups of controls that several tabs have in common."""
 
+import functools
+import inspect
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,9 @@ from hpinet.treatment import Treatment, check_treatment
 from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.enlarge import Wanted
 from hpinet.ui.jobs.models import ORIGINS, as_key, line, offered
-from hpinet.ui.jobs.running import StopFlag, announce, is_under_way
+from hpinet.ui.jobs.running import StopFlag, announce, is_under_way, only_one
 from hpinet.ui.parts import html
-from hpinet.ui.parts.events import COMPUTE, LIGHT, RAW
+from hpinet.ui.parts.events import COMPUTE, LIGHT, PRIVATE, RAW
 from hpinet.ui.server import values
 from hpinet.ui.server.storage import as_served
 
@@ -214,7 +216,7 @@ class RunButtons:
         triggers = [self.run.click, self.unasked.change]
         ready = gr.on(triggers, self._busy, None, [self.run, self.stop], js=_BEGINS, trigger_mode="once", **LIGHT)
         running = ready.then(
-            handler,
+            self._alone(handler),
             inputs_kwargs=inputs,
             outputs=outputs,
             show_progress_on=[status],
@@ -224,6 +226,24 @@ class RunButtons:
         )
         running.then(self._after, None, [self.run, self.stop], js=_ENDS % status.elem_id, **LIGHT)
         return running
+
+    def _alone(self, handler: Callable[..., Any]) -> Callable[..., Any]:
+        """The handler, in which a run ends the one before it in its visit."""
+        if inspect.isgeneratorfunction(handler):
+
+            @functools.wraps(handler)
+            def steps(request: gr.Request, *arguments: Any, **fields: Any) -> Iterator[Any]:
+                with only_one(StopFlag.of(request, self.work)):
+                    yield from handler(request, *arguments, **fields)
+
+            return steps
+
+        @functools.wraps(handler)
+        def whole(request: gr.Request, *arguments: Any, **fields: Any) -> Any:
+            with only_one(StopFlag.of(request, self.work)):
+                return handler(request, *arguments, **fields)
+
+        return whole
 
     def start_after(self, chosen: Any) -> None:
         """Starts, too, after an event whose handler has `go` among its ``outputs``."""
@@ -244,7 +264,9 @@ class RunButtons:
         To be said before the ``triggers`` get handlers that begin it: the browser takes them in that order.
         """
         for trigger in triggers:  # not `gr.on`, which takes no events of the viewer's
-            trigger(self._idle, None, [self.run, self.stop], cancels=running, **LIGHT)
+            # Apart: with a handler, Gradio waits for its answer, and may end a run that has begun meanwhile.
+            trigger(None, None, None, cancels=running, **PRIVATE)
+            trigger(self._idle, None, [self.run, self.stop], **LIGHT)
 
     def _busy(self, request: gr.Request) -> tuple[Any, Any]:
         stop = StopFlag.of(request, self.work)

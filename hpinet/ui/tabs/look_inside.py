@@ -24,7 +24,7 @@ from hpinet.ui.jobs.explain import (
     look,
 )
 from hpinet.ui.jobs.models import as_key
-from hpinet.ui.jobs.running import StopFlag, only_one
+from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts import carrying, explanation_svg, html
 from hpinet.ui.parts.controls import example_gallery, model_field, new_word, picture_field, run_buttons
 from hpinet.ui.parts.events import COMPUTE, FORESIGHT, LIGHT, PRIVATE, RAW, chosen, uploaded
@@ -257,8 +257,7 @@ def explain_spot(
             window=values.choice("The window", window, WINDOWS),
             region=_clamped(region),
         )
-        with only_one(question.stop):
-            answer = look(question)
+        answer = look(question)
     except Cancelled as stopped:  # whatever else stopped it says so
         said = html.quiet(str(stopped)) if isinstance(stopped, Ending) else gr.skip()
         return said, *[gr.skip()] * 6, None, *[gr.skip()] * (1 + len(FIGURES))

@@ -16,7 +16,7 @@ from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.examples import Example
 from hpinet.ui.jobs.measure import measure
 from hpinet.ui.jobs.models import as_key, caption, choices
-from hpinet.ui.jobs.running import StopFlag, only_one
+from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts import carrying, html
 from hpinet.ui.parts.controls import example_gallery, new_word, picture_field, run_buttons
 from hpinet.ui.parts.events import LIGHT, RAW, uploaded
@@ -165,9 +165,7 @@ def measure_picture(
         times = values.choice("The scale", scale, SCALES)
         keys = values.several("The models", models, as_key)
         quality = values.choice("The quality", jpeg, [0, *JPEG_QUALITIES]) or None
-        stop = StopFlag.of(request, "measure")
-        with only_one(stop):
-            comparison, missing = measure(path, times, keys, stop, jpeg=quality)
+        comparison, missing = measure(path, times, keys, StopFlag.of(request, "measure"), jpeg=quality)
     except Ending as ends:
         return html.quiet(str(ends)), *[gr.skip()] * 6
     except Cancelled:  # whatever stopped it says so

@@ -10,7 +10,7 @@ from hpinet.images import save_picture
 from hpinet.ui.jobs import examples, previews, tiles
 from hpinet.ui.jobs.glimpse import glimpse, side_of
 from hpinet.ui.jobs.models import choice_of
-from hpinet.ui.jobs.running import StopFlag, only_one
+from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts import html
 from hpinet.ui.parts.controls import new_word, wanted_from
 from hpinet.ui.parts.events import LIGHT, PRIVATE, chosen
@@ -41,11 +41,10 @@ def upscale_piece_first(
     **fields: object,
 ) -> Iterator[tuple[Any, ...]]:
     """The Upscale button: what `upscale` answers, and before that, if it takes long, the most telling piece."""
-    with only_one(StopFlag.of(request, "upscale")):
-        if piece := first_piece(request, image=image, source=source, **fields):
-            yield piece
-            shown = None
-        yield upscale(request, progress, image=image, source=source, shown=shown, results=results, **fields)
+    if piece := first_piece(request, image=image, source=source, **fields):
+        yield piece
+        shown = None
+    yield upscale(request, progress, image=image, source=source, shown=shown, results=results, **fields)
 
 
 def first_piece(
