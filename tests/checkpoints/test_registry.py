@@ -151,7 +151,7 @@ def test_names_of_the_same_checkpoint(name: str) -> None:
         ("a/b/c", None, CheckpointError, "no checkpoint a/b/c"),
         ("a/b..c", None, CheckpointError, "no checkpoint a/b..c"),
         ("a/b@v1", None, CheckpointError, "no Hub repository of that name has been fetched"),
-        ("../b", None, CheckpointError, "no checkpoint ../b"),
+        ("../no-such-folder", None, CheckpointError, "no checkpoint ../no-such-folder"),
         (Path("nowhere"), None, CheckpointError, "no checkpoint nowhere"),
     ],
 )
