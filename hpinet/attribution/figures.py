@@ -3,7 +3,6 @@
 Figures are made without pyplot, so they share no state and any thread may draw. Colour maps are perceptually uniform.
 """
 
-import os
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -112,8 +111,8 @@ def check_formats(paths: Sequence[Path]) -> Sequence[Path]:
     for path in paths:
         if path.suffix.lower() not in FORMATS:
             raise OptionError(f"A figure is written as {', '.join(FORMATS)}, not {path.suffix or path.name!r}.")
-        if not os.access(path.parent, os.W_OK):
-            raise OptionError(f"{path} cannot be written: there is no such folder, or it is closed to you.")
+        if not path.parent.is_dir():
+            raise OptionError(f"{path} cannot be written: there is no such folder.")
     return paths
 
 
