@@ -26,13 +26,12 @@ from torch import Tensor
 
 from hpinet.atomic import write_atomically
 from hpinet.errors import CheckpointError
-from hpinet.model import SCALES, VARIANTS, HPINet, HPINetConfig, check_weights, load_weights, variant_config
+from hpinet.model import SCALES, VARIANTS, HPINet, HPINetConfig, check_weights, variant_config
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 
 CUSTOM = "custom"
 """Variant of a configuration that is none of `VARIANTS`."""
-
 
 _DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}  # what weights are kept in
 
@@ -86,7 +85,7 @@ def read_model(path: Path) -> HPINet:
     with torch.device("meta"):  # before a network is made that a few words may say is larger than the machine
         check_weights(HPINet(config), tensors)
     model = HPINet(config)
-    load_weights(model, tensors)
+    model.load_state_dict(tensors)
     return model.eval()
 
 

@@ -53,14 +53,15 @@ def cached_repository(repository: str, revision: str | None = None) -> Path | No
     return Path(weights).parent if isinstance(config, str) and isinstance(weights, str) else None
 
 
-def is_whole(repository: str, revision: str | None = None) -> bool:
-    """Whether a checkpoint was fetched with its levels, or is known to have none: other tools fetch weights alone."""
+def whole_repository(repository: str, revision: str | None = None) -> Path | None:
+    """The same, if its levels were fetched too or it is known to have none: other tools fetch weights alone."""
     folder = cached_repository(repository, revision)
     treatment = try_to_load_from_cache(repository, TREATMENT, revision=revision)
     if folder is None or treatment is None:
-        return False
+        return None
     levels = read_levels(folder)
-    return all((folder / level / WEIGHTS).is_file() for level in (levels.names if levels else ()))
+    are_here = all((folder / level / WEIGHTS).is_file() for level in (levels.names if levels else ()))
+    return folder if are_here else None
 
 
 def fetch_repository(repository: str, revision: str | None = None, *, progress: Progress = ignore) -> Path:
@@ -75,7 +76,7 @@ def fetch_repository(repository: str, revision: str | None = None, *, progress: 
         CheckpointError: offline, no such repository, revision or file, refused, or damaged.
     """
     pinned = revision is not None and _COMMIT.fullmatch(revision)
-    if pinned and is_whole(repository, revision) and (folder := cached_repository(repository, revision)):
+    if pinned and (folder := whole_repository(repository, revision)):
         return folder
     where = f"{repository}@{revision}" if revision else repository
     try:

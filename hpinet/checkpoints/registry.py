@@ -32,7 +32,7 @@ from hpinet.checkpoints.files import (
     weights_file,
     write_checkpoint,
 )
-from hpinet.checkpoints.hub import cached_repository, fetch_repository, is_repository_id, is_whole
+from hpinet.checkpoints.hub import cached_repository, fetch_repository, is_repository_id, whole_repository
 from hpinet.checkpoints.levels import Levels, read_levels
 from hpinet.errors import CheckpointError, OptionError
 from hpinet.images.compression import Compression
@@ -332,7 +332,7 @@ def _read_description(path: Path, origin: str, _facts: tuple[tuple[str, int, int
 
 def _fetch_missing(source: str | Path, scale: int | None, progress: Progress) -> CheckpointInfo:
     """`find`, after fetching what is not on this machine."""
-    if (repository := _repository(source)) and not is_whole(repository["id"], repository["revision"]):
+    if (repository := _repository(source)) and whole_repository(repository["id"], repository["revision"]) is None:
         try:
             fetch_repository(repository["id"], repository["revision"], progress=progress)
         except CheckpointError:

@@ -1,12 +1,12 @@
 """A spot of a picture: clicked or given in pixels, and marked on the picture."""
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
+from hpinet.ui.parts.controls import new_word
 from hpinet.ui.parts.events import LIGHT, PRIVATE
 from hpinet.ui.server import values
 
@@ -54,4 +54,4 @@ def _clicked(event: gr.EventData) -> tuple[int, int]:
 
 
 def _clicked_to_go(event: gr.EventData) -> tuple[int, int, str]:
-    return *values.spot(event._data), secrets.token_hex(8)
+    return *_clicked(event), new_word()

@@ -150,7 +150,6 @@ def build(examples: list[Example]) -> UpscaleTab:
         download,
         **LIGHT,
     )
-    why.forget_on(because, source.change)
     lens.connect(glass, [glass.spot.follow(image), glass.spot.take(looking.compare)], source)
     asked = glass.spot.take(looking.explain)
     why.connect(because, asked, source=source, model=model, scale=size.scale, spot=glass.spot)

@@ -68,12 +68,8 @@ def connect(why: Why, chosen: Any, *, source: gr.State, model: gr.Radio, scale: 
     )
     for told in (ready, answered):
         told.then(None, None, None, js=_SHOW, queue=False, **PRIVATE)
-    why.close.click(_end, None, why.panel, **LIGHT)
-
-
-def forget_on(why: Why, another: Any) -> None:
-    """Puts the panel away on an event that brings ``another`` picture."""
-    another(_end, None, why.panel, **LIGHT)
+    for over in (why.close.click, source.change):  # another picture: what was said is of the one before
+        over(_end, None, why.panel, **LIGHT)
 
 
 def _begin(request: gr.Request) -> tuple[Any, ...]:
