@@ -1,8 +1,15 @@
 """Of all tests of pictures."""
 
+import gc
 import warnings
 
 import pytest
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_left_over():
+    """Each page that Gradio makes leaves event loops open. Collected below, those of other tests would count here."""
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)

@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hpinet.settings import settings
 from hpinet.ui import languages
+from hpinet.ui.server.answers import follow
 from hpinet.ui.server.cancelling import cancel, give_up_unheard
 from hpinet.ui.server.defects import reported
 from hpinet.ui.server.policies import with_policies
@@ -202,7 +203,10 @@ class Guard:
                 await send(message)
 
         try:
-            await self.app(scope, receive, telling)
+            if scope["path"] == DATA:
+                await follow(self.app, scope, receive, telling, lambda: _is_due(scope))
+            else:
+                await self.app(scope, receive, telling)
         except HTTPException:  # Gradio raises it within a stream that has begun, to end it
             if not started:
                 raise
@@ -290,6 +294,11 @@ def _is_stream(scope: Scope) -> bool:
     """Whether somebody has listened to what becomes of their work."""
     found = open_route(scope["path"], scope["method"])
     return found is not None and found[0] in (DATA, *RESULTS)
+
+
+def _is_due(scope: Scope) -> bool:
+    """Whether any work of the session is not answered yet."""
+    return bool(_queue(scope).pending_event_ids_session.get(_asked(scope, "session_hash")))
 
 
 def _runs_here(scope: Scope, handler: object) -> bool:

@@ -45,7 +45,9 @@ class Handler(SimpleNamespace):
 
 @pytest.fixture
 def queue() -> SimpleNamespace:
-    made = SimpleNamespace(pending_messages_per_session={}, event_ids_to_events={}, active_jobs=[], told=[])
+    made = SimpleNamespace(
+        pending_messages_per_session={}, pending_event_ids_session={}, event_ids_to_events={}, active_jobs=[], told=[]
+    )
 
     async def remove_from_queue(event: str) -> None:
         made.event_ids_to_events.pop(event, None)
