@@ -152,7 +152,7 @@ def _nothing_said_of_this_machine() -> Iterator[None]:
     try:
         yield
     except (ImageError, OSError) as error:
-        if is_full(error) or is_full(error.__cause__):
+        if is_full(error):
             make_room()
             raise ImageError(FULL) from error
         if str(results_root()) in str(error):

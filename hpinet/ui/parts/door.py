@@ -141,7 +141,7 @@ def _tracked_in(iterable: TrackedIterable, language: str) -> TrackedIterable:
 
 def in_our_words(error: Exception, handler: BlockFunction) -> str:
     """What a visitor is told. Whatever no one has foreseen is logged under the number that the sentence names."""
-    if is_full(error) or is_full(error.__cause__):
+    if is_full(error):
         make_room()
         return FULL
     if isinstance(error, HPINetError) and get_upload_folder() not in str(error):

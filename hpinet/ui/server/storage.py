@@ -199,9 +199,9 @@ def _heed_the_clock() -> None:
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Whether this says that the disk has no room left."""
+    """Whether this says that the disk has no room left, or was raised because of what does."""
     if not isinstance(error, OSError):
-        return False
+        return error is not None and is_full(error.__cause__)
     cut_short = error.errno is None and "written" in str(error)  # as NumPy says it
     return cut_short or error.errno in (errno.ENOSPC, errno.EDQUOT)
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from gradio.context import LocalContext
 
-from hpinet.errors import OptionError
+from hpinet.errors import ImageError, OptionError
 from hpinet.ui.server import storage
 
 
@@ -130,6 +130,10 @@ def test_a_full_disk_is_told_from_other_errors(root: Path) -> None:
     assert storage.is_full(OSError(errno.ENOSPC, "No space left on device"))
     assert not storage.is_full(OSError(errno.EACCES, "Permission denied"))
     assert not storage.is_full(None)
+    told = ImageError("The picture could not be written.")
+    assert not storage.is_full(told)
+    told.__cause__ = OSError(errno.EDQUOT, "Disk quota exceeded")
+    assert storage.is_full(told)
     old, new = storage.new_folder() / "old.png", storage.new_folder() / "new.png"
     for path in (old, new):
         path.write_text("x")
