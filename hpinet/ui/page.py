@@ -126,13 +126,13 @@ async def _serving(app: Any) -> AsyncIterator[None]:
 
 
 def _delete(request: gr.Request) -> None:
-    """Ends the visitor's work and deletes all that was sent and made in this visit; the page begins anew."""
+    """Ends the work of this page and deletes all that its visitor has sent and got; the page begins anew."""
     _leave(request)
-    storage.delete_of(request.session_hash)
+    storage.delete_of(request)
 
 
 def _leave(request: gr.Request) -> None:
     """Whoever closes the page does not wait for the result, nor needs what was sent."""
     for work in ("upscale", "why", "lens", "batch", "measure", "look", "api"):
         StopFlag.of(request, work).raise_it()
-    storage.leave(request.session_hash)
+    storage.leave(request)

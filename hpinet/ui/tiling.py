@@ -9,8 +9,8 @@ from starlette.routing import Route
 
 from hpinet.errors import HPINetError
 from hpinet.ui.jobs.tiles import VIEWS, tile
-from hpinet.ui.server.guard import VISITOR
 from hpinet.ui.server.routes import TILE
+from hpinet.ui.server.visitors import cookie_of
 
 AT_ONCE = 4
 """Tiles under way; each takes some milliseconds, and jobs want the processor too."""
@@ -23,7 +23,7 @@ async def _tile(request: Request) -> Response:
     given = request.path_params
     numbers = [given[name] for name in ("level", "column", "row")]
     is_numbered = all(_NUMBER.fullmatch(number) for number in numbers)
-    view = VIEWS.of(given["view"], request.cookies.get(VISITOR, ""))
+    view = VIEWS.of(given["view"], cookie_of(request))
     if view is None or not is_numbered:
         return Response(status_code=404)  # the guard has the words
     try:

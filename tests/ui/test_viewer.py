@@ -12,7 +12,7 @@ from PIL import Image
 from hpinet.images import Picture
 from hpinet.ui.jobs import tiles
 from hpinet.ui.parts import viewer
-from hpinet.ui.server.guard import VISITOR
+from hpinet.ui.server.visitors import COOKIE
 
 from .conftest import EXAMPLES, OpenPage
 
@@ -33,7 +33,7 @@ def enlarged(path: Path, width: int, height: int) -> Picture:
 
 def show(page: "Page", view: tiles.View) -> None:
     """Puts a viewer of that view on the page, as a handler would."""
-    [cookie] = [cookie for cookie in page.context.cookies() if cookie.get("name") == VISITOR]
+    [cookie] = [cookie for cookie in page.context.cookies() if cookie.get("name") == COOKIE]
     value = viewer.showing(tiles.VIEWS.open(view, str(cookie.get("value"))), view, "HPINet T ×2")
     page.evaluate(
         "value => { const at = document.querySelector('#tried') ?? document.body.appendChild(Object.assign("
@@ -111,7 +111,7 @@ def test_mouse_and_keys_move_what_is_shown(open_page: OpenPage, view: tiles.View
 def test_tiles_are_for_who_made_the_picture(server: str, view: tiles.View) -> None:
     name = tiles.VIEWS.open(view, "somebody")
     with httpx.Client(base_url=server) as http:
-        good = http.get(f"/tiles/{name}/result/0/0/0", headers={"cookie": f"{VISITOR}=somebody"})
+        good = http.get(f"/tiles/{name}/result/0/0/0", headers={"cookie": f"{COOKIE}=somebody"})
         assert good.status_code == 200
         assert good.headers["content-type"] == "image/jpeg"
         assert "private" in good.headers["cache-control"]
@@ -126,7 +126,7 @@ def test_tiles_are_for_who_made_the_picture(server: str, view: tiles.View) -> No
             ("somebody", f"{name}/result/99/0/0"),
             ("somebody", f"{name}/result/0/0/{'9' * 400}"),
         ):
-            answer = http.get(f"/tiles/{path}", headers={"cookie": f"{VISITOR}={cookie}"} if cookie else {})
+            answer = http.get(f"/tiles/{path}", headers={"cookie": f"{COOKIE}={cookie}"} if cookie else {})
             assert (answer.status_code, answer.json()) == (404, NOTHING), path
 
 

@@ -67,7 +67,7 @@ class Page(gr.Blocks):
         finally:
             if (call := kwargs.get("event_id")) and call == kwargs.get("session_hash"):
                 forget(self, call)  # begun by an endpoint's name: a session for this call alone
-                leave(call)
+                leave(kwargs.get("request"))
         return await self._unchanged(handler, words, **kwargs)
 
     async def postprocess_data(

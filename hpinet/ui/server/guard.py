@@ -12,7 +12,6 @@ import secrets
 from base64 import b64decode
 from collections import OrderedDict
 from collections.abc import Iterator
-from http.cookies import CookieError, SimpleCookie
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
@@ -43,6 +42,7 @@ from hpinet.ui.server.routes import (
     open_route,
 )
 from hpinet.ui.server.storage import FULL, NOT_SENT_HERE, drop_torn, is_full, is_shown, make_room
+from hpinet.ui.server.visitors import COOKIE, cookie_in
 
 _JSON_BYTES = 8_000_000  # far more than any request of ours; MCP clients may send whole pictures instead
 _REFUSAL = "Give an uploaded file, not an address: this server fetches nothing on request."
@@ -56,9 +56,6 @@ _WORDS = {
 _MOVING_SECONDS = 3.0  # far longer than Gradio takes to move a whole upload to its folder
 _JOINING = {"fn_index", "session_hash", "data", "event_data", "trigger_id"}  # what its clients send
 _SESSION = re.compile(r"[A-Za-z0-9_-]{6,64}")  # shorter ones can be guessed
-VISITOR = "hpinet-visitor"
-"""The cookie that tells browsers apart."""
-
 _SESSIONS_KEPT = 100_000
 
 
@@ -108,7 +105,7 @@ class Guard:
         if found is None:
             raise Refused(_saying(404, _NOTHING))
         route, parts = found
-        if route == "/" and not _visitor(scope):
+        if route == "/" and not cookie_in(scope):
             send = _with_cookie(scope, send)
         self._check_address(scope, route, parts)
         if scope["method"] != "POST" or route == UPLOAD:
@@ -181,7 +178,7 @@ class Guard:
         """Binds a session, or an upload, to who begins it. Raises Refused if it is another's, or has no such name."""
         if not isinstance(session, str) or not _SESSION.fullmatch(session):
             raise Refused(_saying(400, _NOT_UNDERSTOOD))
-        visitor = _visitor(scope)
+        visitor = cookie_in(scope)
         if self.owners.setdefault(session, visitor) != visitor:
             raise Refused(_saying(404, _NOTHING))
         self.owners.move_to_end(session)
@@ -236,7 +233,7 @@ class _Saying(JSONResponse):
         self.words = words
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        words = languages.in_text(self.words, languages.asked_for(scope)) if _visitor(scope) else self.words
+        words = languages.in_text(self.words, languages.asked_for(scope)) if cookie_in(scope) else self.words
         await JSONResponse({"detail": words}, self.status_code)(scope, receive, send)
 
 
@@ -253,15 +250,6 @@ def _no_session() -> Response:
 # ------------------------------------------------------------------------------------------------- visitors and work
 
 
-def _visitor(scope: Scope) -> str:
-    """The cookie that tells browsers apart; empty for programs."""
-    try:
-        cookie = SimpleCookie(Headers(scope=scope).get("cookie", "")).get(VISITOR)
-    except CookieError:
-        return ""
-    return cookie.value if cookie else ""
-
-
 def cookie_rules(scope: Scope) -> str:
     """Who gets a cookie of the page: also the page within another one, where that is possible."""
     is_https = "https" in (scope["scheme"], Headers(scope=scope).get("x-forwarded-proto"))
@@ -274,7 +262,7 @@ def _with_cookie(scope: Scope, send: Send) -> Send:
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            cookie = f"{VISITOR}={secrets.token_urlsafe(16)}; Path=/; HttpOnly; {rules}"
+            cookie = f"{COOKIE}={secrets.token_urlsafe(16)}; Path=/; HttpOnly; {rules}"
             MutableHeaders(scope=message).append("set-cookie", cookie)
         await send(message)
 

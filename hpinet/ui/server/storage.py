@@ -14,12 +14,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import gradio as gr
 import psutil
 from gradio.context import LocalContext
 from gradio.utils import get_upload_folder
 
 from hpinet.errors import OptionError
 from hpinet.settings import settings
+from hpinet.ui.server.visitors import cookie_of
 
 SWEEP_EVERY_SECONDS = 600
 KEPT_WHEN_FULL_SECONDS = 300
@@ -95,13 +97,14 @@ def new_folder() -> Path:
 
 @dataclass
 class _Visit:
-    """What is known of a visit to the page."""
+    """What is known of a browser that visits, or of a program."""
 
     folders: set[Path] = field(default_factory=set)  # with pictures of it
-    is_open: bool = True
+    pages: set[str] = field(default_factory=set)  # sessions that are open
 
 
-_visits: OrderedDict[str, _Visit] = OrderedDict()  # by their sessions
+_Name = tuple[str, str]
+_visits: OrderedDict[_Name, _Visit] = OrderedDict()
 _noting = threading.Lock()  # many visitors are heard at once
 _VISITS_NOTED = 10_000
 
@@ -111,37 +114,45 @@ def _note(folder: Path) -> None:
 
     Only one that an upload or a result has to itself: what others send and get lies in the folders above.
     """
-    session = getattr(LocalContext.request.get(None), "session_hash", None)
+    session, name = _named(LocalContext.request.get(None))
     shared = (Path(get_upload_folder()).resolve(), results_root().resolve())
     folder = folder.resolve()
     if session and folder not in shared and folder.parent in shared:
         with _noting:
-            visit = _visits.setdefault(session, _Visit())
+            visit = _visits.setdefault(name, _Visit())
             visit.folders.add(folder)
-            visit.is_open = True
-            _visits.move_to_end(session)
+            visit.pages.add(session)
+            _visits.move_to_end(name)
             if len(_visits) > _VISITS_NOTED:
                 _visits.popitem(last=False)
 
 
-def leave(session: str | None) -> None:
+def _named(request: gr.Request | None) -> tuple[str, _Name]:
+    """A request's session, empty if there is none, and the name of its visit, which outlasts a page."""
+    session, cookie = getattr(request, "session_hash", None) or "", cookie_of(request)
+    return session, (cookie, "" if cookie else session)
+
+
+def leave(request: gr.Request | None) -> None:
     """A page was closed, or a program has its answer: what it sent stays for as long as all else.
 
     Or until somebody deletes the same picture.
     """
+    session, name = _named(request)
     with _noting:
-        if visit := _visits.get(session or ""):
-            visit.is_open = False
+        if visit := _visits.get(name):
+            visit.pages.discard(session)
 
 
-def delete_of(session: str | None) -> int:
-    """Deletes all pictures sent and made in a visit; returns how many folders of them there were.
+def delete_of(request: gr.Request | None) -> int:
+    """Deletes all pictures that a browser has sent and got, on whatever page; returns how many folders there were.
 
     Gradio keeps a picture once that several send: it stays while another of their pages is open.
     """
+    _, name = _named(request)
     with _noting:
-        own = _visits.pop(session or "", _Visit()).folders
-        gone = own.difference(*(visit.folders for visit in _visits.values() if visit.is_open))
+        own = _visits.pop(name, _Visit()).folders
+        gone = own.difference(*(visit.folders for visit in _visits.values() if visit.pages))
     for folder in gone:
         shutil.rmtree(folder, ignore_errors=True)
     return len(gone)

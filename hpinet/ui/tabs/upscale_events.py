@@ -36,8 +36,8 @@ from hpinet.ui.parts.viewer import showing
 from hpinet.ui.parts.wishes import Wishes
 from hpinet.ui.server import values
 from hpinet.ui.server.ending import Ending
-from hpinet.ui.server.guard import VISITOR
 from hpinet.ui.server.storage import new_folder
+from hpinet.ui.server.visitors import cookie_of
 from hpinet.upscaler import rounds_over
 
 WELCOME = "Choose a picture or click an example."
@@ -395,7 +395,7 @@ def upscale(
 
 def opened(view: tiles.View, request: gr.Request) -> str:
     """The name by which this visitor, and nobody else, may see a view."""
-    return tiles.VIEWS.open(view, (request.cookies or {}).get(VISITOR, ""))
+    return tiles.VIEWS.open(view, cookie_of(request))
 
 
 def _made_by(model: str, plan: Plan) -> str:

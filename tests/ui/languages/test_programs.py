@@ -4,13 +4,13 @@ import httpx
 import pytest
 
 from hpinet.ui import languages
-from hpinet.ui.server.guard import VISITOR
+from hpinet.ui.server.visitors import COOKIE
 
 
 @pytest.fixture
 def visitor(server: str) -> httpx.Client:
     """A browser that asks for German."""
-    return httpx.Client(base_url=server, headers={"accept-language": "de"}, cookies={VISITOR: "a-visitor-of-a-test"})
+    return httpx.Client(base_url=server, headers={"accept-language": "de"}, cookies={COOKIE: "a-visitor-of-a-test"})
 
 
 def test_refusals_are_in_the_language_of_a_visitor(server: str, visitor: httpx.Client) -> None:

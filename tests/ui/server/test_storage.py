@@ -6,19 +6,25 @@ import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from gradio.context import LocalContext
 
 from hpinet.errors import ImageError, OptionError
 from hpinet.ui.server import storage
+from hpinet.ui.server.visitors import COOKIE
 
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     return tmp_path
+
+
+def asked_by(session: str, browser: str = "") -> Any:
+    """A request of a page's, or of a program's if there is no browser."""
+    return SimpleNamespace(session_hash=session, cookies={COOKIE: browser} if browser else {})
 
 
 def age(path: Path, hours: float) -> None:
@@ -145,7 +151,7 @@ def test_a_full_disk_is_told_from_other_errors(root: Path) -> None:
 def test_pictures_of_a_visit_are_deleted_at_once(root: Path) -> None:
     made = {}
     for session in ("one-visit", "another"):
-        token = LocalContext.request.set(cast(Any, SimpleNamespace(session_hash=session)))
+        token = LocalContext.request.set(asked_by(session))
         upload = root / f"hash-of-{session}" / "cat.png"
         upload.parent.mkdir()
         upload.write_text("x")
@@ -154,10 +160,23 @@ def test_pictures_of_a_visit_are_deleted_at_once(root: Path) -> None:
         result.write_text("x")
         made[session] = (upload, result)
         LocalContext.request.reset(token)
-    assert storage.delete_of("one-visit") == 2
+    assert storage.delete_of(asked_by("one-visit")) == 2
     assert not any(path.exists() for path in made["one-visit"])
     assert all(path.exists() for path in made["another"])
-    assert storage.delete_of("one-visit") == storage.delete_of(None) == 0
+    assert storage.delete_of(asked_by("one-visit")) == storage.delete_of(None) == 0
+
+
+def test_a_page_that_is_loaded_anew_deletes_what_the_one_before_has_sent(root: Path) -> None:
+    upload = root / "hash" / "cat.png"
+    upload.parent.mkdir()
+    upload.write_text("x")
+    token = LocalContext.request.set(asked_by("before", "a-browser"))
+    storage.received({"path": str(upload)})
+    LocalContext.request.reset(token)
+    storage.leave(asked_by("before", "a-browser"))
+    assert storage.delete_of(asked_by("before")) == storage.delete_of(asked_by("after", "another")) == 0
+    assert storage.delete_of(asked_by("after", "a-browser")) == 1
+    assert not upload.exists()
 
 
 def test_deleting_while_others_come_and_go(root: Path) -> None:
@@ -165,14 +184,14 @@ def test_deleting_while_others_come_and_go(root: Path) -> None:
     failed = list[BaseException]()
 
     def come_and_go(name: str) -> None:
-        LocalContext.request.set(cast(Any, SimpleNamespace(session_hash=name)))
+        LocalContext.request.set(asked_by(name))
         try:
             while not over.is_set():
                 for number in range(50):
-                    LocalContext.request.set(cast(Any, SimpleNamespace(session_hash=f"{name}-{number}")))
+                    LocalContext.request.set(asked_by(f"{name}-{number}"))
                     storage._note(root / f"{name}-{number}")
                 for number in range(50):
-                    storage.delete_of(f"{name}-{number}")
+                    storage.delete_of(asked_by(f"{name}-{number}"))
         except RuntimeError as error:
             failed.append(error)
 
@@ -192,20 +211,20 @@ def test_a_picture_that_two_visitors_sent_stays_while_the_other_page_is_open(roo
     upload.write_text("x")
 
     def send(session: str) -> None:
-        token = LocalContext.request.set(cast(Any, SimpleNamespace(session_hash=session)))
+        token = LocalContext.request.set(asked_by(session))
         storage.received({"path": str(upload)})
         LocalContext.request.reset(token)
 
     send("first")
     send("second")
-    assert storage.delete_of("second") == 0
+    assert storage.delete_of(asked_by("second")) == 0
     send("second")
-    storage.leave("first")
+    storage.leave(asked_by("first"))
     send("first")  # its connection was lost for a moment
-    assert storage.delete_of("second") == 0
+    assert storage.delete_of(asked_by("second")) == 0
     send("second")
-    storage.leave("second")
-    assert storage.delete_of("first") == 1
+    storage.leave(asked_by("second"))
+    assert storage.delete_of(asked_by("first")) == 1
     assert not upload.exists()
 
 
@@ -217,8 +236,8 @@ def test_folders_that_visitors_share_are_never_deleted(root: Path, name: str) ->
     named = root / name
     named.parent.mkdir(parents=True, exist_ok=True)
     named.write_text("x")
-    token = LocalContext.request.set(cast(Any, SimpleNamespace(session_hash="a-visit")))
+    token = LocalContext.request.set(asked_by("a-visit"))
     storage.received({"path": str(named)})
     LocalContext.request.reset(token)
-    assert storage.delete_of("a-visit") == 0
+    assert storage.delete_of(asked_by("a-visit")) == 0
     assert others.exists()
