@@ -120,7 +120,7 @@ class Upscaler:
         if image.dtype == np.float32:
             if image.ndim != 3 or image.shape[2] != 3 or not image.size:
                 raise ImageError(f"A floating-point picture is (height, width, 3), not {image.shape}.")
-            engine = self._engine(self.info.strength(None, treatment))
+            engine = self.engine_for(self.info.strength(None, treatment))
             return cast(Enlargeable, self._run(engine, image, progress))
         samples = self._enlarge(Picture.from_array(image), treatment, progress).samples
         return cast(Enlargeable, samples[..., 0] if image.ndim == 2 else samples)
@@ -130,8 +130,8 @@ class Upscaler:
         passes = rounds_over(picture) * (8 if self.self_ensemble else 1)
         return passes * self.engine.estimate_seconds(picture.height, picture.width)
 
-    def _engine(self, strength: float) -> Engine:
-        """The engine of a strength."""
+    def engine_for(self, strength: float) -> Engine:
+        """The engine of a treatment's strength, see `hpinet.checkpoints.CheckpointInfo.strength`."""
         if strength == 0 or self._make is None:
             return self.engine
         with self._lock:
@@ -141,7 +141,7 @@ class Upscaler:
 
     def _enlarge(self, picture: Picture, treatment: Treatment, progress: Progress) -> Picture:
         found = None if treatment == "clean" else examine(picture)
-        engine = self._engine(self.info.strength(found, treatment))
+        engine = self.engine_for(self.info.strength(found, treatment))
         picture = replace(picture, compression=None)  # the result is another picture
         if picture.alpha is None or not _has_edges(picture.alpha):
             colour = self._enlarge_colour(engine, picture.colour, progress)

@@ -12,7 +12,9 @@ from hpinet.attribution.explain import SURROUNDINGS, Explanation, explain, surro
 from hpinet.attribution.lam import FULL, QUICK, BlurPath
 from hpinet.attribution.regions import rgb_pixels
 from hpinet.errors import OptionError
+from hpinet.images.compression import Compression
 from hpinet.plan import Plan, TargetSize, make_plan
+from hpinet.treatment import Treatment, examine
 from hpinet.ui.jobs.models import SHELF, Choice, choice_of, pass_operations, pass_seconds
 from hpinet.ui.jobs.previews import open_sent
 from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, heavy
@@ -43,6 +45,7 @@ class Question:
     path: BlurPath = QUICK
     window: int = 16
     region: int = 64
+    treatment: Treatment = "clean"
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Answer:
 
     explanation: Explanation
     checkpoint: str  # such as hpinet-t-x4
+    found: Compression | None  # what losses the picture went through, where a treatment was asked for
+    strength: float  # of the treatment, 0 for none
     source: str  # name of the picture's file
     seconds: float
 
@@ -77,13 +82,17 @@ def look(question: Question) -> Answer:
     choice, plan = _planned(question.model, question.scale)
     if not choice.is_installed(plan):
         SHELF.fetch(choice, plan, progress=Reporter(f"Fetching {choice.key}", question.stop))
-    pixels = rgb_pixels(open_sent(question.source))
+    picture = open_sent(question.source)
+    found = None if question.treatment == "clean" else examine(picture)
+    strength = choice.natives[question.scale].strength(found, question.treatment)
+    pixels = rgb_pixels(picture)
     height, width = pixels.shape[:2]
     left, top, right, bottom = surroundings_of(question.x, question.y, width, height, region=question.region)
     part = pixels[top:bottom, left:right].copy()  # the rest is let go before the work waits for its turn
-    del pixels
-    answer = _look(replace(question, x=question.x - left, y=question.y - top), part)
-    return replace(answer, explanation=answer.explanation.moved(left, top))
+    del picture, pixels
+    explained, seconds = _look(replace(question, x=question.x - left, y=question.y - top), strength, part)
+    name = choice.natives[question.scale].name
+    return Answer(explained.moved(left, top), name, found, strength, question.source.name, seconds)
 
 
 def expected_seconds(source: Path, *, model: str, scale: int, steps: int, region: int) -> float:
@@ -116,14 +125,14 @@ def _size(source: Path) -> tuple[int, int]:
     return picture.width, picture.height
 
 
-def _declared_seconds(question: Question, part: np.ndarray) -> int:  # noqa: ARG001 (called like the function it is for)
+def _declared_seconds(question: Question, strength: float, part: np.ndarray) -> int:  # noqa: ARG001 (as the work is)
     """What to ask of ZeroGPU."""
     choice, side = choice_of(question.model), question.region
     work = question.path.steps * _PASSES * pass_operations(choice, question.scale, side, side)
     return PACE.to_ask_for(work + pass_operations(choice, question.scale, SURROUNDINGS, SURROUNDINGS))
 
 
-def _needs(question: Question, part: np.ndarray) -> Needs:  # noqa: ARG001
+def _needs(question: Question, strength: float, part: np.ndarray) -> Needs:  # noqa: ARG001
     side = question.region
     seconds = expected_seconds(
         question.source, model=question.model, scale=question.scale, steps=question.path.steps, region=side
@@ -132,12 +141,12 @@ def _needs(question: Question, part: np.ndarray) -> Needs:  # noqa: ARG001
 
 
 @heavy(duration=_declared_seconds, needs=_needs)
-def _look(question: Question, part: np.ndarray) -> Answer:
-    """Explains the spot in a part of the picture: (h, w, 3) uint8 RGB, from whose corner the spot counts."""
+def _look(question: Question, strength: float, part: np.ndarray) -> tuple[Explanation, float]:
+    """Explains the spot in a part of the picture, (h, w, 3) uint8 RGB, from whose corner it counts; and the seconds."""
     began = time.perf_counter()
     upscaler = SHELF.upscaler(question.model, question.scale)
     explanation = explain(
-        upscaler.engine.model,
+        upscaler.engine_for(strength).model,
         part,
         x=question.x,
         y=question.y,
@@ -146,4 +155,4 @@ def _look(question: Question, part: np.ndarray) -> Answer:
         region=question.region,
         progress=Reporter("Looking", question.stop),
     )
-    return Answer(explanation, upscaler.info.name, question.source.name, time.perf_counter() - began)
+    return explanation, time.perf_counter() - began

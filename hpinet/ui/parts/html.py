@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from hpinet.images import Picture, encode_picture
+from hpinet.images.compression import Compression
 
 
 def trouble(message: str) -> str:
@@ -20,6 +21,11 @@ def quiet(message: str) -> str:
 def facts(items: Iterable[str]) -> str:
     """A line of facts, each a piece of HTML."""
     return f'<ul class="facts" role="list">{"".join(f"<li>{item}</li>" for item in items)}</ul>'
+
+
+def losses(found: Compression | None, strength: float) -> list[str]:
+    """A fact, if there is one: what losses were found, and what a treatment of that strength makes of them."""
+    return [f"{found or 'no JPEG'}: " + ("<b>treated</b>" if strength else "as it is")] if found or strength else []
 
 
 def folded(title: str, content: str) -> str:

@@ -1,7 +1,7 @@
 """The lens: one spot, enlarged by every model that is here, to choose one without running the whole picture."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -9,6 +9,7 @@ import gradio as gr
 from hpinet import wording
 from hpinet.errors import Cancelled, HPINetError, OptionError
 from hpinet.images import Picture, resize_bicubic
+from hpinet.treatment import Treatment, check_treatment
 from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.models import SHELF, Choice, choices, pass_operations, pass_seconds
 from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, end_newest, heavy, only_one
@@ -54,7 +55,7 @@ def build(image: str) -> Lens:
     return Lens(panel, spot, look, crops)
 
 
-def connect(lens: Lens, chosen: Sequence[Any], source: gr.State) -> None:
+def connect(lens: Lens, chosen: Sequence[Any], source: gr.State, treatment: gr.Radio) -> None:
     """Opens the lens and looks after each event of ``chosen``, which has filled the fields of the spot.
 
     What was seen of a picture goes with it.
@@ -63,7 +64,12 @@ def connect(lens: Lens, chosen: Sequence[Any], source: gr.State) -> None:
     opened = [event.then(lambda: gr.update(open=True), None, lens.panel, **LIGHT) for event in chosen]
     for trigger in (*(event.then for event in opened), lens.look.click):
         trigger(
-            magnify, [source, lens.spot.x, lens.spot.y], lens.crops, js=_SHOW_CROPS, trigger_mode="multiple", **COMPUTE
+            magnify,
+            inputs_kwargs={"source": source, "treatment": treatment, **lens.spot.inputs},
+            outputs=lens.crops,
+            js=_SHOW_CROPS,
+            trigger_mode="multiple",
+            **COMPUTE,
         )
 
 
@@ -74,10 +80,12 @@ def _forget(request: gr.Request) -> str:
 
 def magnify(
     request: gr.Request,
+    progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
+    *,
     source: Source | None,
+    treatment: object,
     x: object,
     y: object,
-    progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
 ) -> Any:
     """The spot, or the middle, as bicubic and every installed model enlarge it, side by side."""
     if source is None:
@@ -93,8 +101,11 @@ def magnify(
             size = wording.size((picture.width, picture.height))
             raise OptionError(f"The spot {left}, {top} lies outside the picture of {size} pixels.")
         stop = StopFlag.of(request, "lens")
+        stop.lower()  # Gradio takes a connection that was lost for a moment for a page that was closed
+        # Its losses are those of the whole: so small a piece tells little of them.
+        surroundings = replace(previews.around(picture, left, top, CONTEXT), compression=source.found)
         with only_one(stop):
-            views = _enlarged(previews.around(picture, left, top, CONTEXT), stop)
+            views = _enlarged(surroundings, check_treatment(treatment), stop)
     except Cancelled as stopped:  # by another spot or picture, whose turn it is now
         return html.quiet(str(stopped)) if isinstance(stopped, Ending) else gr.skip()
     except HPINetError as error:
@@ -104,12 +115,12 @@ def magnify(
     return html.figures((_view(view, *spot), name) for name, view in views)
 
 
-def _declared_seconds(surroundings: Picture, stop: StopFlag) -> int:  # noqa: ARG001 (called like the work)
+def _declared_seconds(surroundings: Picture, treatment: Treatment, stop: StopFlag) -> int:  # noqa: ARG001 (as the work is)
     width, height = surroundings.width, surroundings.height
     return PACE.to_ask_for(sum(pass_operations(choice, SCALE, width, height) for choice in _ready()))
 
 
-def _needs(surroundings: Picture, stop: StopFlag) -> Needs:
+def _needs(surroundings: Picture, treatment: Treatment, stop: StopFlag) -> Needs:  # noqa: ARG001
     side = max(surroundings.width, surroundings.height)
     return Needs(stop, 50, sum(pass_seconds(choice, SCALE, side, side) for choice in _ready()))
 
@@ -120,13 +131,14 @@ def _ready() -> list[Choice]:
 
 
 @heavy(duration=_declared_seconds, needs=_needs)
-def _enlarged(surroundings: Picture, stop: StopFlag) -> list[tuple[str, Picture]]:
+def _enlarged(surroundings: Picture, treatment: Treatment, stop: StopFlag) -> list[tuple[str, Picture]]:
     views = [("bicubic", resize_bicubic(surroundings, surroundings.width * SCALE, surroundings.height * SCALE))]
     ready = _ready()
     for number, choice in enumerate(ready):
-        name = choice.natives[SCALE].name
-        progress = Reporter(name, stop, start=number / len(ready), share=1 / len(ready))
-        views.append((name, SHELF.upscaler(choice.key, SCALE)(surroundings, progress=progress)))
+        info = choice.natives[SCALE]
+        progress = Reporter(info.name, stop, start=number / len(ready), share=1 / len(ready))
+        upscaler, own = SHELF.upscaler(choice.key, SCALE), treatment if info.levels else "clean"
+        views.append((info.name, upscaler(surroundings, treatment=own, progress=progress)))
     return views
 
 

@@ -77,7 +77,7 @@ class Spotted:
 
     chosen: Callable[..., Any]  # an event of a component
     source: gr.State  # of the picture: an object with the file that is ``shown``, or None
-    model: gr.Radio
+    shown: gr.State  # the result there: an object with the ``model`` that made it
     spot: SpotFields
 
 
@@ -167,7 +167,7 @@ def build(elsewhere: Spotted, tabs: gr.Tabs, tab: gr.Tab) -> None:
     picked = gallery.select(_pick(spots), None, [image, spot.x, spot.y, results, buttons.go], **LIGHT)
     brought = elsewhere.chosen(
         _bring,
-        inputs_kwargs={"source": elsewhere.source, "model": elsewhere.model, **elsewhere.spot.inputs},
+        inputs_kwargs={"source": elsewhere.source, "shown": elsewhere.shown, **elsewhere.spot.inputs},
         outputs=[tabs, image, model, spot.x, spot.y, results, buttons.go],
         **LIGHT,
     )
@@ -256,6 +256,7 @@ def explain_spot(
             path=_exactness(path),
             window=values.choice("The window", window, WINDOWS),
             region=_clamped(region),
+            treatment="auto",
         )
         answer = look(question)
     except Cancelled as stopped:  # whatever else stopped it says so
@@ -307,6 +308,7 @@ def _facts(answer: Answer) -> str:
     return html.facts(
         [
             f"<b>{answer.checkpoint}</b> at {answer.explanation.x}, {answer.explanation.y}",
+            *html.losses(answer.found, answer.strength),
             html.tip(
                 f"diffusion index {attribution.diffusion_index:.1f}",
                 "100 if all pixels count alike, near 0 if a few decide. Compare it between spots and models.",
@@ -329,11 +331,11 @@ def _pick(spots: Sequence[Spot]) -> Callable[..., Any]:
     return pick
 
 
-def _bring(*, source: Any, model: object, x: object, y: object) -> tuple[Any, ...]:
-    """This tab, with the picture, the model and the spot that were chosen on another one."""
-    if source is None:
+def _bring(*, source: Any, shown: Any, x: object, y: object) -> tuple[Any, ...]:
+    """This tab, with the picture and the spot that were chosen on another one, and the model of the result there."""
+    if source is None or shown is None:
         return (gr.skip(),) * 7
-    there = gr.update(selected="look"), str(source.shown), as_key(model), *values.place(x, y)
+    there = gr.update(selected="look"), str(source.shown), shown.model, *values.place(x, y)
     return *there, gr.update(visible=False), new_word()
 
 

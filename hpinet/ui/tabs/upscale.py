@@ -150,9 +150,9 @@ def build(examples: list[Example]) -> UpscaleTab:
         download,
         **LIGHT,
     )
-    lens.connect(glass, [glass.spot.follow(image), glass.spot.take(looking.compare)], source)
+    lens.connect(glass, [glass.spot.follow(image), glass.spot.take(looking.compare)], source, treatment)
     asked = glass.spot.take(looking.explain)
-    why.connect(because, asked, source=source, model=model, scale=size.scale, spot=glass.spot)
+    why.connect(because, asked, source=source, shown=shown, spot=glass.spot)
     share.click(
         None,
         [download, model, size.scale, treatment, file.format],
@@ -163,7 +163,7 @@ def build(examples: list[Example]) -> UpscaleTab:
     )
     remembered = {"model": model, "scale": size.scale, "treatment": treatment, "format": file.format}
     return UpscaleTab(
-        remembered, kept, wishes, placed, reset, source, Spotted(because.more.click, source, model, glass.spot)
+        remembered, kept, wishes, placed, reset, source, Spotted(because.more.click, source, shown, glass.spot)
     )
 
 

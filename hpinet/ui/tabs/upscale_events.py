@@ -14,7 +14,7 @@ from hpinet.images import Metadata, MetadataChoice, Picture, check_size
 from hpinet.images.compression import Compression
 from hpinet.images.metadata import NOTHING
 from hpinet.plan import Plan, Size, TargetSize
-from hpinet.treatment import check_treatment, examine
+from hpinet.treatment import Treatment, check_treatment, examine
 from hpinet.ui.jobs import previews, tiles, workable, zerogpu
 from hpinet.ui.jobs.enlarge import Outcome, Wanted, enlarge
 from hpinet.ui.jobs.examples import cached, remember
@@ -86,6 +86,8 @@ class Shown:
     folder: Path
     view: tiles.View
     name: str  # of the view, see `hpinet.ui.jobs.tiles.VIEWS`
+    model: str  # key of the choice that made it
+    treatment: Treatment  # that was asked for
     label: str  # what made it: "HPINet T ×2"
     status: str  # what is told of it
 
@@ -301,7 +303,7 @@ def _prospect(source: Source, wanted: Wanted) -> str:
         [
             f"<b>{wording.size(plan.source)} → {wording.size(plan.target)}</b>",
             *source.traits,
-            *_said_of_losses(source.found, strength),
+            *html.losses(source.found, strength),
             how,
             wording.duration(expected_seconds(choice, plan, rounds=source.rounds)),
             *(
@@ -313,11 +315,6 @@ def _prospect(source: Source, wanted: Wanted) -> str:
             *_lost(source, wanted.format),
         ]
     )
-
-
-def _said_of_losses(found: Compression | None, strength: float) -> list[str]:
-    """What was found of losses, and what a treatment of that strength makes of them."""
-    return [f"{found or 'no JPEG'}: " + ("<b>treated</b>" if strength else "as it is")] if found or strength else []
 
 
 def _quota(choice: Choice, plan: Plan, rounds: int) -> int:
@@ -374,7 +371,9 @@ def upscale(
         view = views[0] if views else tiles.keep_files(source.path, outcome.picture, folder)
         name = opened(view, request)
         told = _details(outcome, source.found, is_kept)
-        made = Shown(source, outcome, folder, view, name, _made_by(wanted.model, plan), told)
+        made = Shown(
+            source, outcome, folder, view, name, wanted.model, wanted.treatment, _made_by(wanted.model, plan), told
+        )
         results = (*results, made)[-RESULTS_KEPT:]
         return (
             told,
@@ -417,7 +416,7 @@ def _details(outcome: Outcome, found: Compression | None, is_kept: bool) -> str:
             f"<b>{outcome.seconds:.1f} s</b>" + (" when it was made" if is_kept else ""),
             f"{plan.target[0] * plan.target[1] / 1e6:.2f} megapixels",
             *outcome.notes,
-            *_said_of_losses(found, outcome.strength),
+            *html.losses(found, outcome.strength),
         ]
     ) + html.folded("Details", _technical_details(outcome))
 

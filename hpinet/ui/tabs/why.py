@@ -7,15 +7,13 @@ import gradio as gr
 
 from hpinet.errors import Cancelled, HPINetError, OptionError
 from hpinet.ui.jobs.explain import Question, look
-from hpinet.ui.jobs.models import as_key, choice_of
 from hpinet.ui.jobs.running import StopFlag, only_one
 from hpinet.ui.parts import explanation_svg, html
-from hpinet.ui.parts.controls import SCALES
 from hpinet.ui.parts.events import COMPUTE, LIGHT, PRIVATE
 from hpinet.ui.parts.spots import SpotFields
 from hpinet.ui.server import values
 from hpinet.ui.server.ending import Ending
-from hpinet.ui.tabs.upscale_events import Source
+from hpinet.ui.tabs.upscale_events import Shown
 
 _SHOW = """() => { setTimeout(window.bringNear, 100, "why"); return []; }"""
 
@@ -55,12 +53,12 @@ def build() -> Why:
     return Why(panel, facts, heat, words, chain, more, close)
 
 
-def connect(why: Why, chosen: Any, *, source: gr.State, model: gr.Radio, scale: gr.Radio, spot: SpotFields) -> None:
-    """Explains the ``spot`` once it was ``chosen``, an event that has filled its fields."""
+def connect(why: Why, chosen: Any, *, source: gr.State, shown: gr.State, spot: SpotFields) -> None:
+    """Explains the ``spot`` of what is ``shown`` once it was ``chosen``, an event that has filled its fields."""
     ready = chosen.then(_begin, None, [why.panel, *why.outputs], **LIGHT)
     answered = ready.then(
         explain_here,
-        inputs_kwargs={"source": source, "model": model, "scale": scale, **spot.inputs},
+        inputs_kwargs={"shown": shown, **spot.inputs},
         outputs=why.outputs,
         show_progress_on=[why.facts],
         trigger_mode="multiple",
@@ -86,20 +84,17 @@ def explain_here(
     request: gr.Request,
     progress: gr.Progress = gr.Progress(),  # noqa: ARG001, B008 (Gradio looks for it)
     *,
-    source: Source | None,
-    model: object,
-    scale: object,
+    shown: Shown | None,
     x: object,
     y: object,
 ) -> tuple[Any, ...]:
-    """Facts, heat map, words and matched patches of a spot, as the chosen model sees it in its first pass."""
+    """Facts, heat map, words and matched patches of a spot, as what made the result saw it in its first pass."""
     try:
-        if source is None:
+        if shown is None:
             raise OptionError("Choose a picture first.")
-        key = as_key(model)
-        asked, natives = SCALES.get(str(scale), 0), choice_of(key).natives
-        stop = StopFlag.of(request, "why")
-        question = Question(source.path, *values.place(x, y), key, asked if asked in natives else max(natives), stop)
+        stop, scale = StopFlag.of(request, "why"), shown.outcome.plan.passes[0]
+        place = values.place(x, y)
+        question = Question(shown.source.path, *place, shown.model, scale, stop, treatment=shown.treatment)
         with only_one(stop):
             answer = look(question)
     except Cancelled as stopped:  # by another spot or picture, whose turn it is now
@@ -108,6 +103,12 @@ def explain_here(
         return html.trouble(str(error)), *[gr.skip()] * 3
     explanation = answer.explanation
     return (
-        html.facts([f"<b>{answer.checkpoint}</b> at {explanation.x}, {explanation.y}", f"{answer.seconds:.1f} s"]),
+        html.facts(
+            [
+                f"<b>{answer.checkpoint}</b> at {explanation.x}, {explanation.y}",
+                *html.losses(answer.found, answer.strength),
+                f"{answer.seconds:.1f} s",
+            ]
+        ),
         *explanation_svg.in_short(explanation),
     )

@@ -5,10 +5,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
 from PIL import Image
 
 from hpinet.errors import OptionError
+from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.server.storage import NOT_SENT_HERE
 from hpinet.ui.tabs import batch, lens, pieces, upscale_events
 from hpinet.ui.tabs.upscale_events import Source, advice, read_source
@@ -44,11 +46,33 @@ def event(data: object) -> Any:
 
 
 def test_the_lens(source: Source) -> None:
-    request = gr.Request()
-    assert "Choose a picture first" in lens.magnify(request, None, 1, 1)
-    assert "The spot 40, 2 lies outside the picture of 40×30 pixels." in lens.magnify(request, source, 40, 2)
+    def looked_at(source: Source | None, x: int, y: int) -> Any:
+        return lens.magnify(gr.Request(), source=source, treatment="auto", x=x, y=y)
+
+    assert "Choose a picture first" in looked_at(None, 1, 1)
+    assert "The spot 40, 2 lies outside the picture of 40×30 pixels." in looked_at(source, 40, 2)
     source.path.unlink()
-    assert NOT_SENT_HERE in lens.magnify(request, source, 1, 1)
+    assert NOT_SENT_HERE in looked_at(source, 1, 1)
+
+
+def test_the_lens_after_a_connection_was_lost(source: Source) -> None:
+    """Gradio takes it for a page that was closed, whose work ends; and the page goes on as before."""
+    request = gr.Request()
+    request.session_hash = "a-session"
+    StopFlag.of(request, "lens").raise_it()
+    assert "hpinet-t-x4" in lens.magnify(request, source=source, treatment="clean", x=1, y=1)
+
+
+def test_the_lens_treats_as_the_run_would(source: Source, tmp_path: Path) -> None:
+    path = tmp_path / "photo" / "photo.jpg"
+    path.parent.mkdir()
+    noise = np.random.default_rng(0).integers(0, 255, (120, 120, 3), np.uint8)
+    Image.fromarray(noise).resize((480, 480)).save(path, quality=40)
+
+    def looked_at(treatment: str) -> str:
+        return lens.magnify(gr.Request(), source=read_source(path), treatment=treatment, x=9, y=9)
+
+    assert looked_at("auto") == looked_at("photo") != looked_at("clean")
 
 
 def test_a_part_of_the_picture(source: Source) -> None:

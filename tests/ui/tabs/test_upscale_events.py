@@ -79,7 +79,7 @@ def test_results_that_are_gone_leave_the_strip_and_the_others_stay(uploaded: Pat
     def made() -> upscale_events.Shown:
         folder = storage.new_folder()
         view = tiles.keep(open_picture(uploaded), open_picture(uploaded), folder, upload=uploaded)
-        return upscale_events.Shown(source, cast(Any, None), folder, view, "", "", "")
+        return upscale_events.Shown(source, cast(Any, None), folder, view, "", "T", "auto", "", "")
 
     gone, there = made(), made()
     shutil.rmtree(gone.folder)
