@@ -127,8 +127,11 @@ def _to_jpeg(picture: Picture, quality: int, kept: Metadata) -> bytes:
         options["extra"] = jpeg.iptc_segment(kept.iptc)
     if kept.dpi and max(kept.dpi) < 65_535:
         options["dpi"] = kept.dpi
-    subsampling = "4:4:4" if quality >= 90 else "4:2:0"
-    return _save(image, "JPEG", quality=quality, subsampling=subsampling, optimize=True, **options)
+    options |= {"quality": quality, "subsampling": "4:4:4" if quality >= 90 else "4:2:0"}
+    try:
+        return _save(image, "JPEG", optimize=True, **options)
+    except OSError:  # for an optimized file Pillow has one buffer of a fixed size, which noise overflows
+        return _save(image, "JPEG", **options)
 
 
 def _to_webp(picture: Picture, quality: int, kept: Metadata) -> bytes:

@@ -97,6 +97,17 @@ class TestWriting:
         fine, coarse = (open_picture(encode_picture(Picture(stripes), "JPEG", quality=q)).colour for q in (90, 89))
         assert np.abs(fine.astype(int) - stripes).mean() < 5 < np.abs(coarse.astype(int) - stripes).mean()
 
+    @pytest.mark.parametrize("quality", [50, 90, 95, 100])
+    @pytest.mark.parametrize("colours", [2, 256], ids=["dithered", "noise"])
+    def test_jpeg_of_noise(self, colours, quality):
+        """At high quality its file is larger than the buffer in which Pillow optimizes one."""
+        values = np.linspace(0, 255, colours).astype(np.uint8)
+        picture = Picture(values[np.random.default_rng(0).integers(0, colours, (256, 320, 3))])
+        again = open_picture(encode_picture(picture, "JPEG", quality=quality))
+        assert (again.width, again.height) == (320, 256)
+        if quality == 100:
+            assert np.abs(again.colour.astype(int) - picture.colour).max() <= 8
+
     def test_jpeg_lays_transparency_on_white(self):
         colour = np.zeros((16, 16, 3), np.uint8)
         alpha = np.full((16, 16), 255, np.uint8)
