@@ -136,8 +136,10 @@ class Picture:
         if self.alpha is None:
             return self
         top = np.iinfo(self.colour.dtype).max
-        opacity = self.alpha[..., None] / np.float32(top)
-        colour = np.rint(self.colour * opacity + shade * top * (1 - opacity)).astype(self.colour.dtype)
+        colour = np.empty_like(self.colour)
+        for laid, row, alpha in zip(colour, self.colour, self.alpha, strict=True):  # by rows, like `_by_rows`
+            opacity = alpha[:, None] / np.float32(top)
+            laid[:] = np.rint(row * opacity + shade * top * (1 - opacity))
         return replace(self, colour=colour, alpha=None)
 
 
@@ -188,8 +190,8 @@ def _by_rows(
     dtype: type | np.dtype,
     channels: int | None = None,
 ) -> np.ndarray:
-    """(H, W, C) samples converted a row at a time: a wider copy of all of them would be the largest array there is."""
-    result = np.empty((*samples.shape[:2], channels or samples.shape[2]), dtype)
+    """(H, W, C) or (H, W) samples converted a row at a time: a wider copy of them would be the largest array."""
+    result = np.empty((*samples.shape[:2], channels) if channels else samples.shape, dtype)
     for number, row in enumerate(samples):
         result[number] = convert(row)
     return result
@@ -287,4 +289,4 @@ def _from_lab(image: Image.Image) -> np.ndarray:
 
 
 def _round_to_8_bit(values: np.ndarray) -> np.ndarray:
-    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return _by_rows(lambda row: (row.astype(np.uint32) + 128) // 257, values, np.uint8)

@@ -1,17 +1,15 @@
 """Pictures: their conversions."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from hpinet.errors import ImageError
-from hpinet.images import (
-    Picture,
-)
+from hpinet.images import Picture
 
-from .samples import (
-    noise,
-)
+from .samples import noise
 
 
 class TestConversions:
@@ -64,3 +62,30 @@ class TestConversions:
     def test_rounding_to_8_bits(self):
         values = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1)
         assert np.array_equal(Picture(values).to_8_bit().colour, np.rint(values / 257).astype(np.uint8))
+
+    @pytest.mark.parametrize("shade", [0.0, 0.3, 1.0])
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    def test_laid_on_a_shade(self, dtype, shade):
+        top = np.iinfo(dtype).max
+        steps = np.linspace(0, top, 256).round().astype(dtype)
+        colour, alpha = np.repeat(np.tile(steps, (256, 1))[..., None], 3, axis=2), np.tile(steps[:, None], (1, 256))
+        laid = Picture(colour, alpha).on(shade)
+        share = alpha[..., None] / np.float32(top)
+        assert laid.alpha is None
+        assert laid.colour.dtype == dtype
+        assert np.array_equal(laid.colour, np.rint(colour * share + shade * top * (1 - share)))
+        opaque = Picture(colour)
+        assert opaque.on(shade) is opaque
+
+    @pytest.mark.parametrize("convert", [lambda picture: picture.on(1.0), Picture.to_8_bit], ids=["on", "to_8_bit"])
+    def test_conversions_take_little_more_than_their_result(self, convert):
+        """They come after the network, when a large result is all there is room for."""
+        picture = Picture(noise(400, 500, 3, dtype=np.uint16), noise(400, 500, dtype=np.uint16))
+        tracemalloc.start()
+        try:
+            converted = convert(picture)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        size = converted.colour.nbytes + (0 if converted.alpha is None else converted.alpha.nbytes)
+        assert peak < 1.2 * size
