@@ -18,7 +18,7 @@ from hpinet.engines import Engine, create_engine
 from hpinet.errors import ImageError
 from hpinet.images import Picture
 from hpinet.progress import Progress, ignore, nth
-from hpinet.treatment import Treatment, examine
+from hpinet.treatment import Treatment, check_treatment, examine
 
 Enlargeable = TypeVar("Enlargeable", Picture, Image.Image, np.ndarray)
 
@@ -110,9 +110,10 @@ class Upscaler:
 
         Raises:
             ImageError: the image has another shape or type of samples.
-            OptionError: the treatment is "photo" and the checkpoint has no levels.
+            OptionError: there is no such treatment, or it is "photo" and the checkpoint has no levels.
             CheckpointError: a level is damaged.
         """
+        check_treatment(treatment)
         if isinstance(image, Picture):
             return cast(Enlargeable, self._enlarge(image, treatment, progress))
         if isinstance(image, Image.Image):

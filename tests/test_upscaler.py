@@ -1,7 +1,7 @@
 """`Upscaler`: every kind of picture comes back larger, as what it was, with nothing that was not in it."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,15 @@ def test_without_levels_auto_does_nothing_and_photo_is_refused(upscaler: Upscale
     np.testing.assert_array_equal(upscaler(compressed, treatment="auto").colour, upscaler(compressed).colour)
     with pytest.raises(OptionError, match="no weights for photographs"):
         upscaler(compressed, treatment="photo")
+
+
+@pytest.mark.parametrize(
+    "kind", [np.asarray, Picture.from_array, Image.fromarray, lambda array: array.astype(np.float32)]
+)
+def test_a_treatment_that_is_none_is_refused(upscaler: Upscaler, kind: Callable[[np.ndarray], Any]) -> None:
+    image = kind(np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(OptionError, match="one of auto, photo, clean, not 'claen'"):
+        upscaler(image, treatment="claen")  # pyright: ignore[reportArgumentType]
 
 
 def test_pillow_images_and_arrays_are_treated_too(levelled: Path) -> None:

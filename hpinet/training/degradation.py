@@ -50,8 +50,9 @@ class Degradation:
                     raise ValueError(f"{field.name} must be a range of numbers that are not negative, not {value!r}.")
             elif not 0 <= value <= 1:
                 raise ValueError(f"{field.name} must be a share from 0 to 1, not {value!r}.")
-        if not 1 <= self.quality[0] <= self.quality[1] <= 100:
-            raise ValueError(f"quality must be from 1 to 100, not {self.quality!r}.")
+        for name, (low, high) in {"quality": self.quality, "first_quality": self.first_quality}.items():
+            if not 1 <= low <= high <= 100:
+                raise ValueError(f"{name} must be from 1 to 100, not {(low, high)!r}.")
 
     def apply(self, lr: np.ndarray, hr: np.ndarray, offset: tuple[int, int], random: np.random.Generator) -> np.ndarray:
         """A degraded version of ``lr``.

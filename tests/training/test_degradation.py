@@ -148,7 +148,8 @@ def test_what_cannot_be_is_refused() -> None:
     for message, values in {
         "blur must be a share": {"blur": 1.5},
         "noise_deviation must be a range": {"noise_deviation": (3, 1)},
-        "quality must be from 1": {"quality": (0, 50)},
+        "^quality must be from 1": {"quality": (0, 50)},
+        "first_quality must be from 1": {"first_quality": (0, 300)},
     }.items():
         with pytest.raises(ValueError, match=message):
             Degradation(**values)
