@@ -7,7 +7,7 @@ to the next size they can reach, then an antialiased reduction. Every front end 
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import combinations_with_replacement, permutations
+from itertools import product
 from typing import Protocol
 
 from hpinet.errors import OptionError
@@ -105,14 +105,9 @@ def make_plan(source: Size, request: TargetSize, *, natives: Iterable[int]) -> P
 
 
 def _cascades(natives: tuple[int, ...]) -> set[tuple[int, ...]]:
-    """Every order of native passes that multiplies to at most twice the largest enlargement."""
-    longest = 1 + int(math.log(MAX_SCALE, min(natives))) if natives else 0
-    return {
-        order
-        for length in range(1, longest + 1)
-        for chosen in combinations_with_replacement(natives, length)
-        for order in permutations(chosen)
-    }
+    """Every order of native passes, up to as many as the smallest of them needs for the largest enlargement."""
+    longest = math.ceil(math.log(MAX_SCALE, min(natives))) if natives else 0
+    return {order for length in range(1, longest + 1) for order in product(natives, repeat=length)}
 
 
 class Enlarges(Protocol):

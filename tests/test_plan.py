@@ -1,6 +1,7 @@
 """Planning an enlargement: cascades of native passes and the reduction after them."""
 
 import math
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -38,6 +39,20 @@ def test_cheapest_cascade(scale: int, natives: tuple[int, ...], passes: tuple[in
     assert plan.passes == passes
     assert plan.target == (10 * scale, 7 * scale)
     assert plan.is_reduced == (math.prod(passes) != scale)
+
+
+@pytest.mark.parametrize("natives", [chosen for count in (1, 2, 3) for chosen in combinations(ALL, count)])
+def test_no_cascade_is_cheaper(natives: tuple[int, ...]) -> None:
+    """Of all that there are, longer ones than could be of use among them."""
+    every = [passes for length in range(1, 6) for passes in product(natives, repeat=length)]
+
+    def cost(passes: tuple[int, ...]) -> tuple[int, int, int]:
+        inputs = [math.prod(passes[:number]) ** 2 for number in range(len(passes))]
+        return math.prod(passes), len(passes), 70 * sum(inputs)
+
+    for scale in range(2, MAX_SCALE + 1):
+        found = make_plan((10, 7), TargetSize(scale=scale), natives=natives).passes
+        assert found == min((passes for passes in every if math.prod(passes) >= scale), key=cost)
 
 
 @given(
