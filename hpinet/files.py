@@ -29,10 +29,11 @@ HIDDEN = "hidden"
 EARLIER = "result of an earlier run"
 OUTPUT = "in the output folder"
 FOLDER = "folder"
+LINK = "linked folder"
 DONE = "done already"
 
 _OTHER_PICTURES = (".jp2", ".psd", ".svg", ".tga", ".exr", ".dng", ".pdf", ".ico")
-_RESULT = re.compile(r"_(x\d+|\d+px|\d+x\d+)_hpinet-[a-z]+")
+_RESULT = re.compile(r"_(x\d+|\d+x\d+)_hpinet-[a-z]+")
 
 
 @dataclass(frozen=True)
@@ -321,15 +322,16 @@ def is_file_name(output: Path) -> bool:
 
 
 def _walk(folder: Path, output: Path | None) -> tuple[list[Found], list[Skipped], list[Failure]]:
-    """The pictures below a folder, every other file there, and what cannot be looked into."""
+    """The pictures below a folder, what else is there, and what cannot be looked into."""
     found: list[Found] = []
-    skipped: list[Skipped] = []
     failures: list[Failure] = []
 
     def locked(error: OSError) -> None:
         failures.append(Failure(str(error.filename), f"{error.strerror or error}."))
 
-    for path in _files_below(folder, locked):
+    files, links = _files_below(folder, locked)
+    skipped = [Skipped(link, LINK) for link in links]
+    for path in files:
         inside = path.relative_to(folder)
         reason = left_alone(inside)
         if reason != HIDDEN and output is not None and _is_below(path, output) and _is_below(output, folder):
@@ -341,10 +343,15 @@ def _walk(folder: Path, output: Path | None) -> tuple[list[Found], list[Skipped]
     return found, skipped, failures
 
 
-def _files_below(folder: Path, locked: Callable[[OSError], None]) -> list[Path]:
-    """Every file below a folder, sorted; ``locked`` hears of what cannot be looked at."""
+def _files_below(folder: Path, locked: Callable[[OSError], None]) -> tuple[list[Path], list[Path]]:
+    """Every file below a folder, and every link to a folder, which may lead in a circle; both sorted.
+
+    ``locked`` hears of what cannot be looked at.
+    """
     files: list[Path] = []
-    for inside, _, names in os.walk(folder, onerror=locked):
+    links: list[Path] = []
+    for inside, folders, names in os.walk(folder, onerror=locked):
+        links += [path for path in (Path(inside, name) for name in folders) if path.is_symlink()]
         for path in (Path(inside, name) for name in names):
             try:
                 if stat.S_ISREG(path.stat().st_mode):
@@ -353,7 +360,7 @@ def _files_below(folder: Path, locked: Callable[[OSError], None]) -> list[Path]:
                 continue
             except OSError as error:
                 locked(error)
-    return sorted(files)
+    return sorted(files), sorted(links)
 
 
 def left_alone(inside: PurePath) -> str:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hpinet.errors import ImageError, OptionError
-from hpinet.files import OUTPUT, AlreadyDone, Found, Job, assign, enlarge_file, gather, is_file_name
+from hpinet.files import LINK, OUTPUT, AlreadyDone, Found, Job, assign, enlarge_file, gather, is_file_name
 from hpinet.images import Picture, save_picture
 from hpinet.plan import Plan, TargetSize, make_plan
 
@@ -57,6 +57,16 @@ def test_a_folder_is_searched_and_nothing_is_skipped_silently(photos: Path) -> N
         "photos/.thumbs/e.png": "hidden",
     }
     assert failures == []
+
+
+def test_a_linked_folder_is_not_skipped_silently(photos: Path) -> None:
+    (photos / "sea" / "elsewhere").symlink_to(Path("..").resolve(), target_is_directory=True)
+    (photos / "round").symlink_to(photos.resolve(), target_is_directory=True)
+    found, skipped, failures = gather(["photos"])
+    assert (len(found), failures) == (4, [])
+    assert [each.path for each in skipped if each.reason == LINK] == [photos / "round", photos / "sea/elsewhere"]
+    found, _, failures = gather(["photos/round"])  # named, it is meant
+    assert (len(found), failures) == (4, [])
 
 
 def test_named_files_are_taken_whatever_they_are_called(photos: Path) -> None:
