@@ -15,7 +15,7 @@ from hpinet.cluster.places import Place
 from hpinet.engines.arithmetic import expected_megabytes
 from hpinet.errors import HPINetError, OptionError
 from hpinet.files import enlarge_file
-from hpinet.images import MetadataChoice, check_size, stored_size
+from hpinet.images import MetadataChoice, check_size, picture_size
 from hpinet.model import variant_config
 from hpinet.plan import Plan, Size, TargetSize, make_plan, run_plan
 from hpinet.treatment import Treatment
@@ -72,7 +72,7 @@ class Order:
         """Looks at a file's header alone; width and height. Raises HPINetError where nothing can be made of it in a
         worker with that much memory.
         """
-        size = stored_size(data)
+        size = picture_size(data)
         needed = self.megabytes(self.plan(size))
         if needed > megabytes:
             raise OptionError(

@@ -2,7 +2,7 @@
 
 from hpinet.images.metadata import Metadata, MetadataChoice
 from hpinet.images.picture import Picture
-from hpinet.images.reading import Limits, open_picture, stored_size
+from hpinet.images.reading import Limits, open_picture, picture_size
 from hpinet.images.resizing import resize_bicubic, resize_nearest
 from hpinet.images.writing import check_size, encode_picture, format_of, save_picture
 
@@ -15,8 +15,8 @@ __all__ = [
     "encode_picture",
     "format_of",
     "open_picture",
+    "picture_size",
     "resize_bicubic",
     "resize_nearest",
     "save_picture",
-    "stored_size",
 ]

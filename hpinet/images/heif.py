@@ -16,10 +16,10 @@ from PIL import Image
 from hpinet.images import colour as colours
 from hpinet.images.metadata import Metadata
 from hpinet.images.notes import DEPTH_MAP, GAIN_MAP, further_pictures
-from hpinet.images.picture import Picture, from_samples, orientation_of, stretched, unmultiplied
+from hpinet.images.picture import Picture, from_samples, orientation_of, stretched, unmultiplied, upright_size
 
 CheckSize = Callable[[int, int], None]
-"""Raises ImageError if a picture of this width and height is too large."""
+"""Raises ImageError if an upright picture of this width and height is too large."""
 
 _MOST_BOXES = 4096  # looked at
 _THREADS = 2
@@ -93,7 +93,8 @@ def decode_avif(data: bytes, check_size: CheckSize) -> Picture:
 
     boxes = read_boxes(data)
     with Image.open(BytesIO(data), formats=("AVIF",)) as image:
-        check_size(*image.size)
+        orientation = orientation_of(image)
+        check_size(*upright_size(image.size, orientation))
         count = getattr(image, "n_frames", 1)
         profile, gamma = _meant(image.info.get("icc_profile"), boxes.codes, is_grey=boxes.is_grey)
         # Not by the number of a picture: given one, imagecodecs writes further frames beyond its buffer.
@@ -103,7 +104,7 @@ def decode_avif(data: bytes, check_size: CheckSize) -> Picture:
         if samples.dtype != np.uint8:
             samples = stretched(samples, boxes.bits if boxes.bits > 8 else 16)
         exif, xmp = image.info.get("exif") or b"", image.info.get("xmp") or b""
-        picture = from_samples(samples, profile=profile, gamma=gamma, orientation=orientation_of(image), format="AVIF")
+        picture = from_samples(samples, profile=profile, gamma=gamma, orientation=orientation, format="AVIF")
     return _told(picture, Metadata(exif.removeprefix(b"Exif\0\0"), xmp), boxes, pictures=count, has_depth=False)
 
 

@@ -15,7 +15,7 @@ from hpinet.errors import ImageError
 from hpinet.images import colour as colours
 from hpinet.images.metadata import Metadata
 from hpinet.images.notes import ANIMATED
-from hpinet.images.picture import Picture, from_samples, from_unit, stretched, unmultiplied
+from hpinet.images.picture import Picture, from_samples, from_unit, stretched, unmultiplied, upright_size
 
 START = b"\xff\x0a"  # of a code stream
 _CONTAINER = b"\0\0\0\x0cJXL \r\n\x87\n"
@@ -60,7 +60,7 @@ def decode_jxl(data: bytes, check_size: Callable[[int, int], None], decode_jpeg:
 
     boxes, stream = apart(data)
     header = read_header(stream)
-    check_size(header.width, header.height)
+    check_size(*upright_size((header.width, header.height), header.orientation))
     if b"jbrd" in boxes:
         with suppress(imagecodecs.JpegxlError):
             picture = decode_jpeg(bytes(imagecodecs.jpegxl_decode_jpeg(data, numthreads=1)))

@@ -253,6 +253,11 @@ def upright(array: np.ndarray, orientation: int) -> np.ndarray:
     return np.require(array[::rows, ::columns], requirements=["C", "W"])
 
 
+def upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """Width and height of what `upright` makes of a picture with that width and height."""
+    return (size[1], size[0]) if orientation in (5, 6, 7, 8) else size
+
+
 def stored(array: np.ndarray, orientation: int) -> np.ndarray:
     """The inverse of `upright`: the two quarter turns are each other's, the rest are their own."""
     return upright(array, {6: 8, 8: 6}.get(orientation, orientation))

@@ -20,7 +20,15 @@ from hpinet.images.compression import compression_of_webp
 from hpinet.images.formats import BY_NAME, READABLE_LABELS, camera_raw, kind_of
 from hpinet.images.metadata import Metadata
 from hpinet.images.notes import ANIMATED, LEFT_OUT
-from hpinet.images.picture import Picture, from_samples, orientation_in, profile_by_exif, to_samples
+from hpinet.images.picture import (
+    Picture,
+    from_samples,
+    orientation_in,
+    orientation_of,
+    profile_by_exif,
+    to_samples,
+    upright_size,
+)
 from hpinet.settings import settings
 
 _JPEG_END = b"\xff\xd9"
@@ -61,8 +69,8 @@ def open_picture(source: str | Path | bytes | BinaryIO, *, limits: Limits | None
         raise ImageError(_refusal(data)) from error
 
 
-def stored_size(source: str | Path | bytes | BinaryIO, *, limits: Limits | None = None) -> tuple[int, int]:
-    """(width, height) that a picture's header tells, before it is turned upright; no pixel is decoded.
+def picture_size(source: str | Path | bytes | BinaryIO, *, limits: Limits | None = None) -> tuple[int, int]:
+    """(width, height) that `open_picture` would give the picture, as its header tells; no pixel is decoded.
 
     Raises ImageError as `open_picture` does for what a header shows: no picture, a kind that is refused, too large.
     """
@@ -76,7 +84,7 @@ def stored_size(source: str | Path | bytes | BinaryIO, *, limits: Limits | None 
 
 
 class _Looking(Limits):
-    """Limits that no size passes: every decoder asks for them as soon as it knows the size."""
+    """Limits that no size passes: every decoder asks for them as soon as it knows the size of the upright picture."""
 
 
 class _Looked(BaseException):  # not an Exception, which decoders turn into refusals
@@ -121,7 +129,8 @@ def _decode(data: bytes, limits: Limits) -> Picture:
 
 def _decode_by_pillow(data: bytes, limits: Limits) -> Picture:
     with Image.open(BytesIO(data), formats=_OF_PILLOW) as image:
-        _check_size(*image.size, limits)
+        # Of a TIFF it was asked before: Pillow turns that while loading, and must find it as it was.
+        _check_size(*upright_size(image.size, 1 if image.format == "TIFF" else orientation_of(image)), limits)
         if image.format == "BMP" and image.mode != "P":
             image.info["icc_profile"] = colours.profile_of_bmp(data)
         picture = replace(Picture.from_pil(image), metadata=Metadata(dpi=_dpi_of(image)))
@@ -148,8 +157,8 @@ def _decode_webp(data: bytes, limits: Limits) -> Picture:
     """A WebP: Pillow gets nothing but the pixels, and what is said beside them afterwards."""
     bare, side, damaged = webp.split(data)
     with Image.open(BytesIO(bare), formats=("WEBP",)) as image:
-        _check_size(*image.size, limits)
         image.info |= {"icc_profile": side.profile, "exif": side.exif}
+        _check_size(*upright_size(image.size, orientation_of(image)), limits)
         is_animated = getattr(image, "is_animated", False)
         picture = Picture.from_pil(image)
     return replace(
@@ -217,8 +226,13 @@ def _decode_jpeg_without_end(data: bytes, limits: Limits) -> Picture:
 def _decode_png(data: bytes, limits: Limits) -> Picture:
     """A PNG: Pillow gets nothing but the pixels, and two kinds of these it does not read as they are meant."""
     bare, side, damaged = png.split(data)
+    exif = Image.Exif()
+    if side.exif:
+        with suppress(Exception):  # damaged EXIF data is no reason to refuse a picture
+            exif.load(side.exif)
+    orientation = orientation_in(exif)
     with Image.open(BytesIO(bare), formats=("PNG",)) as image:
-        _check_size(*image.size, limits)
+        _check_size(*upright_size(image.size, orientation), limits)
         depth = data[24]  # bits a sample, in the IHDR chunk, which comes first
         key = image.info.get("transparency")
         if depth == 16 and image.mode != "I;16":  # of colour, Pillow drops the lower 8 bits
@@ -228,16 +242,12 @@ def _decode_png(data: bytes, limits: Limits) -> Picture:
                 image.info["transparency"] = key * 255 // (2**depth - 1)
             image.load()
             samples = to_samples(image)
-    exif = Image.Exif()
-    if side.exif:
-        with suppress(Exception):  # damaged EXIF data is no reason to refuse a picture
-            exif.load(side.exif)
     profile, gamma = colours.meant_by_png(side, is_grey=samples.shape[2] < _COLOURS)
     picture = from_samples(
         samples,
         profile=profile or (None if side.is_srgb or side.gamma or side.cicp else profile_by_exif(exif)),
         gamma=gamma,
-        orientation=orientation_in(exif),
+        orientation=orientation,
         format="PNG",
     )
     notes = (*((ANIMATED,) if png.is_animated(data) else ()), *((LEFT_OUT,) if damaged else ()))
@@ -251,9 +261,8 @@ def _decode_tiff(data: bytes, limits: Limits) -> Picture:
 
     with tiff.open_tiff(data) as file:
         page = tiff.main_page(file, data)
-        # A tile can exceed its picture.
-        for width, height in ((page.imagewidth, page.imagelength), (page.tilewidth, page.tilelength)):
-            _check_size(width, height, limits)
+        _check_size(*upright_size((page.imagewidth, page.imagelength), tiff.orientation_of(page)), limits)
+        _check_size(page.tilewidth, page.tilelength, limits)  # a tile can exceed its picture
         tiff.check_samples(page)
         pages = tiff.count_pages(file)
         picture = tiff.decode(page, data)

@@ -64,6 +64,11 @@ def _is_beside(page: TiffPage) -> bool:
     return page.is_reduced or bool(page.subfiletype & _MASK)
 
 
+def orientation_of(page: TiffPage) -> int:
+    """How the picture of a page lies, see `hpinet.images.picture.upright`."""
+    return page.tags.valueof(ExifTags.Base.Orientation, default=1)
+
+
 def decode(page: TiffPage, data: bytes) -> Picture | None:
     """The picture of a page of a file; None if it is one for Pillow. Raises ImageError by name."""
     photometric, compression = int(page.photometric or 0), int(page.compression)
@@ -101,7 +106,7 @@ def decode(page: TiffPage, data: bytes) -> Picture | None:
         colour if alpha is None else np.dstack((colour, alpha)),
         profile=profile,
         gamma=None,
-        orientation=page.tags.valueof(ExifTags.Base.Orientation, default=1),
+        orientation=orientation_of(page),
         format="TIFF",
     )
     return replace(picture, metadata=metadata_in(page, data))

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from hpinet.errors import ImageError
-from hpinet.images import Limits, Picture, encode_picture, open_picture
+from hpinet.images import Limits, Picture, encode_picture, open_picture, picture_size
 from hpinet.images.heif import read_boxes
 
 from .samples import ADOBE_RGB, noise, smooth
@@ -78,6 +78,7 @@ def test_upright(kind: str, orientation: int) -> None:
     picture = open_picture(data)
     assert picture.colour.shape == expected.shape
     assert error(picture, expected) < 0.02
+    assert picture_size(data) == (picture.width, picture.height)
 
 
 def test_profiles_and_metadata() -> None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from hpinet.errors import ImageError
-from hpinet.images import Limits, encode_picture, open_picture
+from hpinet.images import Limits, encode_picture, open_picture, picture_size
 from hpinet.images.jxl import Header, read_header
 
 from .samples import ADOBE_RGB, pillow_file, smooth
@@ -72,6 +72,7 @@ def test_of_a_jpeg(orientation: int, is_whole: bool) -> None:
     jpeg = pillow_file(image, "JPEG", quality=95, subsampling=0, exif=tags.tobytes(), icc_profile=profile)
     data = bytes(imagecodecs.jpegxl_encode_jpeg(jpeg, usecontainer=True))
     expected = open_picture(jpeg)
+    assert picture_size(data) == (expected.width, expected.height)
     if is_whole:
         picture = open_picture(data)
         assert np.array_equal(picture.colour, expected.colour)

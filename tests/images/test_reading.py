@@ -20,8 +20,8 @@ from hpinet.images import (
     Picture,
     encode_picture,
     open_picture,
+    picture_size,
     reading,
-    stored_size,
     tiff,
 )
 from hpinet.images.notes import ANIMATED
@@ -237,6 +237,7 @@ class TestOrientation:
         expected = np.asarray(ImageOps.exif_transpose(image))
         picture = open_picture(data)
         assert np.abs(picture.to_8_bit().colour.astype(int) - expected).max() <= (2 if case == "JPEG" else 0)
+        assert picture_size(data) == (picture.width, picture.height)
         for format in FORMATS:
             again = open_picture(encode_picture(picture, format, quality=100))
             assert (again.height, again.width) == (picture.height, picture.width)
@@ -516,14 +517,14 @@ def test_the_header_alone_tells_the_size(name: str, monkeypatch: pytest.MonkeyPa
     Image.new("RGB", (60, 40), "red").save(file, name)
     for module in (reading, tiff):  # what pixels would become
         monkeypatch.setattr(module, "from_samples", None)
-    assert stored_size(file.getvalue()) == (60, 40)
+    assert picture_size(file.getvalue()) == (60, 40)
     with pytest.raises(ImageError, match="60×40 is too large"):
-        stored_size(file.getvalue(), limits=Limits(megapixels=0.001))
+        picture_size(file.getvalue(), limits=Limits(megapixels=0.001))
 
 
 def test_no_picture_has_no_size() -> None:
     with pytest.raises(ImageError, match="not a picture"):
-        stored_size(b"nothing")
+        picture_size(b"nothing")
 
 
 def stuffed(kind: str) -> bytes:
@@ -545,9 +546,9 @@ def test_files_that_say_nothing_in_many_parts_take_no_time(kind: str) -> None:
     data, began = stuffed(kind), time.process_time()
     if kind == "GIF comments":
         assert open_picture(data).width == 64
-        assert stored_size(data) == (64, 64)
+        assert picture_size(data) == (64, 64)
     else:
-        for look in (open_picture, stored_size):
+        for look in (open_picture, picture_size):
             with pytest.raises(ImageError, match="of a rare variety"):
                 look(data)
     assert time.process_time() - began < 1

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from hpinet import wording
 from hpinet.errors import Cancelled, HPINetError, OptionError
-from hpinet.images import stored_size
+from hpinet.images import picture_size
 from hpinet.images.formats import READABLE_SUFFIXES
 from hpinet.settings import settings
 from hpinet.ui.jobs import previews
@@ -100,7 +100,7 @@ def prospect(paths: Sequence[Path], wanted: Wanted) -> list[str]:
             archives += 1
             continue
         try:
-            plan = wanted.plan(stored_size(path), choice)
+            plan = wanted.plan(picture_size(path), choice)
         except HPINetError:
             impossible += 1
             continue

@@ -135,3 +135,11 @@ def test_a_forecast_by_headers(tmp_path: Path) -> None:
     told = prospect([good, good, bad, archive], Wanted("T", TargetSize(scale=4)))
     assert told[1:] == ["0.2 megapixels to be made", "1 that cannot be enlarged so", "and what is in ZIP files"]
     assert prospect([bad], Wanted("T", TargetSize(scale=4))) == ["1 that cannot be enlarged so"]
+
+
+def test_a_forecast_is_of_pictures_as_they_are_seen(tmp_path: Path) -> None:
+    """Telephones store photos on their side and say so in EXIF data."""
+    path, tags = tmp_path / "phone.jpg", Image.Exif()
+    tags[274] = 6
+    Image.new("RGB", (120, 90)).save(path, exif=tags)
+    assert prospect([path], Wanted("T", TargetSize(width=100)))[1:] == ["0.0 megapixels to be made"]
