@@ -8,7 +8,7 @@ import shutil
 import stat
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -243,21 +243,29 @@ def drop_torn(older_than: float = 0) -> int:
 
 
 def _trim(most: int) -> int:
-    """Deletes the oldest files until what lies there has no more than so many bytes; returns how many files."""
-    files: list[tuple[float, int, Path]] = []
+    """Deletes the oldest files until what lies there has no more than so many bytes; returns how many files.
+
+    A file with several names, as results on offer have, counts once, and is gone with the last of them.
+    """
+    names: list[tuple[float, tuple[int, int], Path]] = []
+    sizes: dict[tuple[int, int], int] = {}
     for path in Path(get_upload_folder()).rglob("*"):
         with suppress(OSError):  # gone since
             status = path.lstat()
             if not stat.S_ISDIR(status.st_mode):
-                files.append((status.st_mtime, status.st_size, path))
-    left, deleted = sum(size for _, size, _ in files), 0
-    for _, size, path in sorted(files):
+                file = (status.st_dev, status.st_ino)
+                names.append((status.st_mtime, file, path))
+                sizes[file] = status.st_size
+    remaining = Counter(file for _, file, _ in names)
+    left, deleted = sum(sizes.values()), 0
+    for _, file, path in sorted(names):
         if left <= most:
             break
         with suppress(OSError):
             path.unlink()
             deleted += 1
-            left -= size
+            remaining[file] -= 1
+            left -= 0 if remaining[file] else sizes[file]
     return deleted
 
 

@@ -75,6 +75,21 @@ def test_no_more_is_kept_than_set(root: Path, monkeypatch: pytest.MonkeyPatch) -
     assert {path.name for path in root.rglob("*") if path.is_file()} == {"new", "older"}
 
 
+def test_a_file_with_two_names_counts_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is on offer is the result itself under another name."""
+    monkeypatch.setattr(storage, "settings", lambda: SimpleNamespace(keep_hours=3, keep_mb=2))
+    result = storage.new_folder() / "result.png"
+    result.write_bytes(bytes(1_500_000))
+    offered = result.with_name("cat_x4.png")
+    offered.hardlink_to(result)
+    assert storage.sweep() == 0
+    newer = storage.new_folder() / "newer.png"
+    newer.write_bytes(bytes(1_500_000))
+    age(result, 1)
+    assert storage.sweep() == 2  # one of its names would free nothing
+    assert [path for path in root.rglob("*") if path.is_file()] == [newer]
+
+
 @pytest.mark.parametrize("hours", [24, -24])
 def test_a_clock_that_is_set_deletes_nothing_and_keeps_nothing_for_good(
     hours: int, root: Path, monkeypatch: pytest.MonkeyPatch
