@@ -2,6 +2,7 @@
 
 import json
 import math
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage.metrics import structural_similarity
 
+from hpinet import metrics
 from hpinet.metrics import luminance, psnr_y, ssim_y
 
 
@@ -74,6 +76,37 @@ def test_ssim_is_that_of_scikit_image(seed: int, height: int, width: int, spread
         use_sample_covariance=False,
     )
     assert ssim_y(output, truth, scale=2) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("height", "width"), [(60, 47), (11, 90), (90, 11)])
+@pytest.mark.parametrize("pixels", [1, 100, 1000])
+def test_a_band_at_a_time_gives_what_the_whole_gives(
+    monkeypatch: pytest.MonkeyPatch, height: int, width: int, pixels: int
+) -> None:
+    output, truth = noise(5, height, width), noise(6, height, width)
+    whole = luminance(output), psnr_y(output, truth, scale=0), ssim_y(output, truth, scale=0)
+    monkeypatch.setattr(metrics, "_BAND", pixels)
+    assert np.array_equal(luminance(output), whole[0])
+    assert psnr_y(output, truth, scale=0) == whole[1]
+    assert ssim_y(output, truth, scale=0) == pytest.approx(whole[2], abs=1e-12)
+
+
+def test_large_pictures_take_no_more_memory() -> None:
+    output, truth = noise(7, 1200, 1000), noise(8, 1200, 1000)
+    tracemalloc.start()
+    try:
+        psnr_y(output, truth, scale=4)
+        ssim_y(output, truth, scale=4)
+        assert tracemalloc.get_traced_memory()[1] < 25e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_ssim_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "_BAND", 200)
+    told: list[tuple[int, int]] = []
+    ssim_y(noise(1, 40, 20), noise(2, 40, 20), scale=0, progress=lambda *step: told.append(step))
+    assert told == [(0, 40), (10, 40), (20, 40), (40, 40)]
 
 
 @pytest.mark.parametrize(
