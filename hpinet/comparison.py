@@ -3,9 +3,12 @@
 `hpinet.evaluation` does this for benchmark sets; here one picture of anybody's is looked at closely.
 """
 
+import csv
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -51,27 +54,39 @@ class Comparison:
     scale: int
     restored: tuple[Restored, ...]
 
-    def error_maps(self) -> list[np.ndarray]:
+    def error_maps(self) -> Iterator[np.ndarray]:
         """(H, W) float32 for each attempt: how far the luminance is off, in grey levels, locally averaged."""
-        truth = luminance(self.truth).astype(np.float32)
-        return [_smooth(np.abs(luminance(one.pixels) - truth)) for one in self.restored]
+        truth = luminance(self.truth)
+        for one in self.restored:
+            levels = luminance(one.pixels)
+            yield _smooth(np.maximum(levels, truth) - np.minimum(levels, truth))
 
     def telling_spots(self, *, count: int, side: int) -> list[tuple[int, int]]:
-        """Top left corners (x, y) of the ``side`` sized crops where the attempts differ most, none overlapping."""
-        attempts = np.stack([luminance(one.pixels).astype(np.float32) for one in self.restored])
-        spread = attempts.std(axis=0)
-        height, width = spread.shape
+        """Top left corners (x, y) of the ``side`` sized crops where the attempts differ most, none overlapping.
+
+        They are looked for in steps of an eighth of a side.
+        """
+        height, width = self.truth.shape[:2]
         side = min(side, height, width)
-        windows = np.lib.stride_tricks.sliding_window_view(_integral(spread), (side + 1, side + 1))
-        sums = windows[:, :, -1, -1] - windows[:, :, 0, -1] - windows[:, :, -1, 0] + windows[:, :, 0, 0]
+        step = max(1, side // 8)
+        blocks = np.stack([self._spread(top, step) for top in range(0, height - step + 1, step)])
+        sums = np.lib.stride_tricks.sliding_window_view(blocks, (side // step, side // step)).sum(axis=(2, 3))
+        sums = sums[: (height - side) // step + 1, : (width - side) // step + 1]
+        apart = math.ceil(side / step)
         spots = []
         for _ in range(count):
-            y, x = (int(i) for i in np.unravel_index(np.argmax(sums), sums.shape))
-            if not np.isfinite(sums[y, x]):
+            row, column = (int(i) for i in np.unravel_index(np.argmax(sums), sums.shape))
+            if not np.isfinite(sums[row, column]):
                 break
-            spots.append((x, y))
-            sums[max(0, y - side + 1) : y + side, max(0, x - side + 1) : x + side] = -np.inf
+            spots.append((column * step, row * step))
+            sums[max(0, row - apart + 1) : row + apart, max(0, column - apart + 1) : column + apart] = -np.inf
         return spots
+
+    def _spread(self, top: int, side: int) -> np.ndarray:
+        """How much the attempts differ in each of the squares of that side in a row, which begins at ``top``."""
+        columns = self.truth.shape[1] // side
+        parts = [luminance(one.pixels[top : top + side, : columns * side]) for one in self.restored]
+        return np.std(parts, axis=0, dtype=np.float32).reshape(side, columns, side).sum(axis=(0, 2))
 
 
 def compare(
@@ -109,21 +124,19 @@ def restore(small: Picture, upscalers: Mapping[str, Enlarges], *, progress: Prog
     return attempts
 
 
-def score(picture: Picture, small: Picture, scale: int, attempts: Sequence[Attempt]) -> Comparison:
+def score(
+    picture: Picture, small: Picture, scale: int, attempts: Sequence[Attempt], *, progress: Progress = ignore
+) -> Comparison:
     """The last step of `compare`: bicubic and the attempts at ``picture`` beside it."""
     truth = _truth(picture, scale)
     bicubic = Attempt(BICUBIC, resize_bicubic(small, truth.width, truth.height), None)
-    restored = tuple(
-        Restored(
-            attempt.name,
-            attempt.picture.colour,
-            psnr_y(attempt.picture.colour, truth.colour, scale=scale),
-            ssim_y(attempt.picture.colour, truth.colour, scale=scale),
-            attempt.seconds,
-        )
-        for attempt in (bicubic, *attempts)
-    )
-    return Comparison(truth.colour, small.colour, scale, restored)
+    restored = []
+    for number, attempt in enumerate((bicubic, *attempts)):
+        pixels, told = attempt.picture.colour, nth(progress, number, 1 + len(attempts))
+        psnr = psnr_y(pixels, truth.colour, scale=scale)
+        ssim = ssim_y(pixels, truth.colour, scale=scale, progress=told)
+        restored.append(Restored(attempt.name, pixels, psnr, ssim, attempt.seconds))
+    return Comparison(truth.colour, small.colour, scale, tuple(restored))
 
 
 def _truth(picture: Picture, scale: int) -> Picture:
@@ -172,7 +185,9 @@ def to_markdown(comparison: Comparison) -> str:
 
 def to_csv(comparison: Comparison) -> str:
     """The scores as comma-separated values with a header."""
-    return "\n".join(",".join(row) for row in _table(comparison))
+    text = StringIO()
+    csv.writer(text, lineterminator="\n").writerows(_table(comparison))
+    return text.getvalue()
 
 
 def _table(comparison: Comparison) -> list[Sequence[str]]:
@@ -191,13 +206,8 @@ def _rgb(picture: Picture) -> np.ndarray:
     return np.repeat(colour, 3, axis=2) if picture.is_grey else colour
 
 
-def _integral(values: np.ndarray) -> np.ndarray:
-    """(H, W) -> (H + 1, W + 1) sums of everything above and to the left."""
-    return np.pad(values, ((1, 0), (1, 0))).cumsum(axis=0, dtype=np.float64).cumsum(axis=1)
-
-
-def _smooth(values: np.ndarray, radius: int = 1) -> np.ndarray:
-    """Mean over a (2r + 1)² neighbourhood: single pixels are below what an eye compares."""
-    side = 2 * radius + 1
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, radius, mode="edge"), (side, side))
-    return windows.mean(axis=(2, 3), dtype=np.float32)
+def _smooth(values: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 -> float32, the mean of each 3x3 neighbourhood: single pixels are below what an eye compares."""
+    padded = np.pad(values, 1, mode="edge").astype(np.uint16)
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    return (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / np.float32(9)

@@ -1,13 +1,24 @@
 """Comparing restorations of one picture, and the consistency of an enlargement."""
 
+import csv
 import math
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hpinet.comparison import BICUBIC, compare, consistency, explained, to_csv, to_markdown
+from hpinet.comparison import (
+    BICUBIC,
+    Comparison,
+    Restored,
+    compare,
+    consistency,
+    explained,
+    to_csv,
+    to_markdown,
+)
 from hpinet.errors import ImageError
 from hpinet.images import Picture, open_picture, resize_bicubic, save_picture
 from hpinet.images.degradations import degrade
@@ -91,6 +102,50 @@ def test_telling_spots_never_overlap_or_leave_the_picture(truth: Picture) -> Non
         assert all(abs(x - other_x) >= 40 or abs(y - other_y) >= 40 for other_x, other_y in spots[:number])
 
 
+def test_spots_are_where_attempts_differ_most() -> None:
+    """In steps of an eighth of a side; the sizes are no multiples of those."""
+    rng = np.random.default_rng(4)
+    truth = rng.integers(0, 256, (93, 117, 3), dtype=np.uint8)
+    other = truth.copy()
+    other[30:53, 70:93] = 255 - other[30:53, 70:93]
+    restored = tuple(Restored(name, pixels, 30.0, 0.9, None) for name, pixels in (("a", truth), ("b", other)))
+    [(x, y)] = Comparison(truth, truth[::4, ::4], 4, restored).telling_spots(count=1, side=23)
+    assert abs(x - 70) < 2
+    assert abs(y - 30) < 2
+
+
+def test_errors_are_averaged_over_their_neighbours() -> None:
+    truth = np.full((20, 24, 3), 60, np.uint8)
+    spot = truth.copy()
+    spot[7, 9], spot[0, 0] = 120, 0  # errors of either sign
+    result = Comparison(truth, truth[::4, ::4], 4, (Restored("a", spot, 30.0, 0.9, None),))
+    [errors] = result.error_maps()
+    assert errors.dtype == np.float32
+    inside, corner = errors[6:9, 8:11], errors[0, 0]
+    assert np.allclose(inside, inside[1, 1])
+    assert inside[1, 1] == pytest.approx(52 / 9, rel=0.02)  # 60 grey levels are 52 of luminance
+    assert corner == pytest.approx(4 * 52 / 9, rel=0.02)  # its own values go on beyond the edge
+    assert np.count_nonzero(errors) == 9 + 4
+
+
+def test_little_memory_is_taken_beside_the_pictures() -> None:
+    rng = np.random.default_rng(2)
+    height, width = 900, 1000
+    pixels = [rng.integers(0, 256, (height, width, 3), dtype=np.uint8) for _ in range(4)]
+    restored = tuple(Restored(str(number), each, 30.0, 0.9, None) for number, each in enumerate(pixels))
+    result = Comparison(pixels[0], pixels[0][::4, ::4], 4, restored)
+    tracemalloc.start()
+    try:
+        result.telling_spots(count=3, side=64)
+        assert tracemalloc.get_traced_memory()[1] < height * width
+        tracemalloc.reset_peak()
+        for _ in result.error_maps():
+            pass
+        assert tracemalloc.get_traced_memory()[1] < 20 * height * width
+    finally:
+        tracemalloc.stop()
+
+
 def test_progress_runs_over_all_models(truth: Picture) -> None:
     told: list[tuple[int, int]] = []
     compare(truth, 4, {"a": Oracle(truth), "b": Oracle(truth)}, progress=lambda *step: told.append(step))
@@ -108,6 +163,13 @@ def test_tables(truth: Picture) -> None:
     assert markdown[0] == "| model | PSNR-Y (dB) | SSIM-Y | seconds |"
     assert markdown[2].startswith(f"| bicubic | {result.restored[0].psnr_y:.2f} |")
     assert to_csv(result).splitlines()[2].startswith("perfect,inf,1.0000,")
+
+
+def test_a_name_with_a_comma_is_one_value(truth: Picture) -> None:
+    result = compare(truth, 4, {"hpinet-t-x4, treated": Oracle(truth)})
+    rows = list(csv.reader(to_csv(result).splitlines()))
+    assert [row[0] for row in rows] == ["model", "bicubic", "hpinet-t-x4, treated"]
+    assert {len(row) for row in rows} == {4}
 
 
 def test_consistency_is_high_for_what_reduces_to_the_source() -> None:
