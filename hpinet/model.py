@@ -279,13 +279,10 @@ class HPINet(nn.Module):
 
 
 def load_weights(model: HPINet, weights: dict[str, Tensor]) -> None:
-    """Copies ``weights`` into the model. Raises CheckpointError unless every name and shape is the model's own."""
-    check_weights(model, weights)
-    model.load_state_dict(weights)
+    """Copies ``weights`` into the model; one on the device "meta" is on the CPU afterwards.
 
-
-def check_weights(model: HPINet, weights: dict[str, Tensor]) -> None:
-    """Raises CheckpointError unless every name and shape is that of the model, which may be on the device "meta"."""
+    Raises CheckpointError unless every name and shape is the model's own: on "meta", before it takes any memory.
+    """
     own = model.state_dict()
     missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
     if missing or unknown:
@@ -293,6 +290,9 @@ def check_weights(model: HPINet, weights: dict[str, Tensor]) -> None:
     wrong = [f"{name} is {tuple(weights[name].shape)}" for name in own if weights[name].shape != own[name].shape]
     if wrong:
         raise CheckpointError(f"Weights of another configuration: {'; '.join(wrong[:3])}.")
+    if any(parameter.is_meta for parameter in model.parameters()):
+        model.to_empty(device="cpu")
+    model.load_state_dict(weights)
 
 
 def pad_to_minimum(x: Tensor, minimum: int) -> Tensor:

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from hpinet.atomic import write_atomically
 from hpinet.errors import CheckpointError
-from hpinet.model import SCALES, VARIANTS, HPINet, HPINetConfig, check_weights, variant_config
+from hpinet.model import SCALES, VARIANTS, HPINet, HPINetConfig, load_weights, variant_config
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 
@@ -82,10 +82,9 @@ def read_model(path: Path) -> HPINet:
     Raises CheckpointError if it is missing, damaged, or not exactly the weights of its configuration.
     """
     config, tensors = _read_folder(path) if path.is_dir() else _read_file(path)
-    with torch.device("meta"):  # before a network is made that a few words may say is larger than the machine
-        check_weights(HPINet(config), tensors)
-    model = HPINet(config)
-    model.load_state_dict(tensors)
+    with torch.device("meta"):  # a few words may say that the network is larger than the machine
+        model = HPINet(config)
+    load_weights(model, tensors)
     return model.eval()
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -79,8 +80,13 @@ def test_a_wrong_shape(saved: Path) -> None:
 
 @pytest.mark.parametrize(
     ("values", "complaint"),
-    [({"colour": "blue"}, "colour"), ({"dim": None}, "dim"), ({"scale": 5}, "scale")],
-    ids=["unknown field", "missing field", "impossible value"],
+    [
+        ({"colour": "blue"}, "colour"),
+        ({"dim": None}, "dim"),
+        ({"scale": 5}, "scale"),
+        ({"dim": 2_000_000}, "another configuration"),  # more than any machine has
+    ],
+    ids=["unknown field", "missing field", "impossible value", "too large"],
 )
 def test_a_configuration_that_is_none(saved: Path, values: dict[str, object], complaint: str) -> None:
     change_config(saved, **values)
@@ -99,3 +105,10 @@ def test_pickles_are_never_opened(saved: Path) -> None:
     (saved / WEIGHTS).unlink()
     with pytest.raises(CheckpointError, match=r"no model\.safetensors"):
         HPINet.from_pretrained(saved)
+
+
+@pytest.mark.parametrize("name", ["map_loction", "map_location", "strict", "subfolder"])
+def test_an_argument_that_would_do_nothing(saved: Path, name: str) -> None:
+    arguments: dict[str, Any] = {name: "cuda"}
+    with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
+        HPINet.from_pretrained(saved, **arguments)
