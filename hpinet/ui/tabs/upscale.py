@@ -142,14 +142,10 @@ def build(examples: list[Example]) -> UpscaleTab:
         outputs=[image, source, status, result, looking, download, shown],
     )
 
-    # Looking at the result.
-    gr.on(
-        [file.format.change, file.quality.release, file.metadata.change],
-        upscale_events.offer,
-        [shown, *file.inputs.values()],
-        download,
-        **LIGHT,
-    )
+    # Looking at the result. How to save it may have been chosen while it was made.
+    saved = upscale_events.offer, [shown, *file.inputs.values()], download
+    gr.on([file.format.change, file.quality.release, file.metadata.change], *saved, **LIGHT)
+    running.then(*saved, **LIGHT)
     lens.connect(glass, [glass.spot.follow(image), glass.spot.take(looking.compare)], source, treatment)
     asked = glass.spot.take(looking.explain)
     why.connect(because, asked, source=source, shown=shown, spot=glass.spot)

@@ -457,21 +457,24 @@ def offer(shown: Shown | None, format: object, quality: object, metadata: object
         return gr.skip()
     if not shown.outcome.picture.is_file():
         raise OptionError(GONE)
-    return offered_as(shown, *checked_format(format, quality, metadata))
+    wanted = checked_format(format, quality, metadata)
+    return gr.skip() if offered_last(shown) == _file_for(shown, *wanted) else offered_as(shown, *wanted)
 
 
 def offered_as(shown: Shown, format: str, quality: int, metadata: MetadataChoice) -> Any:
     """The download button for the result in that format."""
-    name = previews.result_name(shown.source.path.name, shown.outcome.plan, shown.outcome.checkpoint, format)
-    folder = shown.folder / _OFFERED / f"{format}-{quality}-{metadata}"
-    folder.mkdir(exist_ok=True, parents=True)
-    path = previews.save_as(
-        shown.outcome.picture, folder / name, format, quality, metadata=metadata, said=shown.source.said
-    )
+    path = _file_for(shown, format, quality, metadata)
+    path.parent.mkdir(exist_ok=True, parents=True)
+    previews.save_as(shown.outcome.picture, path, format, quality, metadata=metadata, said=shown.source.said)
     (shown.folder / _OFFERED / _LAST).write_text(str(path.relative_to(shown.folder)), encoding="utf-8")
     return gr.update(
         visible=True, value=str(path), label=f"Download {format} · {wording.megabytes(path.stat().st_size)}"
     )
+
+
+def _file_for(shown: Shown, format: str, quality: int, metadata: MetadataChoice) -> Path:
+    name = previews.result_name(shown.source.path.name, shown.outcome.plan, shown.outcome.checkpoint, format)
+    return shown.folder / _OFFERED / f"{format}-{quality}-{metadata}" / name
 
 
 def offered_last(shown: Shown) -> Path | None:

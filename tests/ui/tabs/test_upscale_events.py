@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
@@ -58,13 +59,14 @@ def test_the_file_that_was_offered_last_is_taken_along(uploaded: Path, tmp_path:
     outcome: Any = SimpleNamespace(
         picture=folder / "result.png", plan=Plan(source.size, (52, 40), (2,)), checkpoint="hpinet-t-x2"
     )
-    shown = upscale_events.Shown(source, outcome, folder, cast(Any, None), "", "", "")
+    shown = upscale_events.Shown(source, outcome, folder, cast(Any, None), "", "T", "auto", "", "")
     assert upscale_events.offered_last(shown) is None
     for format in ("JPEG", "PNG", "WebP", "JPEG", "PNG"):
         upscale_events.offered_as(shown, format, 90, "drop")
         last = upscale_events.offered_last(shown)
         assert last is not None
         assert last.suffix == previews.FORMATS[format]
+    assert upscale_events.offer(shown, "PNG", 90, "drop") == gr.skip()
     outcome.picture.unlink()
     with pytest.raises(OptionError, match="gone from the server by now"):
         upscale_events.offer(shown, "JPEG", 80, "drop")

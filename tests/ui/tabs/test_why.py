@@ -1,0 +1,36 @@
+"""Why a spot looks as it does: of the result that is shown, however the fields stand by now."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import gradio as gr
+import pytest
+from PIL import Image
+
+from hpinet.plan import TargetSize, make_plan
+from hpinet.ui.tabs import why
+
+
+@pytest.fixture
+def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    path = tmp_path / "upload" / "photo.jpg"
+    path.parent.mkdir()
+    Image.effect_noise((64, 64), 60).resize((160, 120)).convert("RGB").save(path, quality=50)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("treatment", "scale", "told"),
+    [("auto", 2, "JPEG, about quality 50, 4:2:0: <b>treated</b>"), ("clean", 4, ""), ("auto", 8, "treated")],
+)
+def test_the_weights_are_those_of_the_result(photo: Path, treatment: str, scale: int, told: str) -> None:
+    plan = make_plan((160, 120), TargetSize(scale=scale), natives=[2, 3, 4])
+    outcome, source = SimpleNamespace(plan=plan), SimpleNamespace(path=photo)
+    shown = cast(Any, SimpleNamespace(source=source, outcome=outcome, model="T", treatment=treatment))
+    facts, heat, *_ = why.explain_here(gr.Request(), shown=shown, x=80, y=60)
+    assert f"<b>hpinet-t-x{plan.passes[0]}</b> at 80, 60" in facts
+    assert told in facts
+    assert ("treated" in facts) == bool(told)
+    assert "<svg" in heat
