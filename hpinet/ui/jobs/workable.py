@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
+from math import sqrt
 
 from hpinet.errors import HPINetError
-from hpinet.images import Picture
+from hpinet.images import Picture, format_of
 from hpinet.images.compression import Compression
 from hpinet.images.formats import BY_NAME
 from hpinet.plan import MAX_SCALE, Size, TargetSize
@@ -14,6 +15,9 @@ from hpinet.ui.jobs.models import Choice, check_memory, expected_seconds
 
 COMFORTABLE_MEGAPIXELS = 50
 """A result that nobody asked to be larger has no more: it opens anywhere, and prints a metre wide."""
+
+_LOSSY = ("JPEG", "WEBP")
+"""Kinds of pictures that have lost something and are given back so."""
 
 USUAL_SIDE = 1920  # pixels of most screens' longer side
 
@@ -64,18 +68,32 @@ def side_for(source: Size, works: Callable[[TargetSize], bool], scale: int | Non
 
 
 def format_for(picture: Picture) -> str:
-    """The kind of file to make of a picture: lossy where it is, PNG for whatever a JPEG or WebP cannot hold."""
-    if picture.depth != 8 or picture.compression is None:
+    """The kind of file to make of a picture, whatever scale is chosen for it: lossy where the picture is."""
+    if picture.compression is None:
         return "PNG"
-    if picture.format == "WEBP":
-        return "WebP" if max(picture.width, picture.height) * MAX_SCALE <= BY_NAME["WEBP"].longest_side else "PNG"
-    return "JPEG" if picture.format == "JPEG" and picture.alpha is None else "PNG"
+    most = min(MAX_SCALE, sqrt(settings().max_result_megapixels * 1e6 / (picture.width * picture.height)))
+    return kind_that_follows(picture.format, most * max(picture.width, picture.height))
+
+
+def kind_that_follows(kind: str, longest_side: float) -> str:
+    """The kind of file to make of a lossy picture of that ``kind``, a name in `hpinet.images.formats`.
+
+    The same where it can hold results with a side of so many pixels, else PNG; PNG too for kinds that are not lossy.
+    """
+    format = BY_NAME[kind]
+    return format.label if kind in _LOSSY and longest_side <= format.longest_side else "PNG"
 
 
 def format_wished(wish: str | None, follows: str, traits: Collection[str]) -> str:
     """The kind of file to preselect: the visitor's ``wish`` where it keeps the picture's ``traits``."""
-    loses = {"JPEG": {"transparent", "16 bit"}, "WebP": {"16 bit"}}
-    return follows if wish is None or loses.get(wish, set()) & set(traits) else wish
+    return follows if wish is None or lost(wish, traits) else wish
+
+
+def lost(kind: str, traits: Collection[str]) -> list[str]:
+    """Which of a picture's ``traits`` a kind of file does not keep."""
+    format = BY_NAME[format_of(kind)]
+    kept = {"transparent": format.has_alpha, "16 bit": 16 in format.written_bits}
+    return [trait for trait, is_kept in kept.items() if trait in traits and not is_kept]
 
 
 def in_pixels(wanted: Wanted, size: TargetSize) -> Wanted:

@@ -9,10 +9,10 @@ import pytest
 from hpinet.errors import OptionError
 from hpinet.images import Picture, encode_picture, open_picture
 from hpinet.plan import TargetSize
-from hpinet.ui.jobs import models, workable
+from hpinet.ui.jobs import models, previews, workable
 from hpinet.ui.jobs.enlarge import Wanted
 from hpinet.ui.jobs.models import check_memory, choice_of
-from hpinet.ui.jobs.workable import format_for, format_wished, obstacle, scale_for, side_for
+from hpinet.ui.jobs.workable import format_for, format_wished, lost, obstacle, scale_for, side_for
 
 SCALES = (2, 3, 4, 8, 16)
 
@@ -74,8 +74,8 @@ def test_memory_bounds_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
     check_memory(choice, plan)
 
 
-def opened(kind: str, *, alpha: bool = False, deep: bool = False, side: int = 40) -> Picture:
-    samples = np.full((20, side, 4 if alpha else 3), 1000 if deep else 100, np.uint16 if deep else np.uint8)
+def opened(kind: str, *, deep: bool = False, side: int = 40, height: int = 20) -> Picture:
+    samples = np.full((height, side, 3), 1000 if deep else 100, np.uint16 if deep else np.uint8)
     return open_picture(encode_picture(Picture.from_array(samples), kind, quality=90))
 
 
@@ -85,6 +85,9 @@ def test_the_file_follows_the_picture() -> None:
     assert format_for(opened("PNG", deep=True)) == "PNG"
     assert format_for(opened("WEBP")) == "WebP"
     assert format_for(opened("WEBP", side=2000)) == "PNG"  # ×16 would be wider than a WebP can be
+    assert format_for(opened("JPEG", side=2000)) == "JPEG"
+    assert format_for(opened("JPEG", side=4100)) == "PNG"  # so for a JPEG
+    assert format_for(opened("JPEG", side=4100, height=3000)) == "JPEG"  # which no result of this page would be
     assert format_for(opened("TIFF")) == "PNG"
 
 
@@ -92,5 +95,15 @@ def test_a_wish_holds_where_nothing_is_lost() -> None:
     assert format_wished(None, "JPEG", ()) == "JPEG"
     assert format_wished("PNG", "JPEG", ()) == "PNG"
     assert format_wished("JPEG", "PNG", ("transparent",)) == "PNG"
-    assert format_wished("WebP", "PNG", ("transparent",)) == "WebP"
-    assert format_wished("WebP", "PNG", ("16 bit",)) == "PNG"
+    assert format_wished("WebP", "PNG", ("transparent", "grey")) == "WebP"
+    for kind in ("JPEG", "WebP", "AVIF"):
+        assert format_wished(kind, "PNG", ("16 bit",)) == "PNG"
+
+
+@pytest.mark.parametrize("kind", previews.FORMATS)
+def test_a_kind_of_file_loses_what_is_said(kind: str) -> None:
+    """By the file that is written of a picture with everything that can be lost."""
+    samples = np.random.default_rng(0).integers(0, 65536, (16, 16, 4), np.uint16)
+    written = open_picture(encode_picture(Picture.from_array(samples), kind, quality=90))
+    gone = {"transparent": written.alpha is None, "16 bit": written.depth == 8}
+    assert lost(kind, ["grey", *gone]) == [trait for trait, is_gone in gone.items() if is_gone]
