@@ -31,6 +31,7 @@ from hpinet.cluster.cli import (
     enlarge_archive,
 )
 from hpinet.errors import HPINetError, OptionError
+from hpinet.paths import path_of
 from hpinet.progress import Progress
 from hpinet.settings import EngineName
 from hpinet.terminal import FAILED, bars, complain, print_table, tally
@@ -205,7 +206,7 @@ def upscale(
             inputs,
             output,
             cluster,
-            model=str(source.expanduser().resolve() if isinstance(source, Path) else source),
+            model=str(path_of(source).resolve() if isinstance(source, Path) else source),
             size=request,
             format=format_of(format or "png"),
             quality=quality,

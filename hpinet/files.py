@@ -21,6 +21,7 @@ from PIL import Image
 from hpinet.errors import ImageError, OptionError
 from hpinet.images import MetadataChoice, Picture, check_size, format_of, open_picture, save_picture
 from hpinet.images.formats import BY_NAME, READABLE_SUFFIXES, WRITABLE
+from hpinet.paths import path_of
 from hpinet.plan import Plan, Size
 
 # Why files are skipped
@@ -185,9 +186,7 @@ def result_label(plan: Plan, checkpoint: str) -> str:
 
     ``checkpoint`` is a name such as "hpinet-t-x4", with or without its scale.
     """
-    factors = plan.target[0] / plan.source[0], plan.target[1] / plan.source[1]
-    is_scale = factors[0] == factors[1] == int(factors[0])
-    how = f"x{factors[0]:.0f}" if is_scale else f"{plan.target[0]}x{plan.target[1]}"
+    how = f"x{plan.scale}" if plan.scale else f"{plan.target[0]}x{plan.target[1]}"
     return f"{how}_{re.sub(r'-x[0-9]+$', '', checkpoint)}"
 
 
@@ -236,7 +235,7 @@ def _meant_by(given: str, output: Path | None) -> tuple[list[Found], list[Skippe
     """The pictures that one input of `gather` means."""
     if not given:
         return [], [], [Failure(given, "name a file, a folder or a pattern: this is empty.")]
-    path = _path_of(given)
+    path = path_of(given)
     if path.is_dir():
         pictures, skipped, failures = _walk(path, output)
         if not pictures and not failures:
@@ -251,14 +250,6 @@ def _meant_by(given: str, output: Path | None) -> tuple[list[Found], list[Skippe
     skipped += [Skipped(match, FOLDER) for match in matches if match.is_dir()]
     failures = [] if files else [Failure(given, "there is no such file.")]
     return [Found(match) for match in files if match not in results], skipped, failures
-
-
-def _path_of(given: str) -> Path:
-    """A path as people write it; one that only begins like a home folder is taken as it stands."""
-    try:
-        return Path(given).expanduser()
-    except RuntimeError:  # of nobody known here
-        return Path(given)
 
 
 def assign(pictures: Sequence[Found], *, output: Path | None, format: str) -> list[Job]:

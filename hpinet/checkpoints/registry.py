@@ -5,7 +5,6 @@ anywhere on disk. Nothing here uses the network except `fetch`, and `load` when 
 """
 
 import math
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -37,6 +36,7 @@ from hpinet.checkpoints.levels import Levels, read_levels
 from hpinet.errors import CheckpointError, OptionError
 from hpinet.images.compression import Compression
 from hpinet.model import SCALES, VARIANTS, HPINet, variant_config
+from hpinet.paths import exists, path_of
 from hpinet.progress import Progress, ignore
 from hpinet.settings import AUTHORS_URL, settings
 from hpinet.treatment import Treatment, quality_to_treat
@@ -138,10 +138,10 @@ def find(source: str | Path, *, scale: int | None = None) -> CheckpointInfo:
         OptionError: there is no such name, or the checkpoint has another scale.
         CheckpointError: nothing is there, it is not a checkpoint, or the repository has not been fetched.
     """
-    text, path = str(source), _path_of(source)
+    text, path = str(source), path_of(source)
     if isinstance(source, str) and (parts := _NAME.fullmatch(source)):
         info = _find_named(parts["variant"].upper(), int(parts["scale"] or scale or DEFAULT_SCALE))
-    elif text and os.path.exists(path):  # noqa: PTH110 (of a name that no file can have, it says no)
+    elif text and exists(path):
         info = _describe(path, "path")
     elif repository := _repository(source):
         folder = cached_repository(repository["id"], repository["revision"])
@@ -254,7 +254,7 @@ _HUB = re.compile(r"(?P<id>[^/@]+/[^/@]+)(?:@(?P<revision>[\w./-]+))?", re.ASCII
 
 def _repository(source: str | Path) -> re.Match[str] | None:
     """The parts of a Hub repository's name, if ``source`` reads like one and no file or folder has it."""
-    if isinstance(source, Path) or Path(source).exists() or Path(source).suffix in (".pth", ".safetensors"):
+    if isinstance(source, Path) or exists(Path(source)) or Path(source).suffix in (".pth", ".safetensors"):
         return None
     parts = _HUB.fullmatch(source)
     return parts if parts and is_repository_id(parts["id"]) else None
@@ -297,13 +297,6 @@ def _authors(variant: str, scale: int) -> CheckpointInfo:
 
 def _authors_folder(variant: str, scale: int) -> Path:
     return settings().cache / "authors" / checkpoint_name(variant, scale)
-
-
-def _path_of(source: str | Path) -> Path:
-    try:
-        return Path(source).expanduser()
-    except RuntimeError:  # the home folder of nobody known here
-        return Path(source)
 
 
 def _describe(path: Path, origin: str) -> CheckpointInfo:

@@ -17,6 +17,7 @@ from hpinet.errors import HPINetError, OptionError
 from hpinet.files import enlarge_file
 from hpinet.images import MetadataChoice, check_size, picture_size
 from hpinet.model import variant_config
+from hpinet.paths import exists, path_of
 from hpinet.plan import Plan, Size, TargetSize, make_plan, run_plan
 from hpinet.treatment import Treatment
 from hpinet.upscaler import Upscaler
@@ -95,7 +96,7 @@ class Order:
 
 def _source(model: str) -> str | Path:
     """A file or folder as a path, so that it is taken for nothing else."""
-    return path if (path := Path(model).expanduser()).exists() and len(path.parts) > 1 else model
+    return path if exists(path := path_of(model)) and len(path.parts) > 1 else model
 
 
 @lru_cache

@@ -12,6 +12,7 @@ from typing import Any
 
 from hpinet.atomic import write_atomically
 from hpinet.errors import OptionError
+from hpinet.paths import path_of
 
 READ_ONLY = ("hf", "http", "https")
 """Protocols that only sources can have. On the Hub every file would be a commit: `hf upload` sends a folder as one."""
@@ -29,7 +30,7 @@ class Place:
     def of(cls, text: str) -> "Place":
         """The folder of that path or address. Raises OptionError if nothing here can open such addresses."""
         text = text.removeprefix("file://")  # one folder has one address, or it would not be known again
-        place = cls(text.rstrip("/") if "://" in text else str(Path(text).expanduser().resolve()))
+        place = cls(text.rstrip("/") if "://" in text else str(path_of(text).resolve()))
         place._open()
         return place
 

@@ -148,6 +148,8 @@ def test_names_of_the_same_checkpoint(name: str) -> None:
         ("hpinet-t-x4", 2, OptionError, "enlarges ×4, not ×2"),
         ("S", 2, CheckpointError, "no weights for S ×2; there are L ×4, M ×2"),
         ("nowhere/x.pth", None, CheckpointError, "no checkpoint nowhere/x.pth"),
+        ("x" * 300, None, OptionError, "no model 'xxx"),
+        (f"a/{'x' * 300}", None, CheckpointError, "no checkpoint a/xxx"),
         ("a/b/c", None, CheckpointError, "no checkpoint a/b/c"),
         ("a/b..c", None, CheckpointError, "no checkpoint a/b..c"),
         ("a/b@v1", None, CheckpointError, "no Hub repository of that name has been fetched"),

@@ -31,6 +31,12 @@ def test_what_is_written_is_listed_and_read(place: Place) -> None:
     assert [name for name, _ in place.files()] == ["deep/er/a.bin"]
 
 
+def test_a_home_folder_of_nobody_is_a_name_like_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Place.of("~nobody-at-all/x").folder == tmp_path / "~nobody-at-all/x"
+    assert not Place.of("x" * 300).exists()
+
+
 def test_what_killed_writers_leave_is_removed(place: Place) -> None:
     for name in (f".{'0a' * 8}.part", "deep/.0123456789abcdef.part", "a.part", ".hidden"):
         place.write(name, b"1")
