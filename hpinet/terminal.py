@@ -1,15 +1,38 @@
-"""What commands show on a terminal: progress bars and complaints on standard error, tables on standard output."""
+"""How commands end, and what they show: progress bars and complaints on standard error, tables on standard output."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
+from typing import NoReturn
 
+from typer import Typer, echo
+from typer.exceptions import TyperException
+
+from hpinet.errors import HPINetError
 from hpinet.progress import Progress, ignore
 
 Bars = Callable[[str], Progress]
 
 FAILED = 2  # exit code where something asked for could not be done
 INTERRUPTED = 130
+
+
+def run(commands: Typer, *, name: str) -> NoReturn:
+    """Runs the command line of this process, whose program is called ``name``, and ends it with the exit code."""
+    for stream in (sys.stdout, sys.stderr):  # names of files can be anything: one must not end a run of many
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = commands(prog_name=name, standalone_mode=False)
+    except TyperException as error:  # a wrong option or argument; or help, where a group is called without a command
+        code = FAILED
+        message = error.format_message()
+        echo(message if "\n" in message else f"Error: {message}", err=True)
+    except HPINetError as error:
+        code = FAILED
+        complain(str(error))
+    sys.exit(code)
 
 
 def complain(message: str) -> None:
