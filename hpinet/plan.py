@@ -60,6 +60,12 @@ class Plan:
     passes: tuple[int, ...]  # native scales in the order they run
 
     @property
+    def scale(self) -> int | None:
+        """How many times larger the target is along each side; None where no whole number is that for both."""
+        times, rest = divmod(self.target[0], self.source[0])
+        return None if rest or self.target[1] != times * self.source[1] else times
+
+    @property
     def reached(self) -> Size:
         """Size after the passes; larger than the target where a reduction follows."""
         factor = math.prod(self.passes)

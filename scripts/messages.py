@@ -78,7 +78,7 @@ NOT_SHOWN = frozenset(
             "Markdown",
             "Python",
         ),
-        *("data: {dumps}", "SameSite=None; Secure; Partitioned", "HPINet {model} ×{target}", "PSNR-Y (dB)"),
+        *("data: {dumps}", "SameSite=None; Secure; Partitioned", "HPINet {model} ×{scale}", "PSNR-Y (dB)"),
         *(
             "A picture is (height, width, 1 or 3), not {shape}.",
             "The window {tuple} does not fit into an output of {tuple2}.",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hpinet.checkpoints.registry import native_scales
 from hpinet.errors import OptionError
 from hpinet.images import Picture, resize_bicubic, resize_nearest
-from hpinet.plan import MAX_SCALE, Plan, TargetSize, make_plan, run_plan
+from hpinet.plan import MAX_SCALE, Plan, Size, TargetSize, make_plan, run_plan
 from hpinet.progress import Progress, ignore
 from hpinet.treatment import Treatment
 
@@ -163,3 +163,17 @@ def test_only_the_first_pass_treats() -> None:
     plan = make_plan((3, 2), TargetSize(scale=6), natives={2, 3})
     run_plan(picture, plan, passes.__getitem__, treatment="photo")
     assert [passes[scale].treatments for scale in plan.passes] == [["photo"], ["clean"]]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "scale"),
+    [
+        ((20, 10), (80, 40), 4),
+        ((20, 10), (50, 25), None),  # no whole number
+        ((20, 10), (80, 41), None),
+        ((3, 2), (6, 6), None),  # two of them
+        ((1, 1), (16, 16), 16),
+    ],
+)
+def test_a_size_that_is_a_scale(source: Size, target: Size, scale: int | None) -> None:
+    assert Plan(source, target, (4,)).scale == scale

@@ -323,12 +323,11 @@ def _quota(choice: Choice, plan: Plan, rounds: int) -> int:
 
 def _lost(source: Source, format: str) -> list[str]:
     """What a format cannot keep of the picture."""
-    losses = []
-    if "transparent" in source.traits and format == "JPEG":
-        losses.append("<b>JPEG has no transparency: white instead</b>")
-    if "16 bit" in source.traits and format != "PNG":
-        losses.append(f"<b>{format} has 8 bits</b>")
-    return losses
+    told = {
+        "transparent": f"<b>{format} has no transparency: white instead</b>",
+        "16 bit": f"<b>{format} has 8 bits</b>",
+    }
+    return [told[trait] for trait in workable.lost(format, source.traits)]
 
 
 # --------------------------------------------------------------------------------------------------------- running
@@ -399,13 +398,7 @@ def opened(view: tiles.View, request: gr.Request) -> str:
 
 def _made_by(model: str, plan: Plan) -> str:
     """What the result is called beside what it is compared with: "HPINet T ×2"."""
-    return f"HPINet {model} {f'×{plan.target[0] // plan.source[0]}' if _is_scale(plan) else wording.size(plan.target)}"
-
-
-def _is_scale(plan: Plan) -> bool:
-    return all(large % small == 0 for large, small in zip(plan.target, plan.source, strict=True)) and (
-        plan.target[0] // plan.source[0] == plan.target[1] // plan.source[1]
-    )
+    return f"HPINet {model} {f'×{plan.scale}' if plan.scale else wording.size(plan.target)}"
 
 
 def _details(outcome: Outcome, found: Compression | None, is_kept: bool) -> str:

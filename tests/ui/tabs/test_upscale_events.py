@@ -1,6 +1,7 @@
 """What the first tab says about a picture, without a browser."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -102,3 +103,10 @@ def test_after_a_reset_the_next_picture_is_followed(uploaded: Path) -> None:
     present = {name: values[name] for name in upscale_events.PRESELECTED if name in values}
     told, _ = upscale_events.followed(upscale_events.read_source(uploaded), wishes, placed, **present)
     assert told["format"]["becomes"] == "PNG"
+
+
+def test_what_a_kind_of_file_does_not_keep_is_said(uploaded: Path) -> None:
+    source = replace(upscale_events.read_source(uploaded), traits=("grey", "16 bit", "transparent"))
+    told = {kind: " ".join(upscale_events._lost(source, kind)) for kind in previews.FORMATS}
+    assert {kind for kind, words in told.items() if f"{kind} has 8 bits" in words} == {"JPEG", "WebP", "AVIF"}
+    assert {kind for kind, words in told.items() if f"{kind} has no transparency" in words} == {"JPEG"}
