@@ -1,6 +1,7 @@
 """The models a visitor can choose from, what is honestly known of each, and the upscalers kept ready for them."""
 
 import logging
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from hpinet.model import variant_config
 from hpinet.plan import Plan, TargetSize, make_plan
 from hpinet.progress import Progress, ignore
 from hpinet.settings import settings
-from hpinet.ui.jobs import zerogpu
+from hpinet.ui.jobs import previews, zerogpu
 from hpinet.ui.server.values import told
 from hpinet.upscaler import Upscaler
 from hpinet.wording import duration
@@ -181,13 +182,21 @@ def check_seconds(choice: Choice, plan: Plan, *, rounds: int = 1) -> None:
     others = []
     for other in choices().values():
         for scale in other.natives:
-            smaller = make_plan(plan.source, TargetSize(scale=scale), natives=other.natives)
-            others.append((expected_seconds(other, smaller, rounds=rounds), scale, other.key))
-    fitting = [(scale, -needed, key) for needed, scale, key in others if needed <= limit]
-    if not fitting:
-        raise OptionError(f"{told}: take a smaller picture.")
-    scale, needed, key = max(fitting)
-    raise OptionError(f"{told}: ×{scale} with {key} takes {duration(-needed)}.")
+            single = make_plan(plan.source, TargetSize(scale=scale), natives=other.natives)
+            if _is_instead(other, single, plan):
+                others.append((scale, -expected_seconds(other, single, rounds=rounds), other.key))
+    scale, needed, key = max((other for other in others if -other[1] <= limit), default=(0, 0, ""))
+    advice = f"×{scale} with {key} takes {duration(-needed)}." if key else "take a smaller picture."
+    raise OptionError(f"{told}: {advice}")
+
+
+def _is_instead(other: Choice, single: Plan, plan: Plan) -> bool:
+    """Whether one pass of another model enlarges no more than ``plan`` and would not be refused in turn."""
+    try:
+        check_memory(other, previews.check_result_size(single))
+    except OptionError:
+        return False
+    return math.prod(single.passes) <= math.prod(plan.passes)
 
 
 def check_memory(choice: Choice, plan: Plan) -> None:

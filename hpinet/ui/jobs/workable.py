@@ -19,6 +19,9 @@ COMFORTABLE_MEGAPIXELS = 50
 _LOSSY = ("JPEG", "WEBP")
 """Kinds of pictures that have lost something and are given back so."""
 
+TOO_SMALL = "too small"
+"""The one obstacle that is no model's fault: the size wished for is no enlargement."""
+
 USUAL_SIDE = 1920  # pixels of most screens' longer side
 
 
@@ -27,6 +30,8 @@ def obstacle(choice: Choice, wanted: Wanted, source: Size, *, rounds: int, found
 
     ``rounds`` is how often the network goes over it, ``found`` what losses it went through.
     """
+    if max(target / own for target, own in zip(wanted.size.size(*source), source, strict=True)) <= 1:
+        return TOO_SMALL
     try:
         plan = wanted.plan(source, choice)
         check_memory(choice, plan)

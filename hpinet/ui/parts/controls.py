@@ -110,14 +110,6 @@ def checked_format(format: object, quality: object, metadata: object) -> tuple[s
     return values.choice("The format", format, previews.FORMATS), loss, check_choice(metadata)
 
 
-@dataclass(frozen=True)
-class ModelFields:
-    """Which network."""
-
-    model: gr.Radio
-    more: gr.Checkbox
-
-
 def model_field(prefix: str = "", *, more: bool = False) -> gr.Radio:
     """The main models by a word each, or all of them."""
     found = offered(more=more)
@@ -130,13 +122,13 @@ def model_field(prefix: str = "", *, more: bool = False) -> gr.Radio:
     )
 
 
-def model_details(model: gr.Radio, prefix: str = "") -> ModelFields:
-    """What is known of the models, folded away, and a wish for more of them in the field ``model``."""
+def model_details(model: gr.Radio, prefix: str = "") -> gr.Checkbox:
+    """What is known of the models, folded away, with the wish for more of them in the field ``model``."""
     with gr.Accordion("About the models", open=False):
         gr.HTML(_models_table(), elem_id=f"{prefix}models")
         more = gr.Checkbox(False, label="Offer all of them", elem_id=f"{prefix}more")
     more.change(_offer_models, [more, model], model, **LIGHT)
-    return ModelFields(model, more)
+    return more
 
 
 def _offer_models(more: object, model: object) -> Any:

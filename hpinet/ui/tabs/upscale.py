@@ -9,6 +9,7 @@ import gradio as gr
 from hpinet.ui.jobs.examples import Example
 from hpinet.ui.parts import html
 from hpinet.ui.parts.controls import (
+    FormatFields,
     example_gallery,
     format_fields,
     model_details,
@@ -63,7 +64,7 @@ def build(examples: list[Example]) -> UpscaleTab:
             buttons = run_buttons("Upscale", "upscale")
             forecast = gr.HTML(upscale_events.NOTHING_FORESEEN, elem_id="forecast", elem_classes="forecast")
             file = format_fields()
-            more = model_details(model).more
+            more = model_details(model)
             reset = gr.Button("Reset all settings", size="sm", elem_id="reset")
         with gr.Column(scale=7, min_width=320):
             status = gr.HTML(
@@ -142,10 +143,9 @@ def build(examples: list[Example]) -> UpscaleTab:
         outputs=[image, source, status, result, looking, download, shown],
     )
 
-    # Looking at the result. How to save it may have been chosen while it was made.
-    saved = upscale_events.offer, [shown, *file.inputs.values()], download
-    gr.on([file.format.change, file.quality.release, file.metadata.change], *saved, **LIGHT)
-    running.then(*saved, **LIGHT)
+    _offer_as_chosen(file, running, shown, download)
+
+    # Looking at the result.
     lens.connect(glass, [glass.spot.follow(image), glass.spot.take(looking.compare)], source, treatment)
     asked = glass.spot.take(looking.explain)
     why.connect(because, asked, source=source, shown=shown, spot=glass.spot)
@@ -166,6 +166,13 @@ def build(examples: list[Example]) -> UpscaleTab:
 def _follow(chosen: Any, told: gr.JSON, fields: list[Any]) -> Any:
     """After a picture was ``chosen``, the fields follow it in one step of the browser's: what was touched stays."""
     return chosen.success(None, [told, *fields], fields, js=_FOLLOW, queue=False, **PRIVATE)
+
+
+def _offer_as_chosen(file: FormatFields, running: Any, shown: gr.State, download: gr.DownloadButton) -> None:
+    """Offers what is ``shown`` as the fields say, which may change while it is made too."""
+    offered = upscale_events.offer, [shown, *file.inputs.values()], download
+    gr.on([file.format.change, file.quality.release, file.metadata.change], *offered, **LIGHT)
+    running.then(*offered, **LIGHT)
 
 
 def _file_buttons() -> tuple[gr.DownloadButton, gr.Button]:

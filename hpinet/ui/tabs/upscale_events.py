@@ -253,7 +253,7 @@ def advice(source: Size, obstacles: dict[str, str]) -> str:
             f"{megapixels * SCALES[possible[0]] ** 2:.0f}, and most screens show 2 to 8."
         )
     reasons = [trouble for trouble in obstacles.values() if trouble]
-    if reasons and not possible:
+    if reasons and not possible and "no treatment" not in reasons:
         told.append("This picture is too large for this page: even ×2 would take too much memory or time.")
     elif reasons:
         why = {
@@ -268,7 +268,10 @@ def advice(source: Size, obstacles: dict[str, str]) -> str:
 def _remark(source: Source, choice: Choice, wanted: Wanted) -> str:
     """The seconds that a model takes for this picture, or why it cannot."""
     wanted = replace(wanted, format="PNG")
-    if trouble := source.obstacle(choice, wanted):
+    trouble = source.obstacle(choice, wanted)
+    if trouble == workable.TOO_SMALL:  # which the forecast tells
+        return ""
+    if trouble:
         return f"{IMPOSSIBLE} {trouble}"
     seconds = expected_seconds(choice, wanted.plan(source.size, choice), rounds=source.rounds)
     return wording.duration(seconds).removeprefix("about ")

@@ -106,15 +106,32 @@ def test_the_shelf_keeps_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_too_long_a_job_is_refused_with_what_would_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     choice = choice_of("T")
     plan = make_plan((200, 150), TargetSize(scale=4), natives=choice.natives)
-    monkeypatch.setattr(models, "settings", lambda: SimpleNamespace(max_seconds=60))
+
+    def allow(max_seconds: float) -> None:
+        limits = SimpleNamespace(max_seconds=max_seconds, job_mb=0)
+        monkeypatch.setattr(models, "settings", lambda: limits)
+
+    allow(60)
     monkeypatch.setattr(models, "expected_seconds", lambda _choice, plan, **_: 20.0 * plan.passes[0])
     with pytest.raises(OptionError, match=r"takes about 80 s here with model T, and about 60 s is the limit: ×3 with"):
         check_seconds(choice, plan)
-    monkeypatch.setattr(models, "settings", lambda: SimpleNamespace(max_seconds=10))
+    allow(10)
     with pytest.raises(OptionError, match="take a smaller picture"):
         check_seconds(choice, plan)
-    monkeypatch.setattr(models, "settings", lambda: SimpleNamespace(max_seconds=80))
+    allow(80)
     check_seconds(choice, plan)
+
+
+def test_what_is_advised_would_not_be_refused_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is it larger than what was asked for."""
+    best = choice_of("M")
+    monkeypatch.setattr(models, "memory_allowance", lambda: 64_000.0)
+    monkeypatch.setattr(models, "expected_seconds", lambda choice, *_, **__: 7200 if choice.key == "M" else 60)
+    large, small = (8832, 5880), (600, 400)
+    for size, asked, advised in ((large, 2, "×2 with T"), (small, 3, "×3 with T"), (small, 8, "×4 with")):
+        plan = make_plan(size, TargetSize(scale=asked), natives=best.natives)
+        with pytest.raises(OptionError, match=advised):
+            check_seconds(best, plan)
 
 
 def test_memory_grows_with_the_picture() -> None:

@@ -58,6 +58,8 @@ def test_what_cannot_be_done_is_said_in_two_words(monkeypatch: pytest.MonkeyPatc
     assert told(tiny, (100, 80)) == ""
     assert told(tiny, (100, 80), 16) == ""
     assert told(tiny, (6016, 4016)) == "too large"
+    smaller = Wanted("T", TargetSize(longest_side=100))
+    assert obstacle(tiny, smaller, (100, 80), rounds=1, found=None) == workable.TOO_SMALL
     assert told(large, (100, 80), treatment="photo") == "no treatment"
     monkeypatch.setattr(workable, "expected_seconds", lambda *_, **__: 3601)
     assert told(tiny, (100, 80)) == "too long"

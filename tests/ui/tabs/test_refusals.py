@@ -108,4 +108,9 @@ def test_the_forecast(source: Source) -> None:
     )
     assert 'role="alert"' in forecast
     assert all(one == gr.skip() for one in others)
+    kept = upscale_events.foresee(source=source, more=False, **{**FIELDS, "pixels": 20, "scale": "Pixels…"})[2]
+    assert not any(upscale_events.IMPOSSIBLE in label for label, _ in kept["choices"])
+    assert (
+        advice((100, 100), {"×2": "no treatment", "×4": "no treatment"}) == "What is crossed out cannot do this here."
+    )
     assert "even ×2 would take too much" in advice((9000, 6000), {"×2": "too large", "×4": "too large"})
