@@ -12,12 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from functools import cache, partial
-from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.exceptions import TyperException
 
 from hpinet import wording
 from hpinet.attribution.cli import attribution_app
@@ -34,7 +32,7 @@ from hpinet.errors import HPINetError, OptionError
 from hpinet.paths import path_of
 from hpinet.progress import Progress
 from hpinet.settings import EngineName
-from hpinet.terminal import FAILED, bars, complain, print_table, tally
+from hpinet.terminal import FAILED, bars, complain, print_table, run, tally
 from hpinet.training.cli import train_app
 from hpinet.version import __version__
 
@@ -116,19 +114,7 @@ Loader = Callable[[str | Path, int | None], "Upscaler"]
 
 def main() -> None:
     """Runs the command line of this process."""
-    for stream in (sys.stdout, sys.stderr):  # names of files can be anything: one must not end a run of many
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        code = app(prog_name="hpinet", standalone_mode=False)
-    except TyperException as error:  # a wrong option or argument; or help, where a group is called without a command
-        code = FAILED
-        message = error.format_message()
-        typer.echo(message if "\n" in message else f"Error: {message}", err=True)
-    except HPINetError as error:
-        code = FAILED
-        complain(str(error))
-    sys.exit(code)
+    run(app, name="hpinet")
 
 
 @app.callback(invoke_without_command=True)
