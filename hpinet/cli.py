@@ -216,8 +216,9 @@ def upscale(
     done = 0
     if found:
         with bars() as bar:
-            load = _loader(engine, device, self_ensemble=self_ensemble, progress=bar("fetching weights"))
-            shelf = _shelf(_source(model, weights), load, request)
+            fetching = bar("fetching weights")
+            load = _loader(engine, device, self_ensemble=self_ensemble, progress=fetching)
+            shelf = _shelf(_source(model, weights), load, request, progress=fetching)
             for job in _counted(assign(found, output=place, format=format), bar("pictures")):
                 undone = _enlarge(
                     job,
@@ -270,27 +271,25 @@ class _Shelf:
     """The upscalers of one model, and what they are asked for."""
 
     request: "TargetSize"
-    natives: frozenset[int]
+    natives: tuple[int, ...]
     upscaler: Callable[[int], "Upscaler"]  # of a native scale
     variant: str
 
 
-def _shelf(source: str | Path, load: Loader, request: "TargetSize | None") -> _Shelf:
-    """The upscalers of a model, each loaded the first time a picture needs it; all of a scale's at once."""
-    from hpinet.checkpoints.registry import DEFAULT_SCALE, catalogue
+def _shelf(source: str | Path, load: Loader, request: "TargetSize | None", *, progress: Progress) -> _Shelf:
+    """The upscalers of a model, each loaded the first time a picture needs it; those that all need at once."""
+    from hpinet.checkpoints.registry import DEFAULT_SCALE, find, native_scales
     from hpinet.plan import TargetSize, make_plan
 
-    natives = frozenset(info.scale for info in catalogue() if info.variant == str(source).upper())
-    if not natives:  # not a variant, but one checkpoint
-        only = load(source, None)
-        request = request or TargetSize(scale=only.scale)
-        return _Shelf(request, frozenset([only.scale]), {only.scale: only}.__getitem__, only.info.variant)
-    request = request or TargetSize(scale=DEFAULT_SCALE)
+    natives = native_scales(source, fetch=True, progress=progress)
+    request = request or TargetSize(scale=DEFAULT_SCALE if DEFAULT_SCALE in natives else natives[0])
     upscaler = cache(partial(load, source))
-    if request.scale:  # the same for every picture: what is wrong with the model is said once, not once for each
-        for native in make_plan((1, 1), request, natives=natives).passes:
-            upscaler(native)
-    return _Shelf(request, natives, upscaler, str(source))
+    needed = natives if len(natives) == 1 else ()
+    if request.scale:
+        needed = make_plan((1, 1), request, natives=natives).passes
+    for native in needed:  # what is wrong with the model is said once, not once for each picture
+        upscaler(native)
+    return _Shelf(request, natives, upscaler, find(source, scale=natives[0]).variant)
 
 
 def _enlarge(

@@ -287,6 +287,15 @@ def test_mistakes_are_one_line(
     assert words in ended.err
 
 
+def test_each_name_of_a_variant_is_enlarged_by_its_own_scale(run: Run, tmp_path: Path) -> None:
+    source = picture(tmp_path / "a.png")
+    results = [tmp_path / f"{number}.png" for number in range(3)]
+    for result, name in zip(results, ("T", "hpinet-t", "hpinet-t-x2"), strict=True):
+        assert run("upscale", source, "--scale", 2, "--model", name, "-o", result).code == 0
+    assert len({result.read_bytes() for result in results}) == 1
+    assert run("upscale", source, "--model", "hpinet-T").out.startswith(f"{tmp_path / 'a_x4_hpinet-t.png'}  68×56, ")
+
+
 def test_model_and_weights_must_agree(run: Run, tmp_path: Path) -> None:
     source = picture(tmp_path / "a.png")
     path = find("T").path

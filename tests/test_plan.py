@@ -112,7 +112,8 @@ def test_scales_that_a_model_exists_for() -> None:
     assert 4 in native_scales("T")
     assert native_scales("t") == native_scales("T")
     assert set(native_scales("M")) >= {2, 3, 4}
-    assert native_scales("hpinet-t-x4") == (4,)
+    assert native_scales("hpinet-t") == native_scales("HPINet-T") == native_scales("T")
+    assert native_scales("hpinet-t-x4") == native_scales("t-x4") == (4,)
     with pytest.raises(OptionError):
         native_scales("Z")
 

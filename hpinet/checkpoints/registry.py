@@ -160,13 +160,15 @@ def find(source: str | Path, *, scale: int | None = None) -> CheckpointInfo:
     return info
 
 
-def native_scales(source: str | Path) -> tuple[int, ...]:
-    """The scales that a model exists for: those of a variant ("T"), or the one of a particular checkpoint.
+def native_scales(source: str | Path, *, fetch: bool = False, progress: Progress = ignore) -> tuple[int, ...]:
+    """The scales that a model exists for, rising: all of a variant ("T", "hpinet-t"), or the one of a checkpoint.
 
-    Raises what `find` raises.
+    ``fetch`` and ``progress`` are as for `load`, for a checkpoint that is not here. Raises what `load` raises.
     """
-    scales = {info.scale for info in catalogue() if info.variant == str(source).upper()}
-    return tuple(sorted(scales)) or (find(source).scale,)
+    parts = _NAME.fullmatch(source) if isinstance(source, str) else None
+    variant = parts["variant"].upper() if parts and not parts["scale"] else None
+    scales = tuple(sorted({info.scale for info in catalogue() if info.variant == variant}))
+    return scales or ((_fetch_missing(source, None, progress) if fetch else find(source)).scale,)
 
 
 def load(

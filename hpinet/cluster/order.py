@@ -112,10 +112,7 @@ def _identity(info: registry.CheckpointInfo) -> str:
 @lru_cache
 def _natives(model: str) -> tuple[int, ...]:
     """The scales of a model. A Hub repository is fetched for that."""
-    scales = tuple(sorted({info.scale for info in registry.catalogue() if info.variant == model.upper()}))
-    if scales:
-        return scales
-    return (registry.load(_source(model), fetch=True)[1].scale,)
+    return registry.native_scales(_source(model), fetch=True)
 
 
 def enlarge(

@@ -21,6 +21,13 @@ def test_the_usual_scale_is_that_of_the_local_command() -> None:
     assert Order.of("T", None).size == TargetSize(scale=4)
 
 
+@pytest.mark.parametrize("name", ["T", "t", "hpinet-t", "HPINet-T"])
+def test_each_name_of_a_variant_stands_for_all_its_scales(name: str) -> None:
+    order = Order.of(name, TargetSize(scale=2))
+    assert order.plan((10, 10)).passes == (2,)
+    assert order.weights == ORDER.weights
+
+
 @pytest.mark.parametrize("kind", ["folder", "memory"])
 def test_results_are_those_of_the_one_path(scans: Path, tmp_path: Path, kind: str) -> None:
     source, results = Place.of(str(scans)), Place.of(str(tmp_path / "results"))
