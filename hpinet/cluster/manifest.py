@@ -37,7 +37,7 @@ class Line:
     source: str  # its name within the source folder
     sha256: str  # of the source file; empty if it was not read
     bytes: int  # of the source file
-    width: int  # pixels, as stored; 0 if unknown
+    width: int  # pixels, upright; 0 if unknown
     height: int
     target: str  # the result's name within the target folder
     model: str  # such as hpinet-t-x4

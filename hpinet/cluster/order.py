@@ -10,13 +10,14 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from hpinet.checkpoints import registry
+from hpinet.checkpoints.files import read_config
 from hpinet.cluster.manifest import Line, Outcome
 from hpinet.cluster.places import Place
 from hpinet.engines.arithmetic import expected_megabytes
 from hpinet.errors import HPINetError, OptionError
 from hpinet.files import enlarge_file
 from hpinet.images import MetadataChoice, check_size, picture_size
-from hpinet.model import variant_config
+from hpinet.model import HPINetConfig, variant_config
 from hpinet.paths import exists, path_of
 from hpinet.plan import Plan, Size, TargetSize, make_plan, run_plan
 from hpinet.treatment import Treatment
@@ -62,9 +63,8 @@ class Order:
 
     def megabytes(self, plan: Plan) -> float:
         """Memory that a worker takes at its largest while it carries out a plan."""
-        variant = _described(self.model, plan.passes[0]).variant
         needed = (
-            expected_megabytes(variant_config(variant, scale), height, width)
+            expected_megabytes(_config(self.model, scale), height, width)
             for scale, (width, height) in zip(plan.passes, plan.inputs, strict=True)
         )
         return PROCESS_MEGABYTES + max(needed)
@@ -102,6 +102,12 @@ def _source(model: str) -> str | Path:
 @lru_cache
 def _described(model: str, scale: int) -> registry.CheckpointInfo:
     return registry.find(_source(model), scale=scale)
+
+
+@lru_cache
+def _config(model: str, scale: int) -> HPINetConfig:
+    info = _described(model, scale)
+    return read_config(info.path) if info.path else variant_config(info.variant, scale)
 
 
 def _identity(info: registry.CheckpointInfo) -> str:

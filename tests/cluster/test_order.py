@@ -6,11 +6,15 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
 
+from hpinet.checkpoints.files import Provenance, write_checkpoint
 from hpinet.cluster.order import Order, enlarge
 from hpinet.cluster.places import Place
 from hpinet.errors import HPINetError, OptionError
 from hpinet.files import enlarge_file
+from hpinet.model import HPINet, HPINetConfig
 from hpinet.plan import TargetSize, run_plan
 
 ORDER = Order.of("T", TargetSize(scale=2), engine="torch", treatment="clean")
@@ -98,6 +102,30 @@ def test_fingerprints_tell_orders_apart() -> None:
     ]
     assert len({order.fingerprint() for order in (ORDER, *others)}) == 8
     assert replace(ORDER).fingerprint() == ORDER.fingerprint()
+
+
+def test_a_network_of_ones_own_tells_its_memory(scans: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = HPINetConfig(2, dim=8, qk_dim=4, ffn_dim=12, patch_sizes=(5, 8))
+    write_checkpoint(HPINet(config), tmp_path / "small", Provenance(source="A test", licence="apache-2.0", note=""))
+    order = Order.of(str(tmp_path / "small"), None)
+    assert order.check((scans / "a.png").read_bytes(), 2000) == (24, 20)
+    with pytest.raises(OptionError, match=r"a worker has 0\.6 GB"):
+        order.check((scans / "a.png").read_bytes(), 600)
+
+
+def test_a_width_is_that_of_the_upright_picture(tmp_path: Path) -> None:
+    """80×60 as stored, 60×80 as seen: 70 pixels are an enlargement."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (80, 60)).save(tmp_path / "portrait.jpg", exif=exif)
+    order = replace(ORDER, size=TargetSize(width=70))
+    assert order.check((tmp_path / "portrait.jpg").read_bytes(), 2000) == (60, 80)
+    place = Place.of(str(tmp_path))
+    line = enlarge(order, "portrait.jpg", "result.png", source=place, results=place, upscaler=UPSCALER)
+    assert (line.outcome, line.width, line.height) == ("done", 60, 80)
+    with Image.open(tmp_path / "result.png") as result:
+        assert result.size == (70, 93)
 
 
 def test_a_checkpoint_folder_is_a_model_too() -> None:
