@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from hpinet.checkpoints import registry
-from hpinet.checkpoints.files import read_config
+from hpinet.checkpoints.files import WEIGHTS, file_sha256, read_config
 from hpinet.cluster.manifest import Line, Outcome
 from hpinet.cluster.places import Place
 from hpinet.engines.arithmetic import expected_megabytes
@@ -111,8 +111,12 @@ def _config(model: str, scale: int) -> HPINetConfig:
 
 
 def _identity(info: registry.CheckpointInfo) -> str:
-    """What stays the same when weights are fetched: the authors' files are pinned by name."""
-    return info.name if info.origin == "authors" else info.sha256 or info.name
+    """What stays the same when weights are fetched: the authors' files, which have no levels, are pinned by name."""
+    if info.origin == "authors" or info.path is None:
+        return info.name
+    names = info.levels.names if info.levels else ()
+    levels = [file for name in names if (file := info.path / name / WEIGHTS).is_file()]
+    return " ".join([str(info.sha256), repr(info.levels), *map(file_sha256, levels)])
 
 
 @lru_cache

@@ -1,6 +1,8 @@
 """One picture from place to place, without a cluster."""
 
 import hashlib
+import json
+import shutil
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -10,6 +12,7 @@ import torch
 from PIL import Image
 
 from hpinet.checkpoints.files import Provenance, write_checkpoint
+from hpinet.checkpoints.levels import TREATMENT
 from hpinet.cluster.order import Order, enlarge
 from hpinet.cluster.places import Place
 from hpinet.errors import HPINetError, OptionError
@@ -102,6 +105,22 @@ def test_fingerprints_tell_orders_apart() -> None:
     ]
     assert len({order.fingerprint() for order in (ORDER, *others)}) == 8
     assert replace(ORDER).fingerprint() == ORDER.fingerprint()
+
+
+def test_fingerprints_tell_treatments_apart(tmp_path: Path) -> None:
+    """The same weights with other strengths, or another level, make other results."""
+    bundled = Path(__file__).parents[2] / "checkpoints" / "hpinet-t-x4"
+    folders = [tmp_path / name for name in ("same", "strengths", "level")]
+    for folder in folders:
+        shutil.copytree(bundled, folder)
+    values = json.loads((bundled / TREATMENT).read_text())
+    values["strengths"] = dict.fromkeys(values["strengths"], 1.0)
+    (folders[1] / TREATMENT).write_text(json.dumps(values))
+    first, second, *_ = (folders[2] / name / "model.safetensors" for name in values["levels"])
+    shutil.copy(first, second)
+    plain, strengths, level = (Order.of(str(folder), None).fingerprint() for folder in folders)
+    assert plain == Order.of(str(bundled), None).fingerprint()
+    assert len({plain, strengths, level}) == 3
 
 
 def test_a_network_of_ones_own_tells_its_memory(scans: Path, tmp_path: Path) -> None:
