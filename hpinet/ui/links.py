@@ -1,14 +1,14 @@
 """Settings that outlast a page: in links, ``?model=T&scale=4&treatment=auto&format=png``, and in the browser."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from hpinet.treatment import TREATMENTS
-from hpinet.ui.jobs.models import MAIN, choices, line, offered
+from hpinet.ui.jobs.models import MAIN, line, offered
 from hpinet.ui.jobs.previews import FORMATS
-from hpinet.ui.parts.controls import SCALES, USUAL_SCALE
+from hpinet.ui.parts.controls import SCALES
 from hpinet.ui.parts.events import LIGHT, PRIVATE
 from hpinet.ui.parts.wishes import NAMES, Wishes
 from hpinet.ui.server import values
@@ -30,15 +30,24 @@ def connect(demo: gr.Blocks, tab: UpscaleTab) -> None:
 
     Only what the visitor does is kept: restoring must not add to an address that had no parameters.
     """
-    fields = tab.remembered
+    fields = tab.fields
     watched = [fields[name] for name in NAMES]
+    first = {name: field.value for name, field in fields.items()}
     told = gr.JSON(visible=False)
     come = demo.load(restore, [tab.kept, tab.wishes], [told, fields["model"], tab.wishes], **LIGHT)
     come.then(None, [told, *watched], watched, js=_RESTORE, queue=False, **PRIVATE)
     gr.on([control.input for control in watched], None, watched, None, js=_FOLLOW, queue=False, **PRIVATE)
     for name in NAMES:
-        fields[name].input(_noting(name), [fields[name], tab.kept, tab.wishes], [tab.kept, tab.wishes], **LIGHT)
-    tab.reset.click(reset, tab.source, [*watched, tab.kept, tab.wishes, tab.placed], js=_FORGET, **LIGHT)
+        fields[name].input(
+            _noting(name),
+            [fields[name], tab.kept, tab.wishes],
+            [tab.kept, tab.wishes],
+            trigger_mode="always_last",  # else a choice goes unheard while the one before is noted
+            **LIGHT,
+        )
+    tab.reset.click(
+        partial(reset, first), tab.source, [*fields.values(), tab.kept, tab.wishes, tab.placed], js=_FORGET, **LIGHT
+    )
 
 
 def restore(kept: object, wishes: object, request: gr.Request) -> tuple[object, ...]:
@@ -76,9 +85,7 @@ def _noting(name: str) -> Callable[..., Any]:
     return note
 
 
-def reset(source: Source | None) -> tuple[Any, ...]:
-    """Everything as it was before anything was chosen by hand, for the picture that is there."""
-    first = {"model": next(iter(choices())), "scale": USUAL_SCALE, "treatment": TREATMENTS[0], "format": "PNG"}
+def reset(first: dict[str, Any], source: Source | None) -> tuple[Any, ...]:
+    """Every field as the page came up with it, or as the picture asks for that is there; and nothing chosen by hand."""
     placed = FIRST if source is None else preselect(source, Wishes())
-    first.update((name, placed[name]) for name in first if name in placed)
-    return (*(gr.update(value=first[name]) for name in NAMES), {}, {}, placed)
+    return (*(gr.update(value=value) for value in {**first, **placed}.values()), {}, {}, placed)

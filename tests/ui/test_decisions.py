@@ -75,6 +75,27 @@ def test_the_file_follows_the_upload_until_the_visitor_says_otherwise(
     selected(page, "#format", "JPEG")
 
 
+@pytest.mark.slow
+def test_a_reset_resets_every_field(open_page: OpenPage) -> None:
+    """Above all what of the file's data goes into the next result."""
+    page = open_page()
+    for title in ("About the file", "About the models"):
+        page.get_by_role("button", name=title).first.click()
+    choose(page, "#metadata", "Keep all")
+    choose(page, "#scale", "Pixels")
+    choose(page, "#side", "Width")
+    page.locator("#quality input[type=number]").fill("40")
+    page.locator("#more input").check()
+    page.locator("#model label", has_text="larger still").wait_for()
+    page.locator("#reset").click()
+    selected(page, "#metadata", "Leave out")
+    selected(page, "#scale", "×4")
+    page.locator("#model label", has_text="larger still").wait_for(state="detached")
+    assert page.locator("#quality input[type=number]").input_value() == "90"
+    choose(page, "#scale", "Pixels")
+    selected(page, "#side", "Longest side")
+
+
 def test_what_is_chosen_while_the_picture_is_read_stays(
     open_page: OpenPage, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,9 +37,9 @@ _FOLLOW = f"(told, ...values) => window.followed(told, {list(upscale_events.PRES
 
 @dataclass(frozen=True)
 class UpscaleTab:
-    """The settings that outlast a page, where they are kept, and where it is asked why."""
+    """Its settings, where those are kept that outlast a page, and where it is asked why."""
 
-    remembered: dict[str, Any]  # fields by the names of `hpinet.ui.parts.wishes.Wishes`
+    fields: dict[str, Any]  # by their names; those of `hpinet.ui.parts.wishes.Wishes` outlast the page
     kept: gr.BrowserState  # what was chosen by hand, for the next visit
     wishes: gr.State  # the same, and what a link asks for
     placed: gr.State  # what the page has set by itself
@@ -157,9 +157,9 @@ def build(examples: list[Example]) -> UpscaleTab:
         queue=False,
         **PRIVATE,
     )
-    remembered = {"model": model, "scale": size.scale, "treatment": treatment, "format": file.format}
+    fields = {**settings_of_run, "more": more}
     return UpscaleTab(
-        remembered, kept, wishes, placed, reset, source, Spotted(because.more.click, source, shown, glass.spot)
+        fields, kept, wishes, placed, reset, source, Spotted(because.more.click, source, shown, glass.spot)
     )
 
 

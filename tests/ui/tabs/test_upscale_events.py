@@ -16,7 +16,6 @@ from hpinet.images import open_picture, save_picture
 from hpinet.plan import Plan
 from hpinet.ui import links
 from hpinet.ui.jobs import previews, tiles
-from hpinet.ui.parts.wishes import NAMES
 from hpinet.ui.server import storage
 from hpinet.ui.tabs import my_results, upscale_events
 from hpinet.ui.tabs.upscale_events import FIRST, open_source
@@ -96,9 +95,11 @@ def test_after_a_reset_the_next_picture_is_followed(uploaded: Path) -> None:
     """What the page has put in place is no wish of the visitor's."""
     photo = uploaded.with_name("photo.jpg")
     Image.effect_noise((40, 30), 60).convert("RGB").save(photo, quality=80)
-    *fields, kept, wishes, placed = links.reset(upscale_events.read_source(photo))
-    values = dict(zip(NAMES, (field["value"] for field in fields), strict=True))
+    first = {"model": "T", "scale": "×4", "treatment": "auto", "pixels": 1, "format": "PNG", "metadata": "drop"}
+    *fields, kept, wishes, placed = links.reset(first, upscale_events.read_source(photo))
+    values = dict(zip(first, (field["value"] for field in fields), strict=True))
     assert (kept, wishes) == ({}, {})
+    assert (values["metadata"], values["pixels"]) == ("drop", 160)
     assert values["format"] == "JPEG"
     present = {name: values[name] for name in upscale_events.PRESELECTED if name in values}
     told, _ = upscale_events.followed(upscale_events.read_source(uploaded), wishes, placed, **present)
