@@ -146,7 +146,7 @@ def _truth(picture: Picture, scale: int) -> Picture:
         raise ImageError(
             f"To be measured at ×{scale} a picture needs at least {SSIM_WINDOW + 3 * scale} pixels a side."
         )
-    return Picture.from_array(_rgb(picture)[:height, :width])
+    return Picture.from_array(picture.to_8_bit_rgb()[:height, :width])
 
 
 def consistency(result: Picture, source: Picture) -> float:
@@ -157,7 +157,7 @@ def consistency(result: Picture, source: Picture) -> float:
     """
     result, source = result.on(0.5), source.on(0.5)
     reduced = resize_bicubic(result, source.width, source.height)
-    return psnr_y(_rgb(reduced), _rgb(source), scale=0)
+    return psnr_y(reduced.to_8_bit_rgb(), source.to_8_bit_rgb(), scale=0)
 
 
 def explained(result: Picture, file: Path) -> float | None:
@@ -174,7 +174,8 @@ def explained(result: Picture, file: Path) -> float | None:
         raise ImageError(f"{file} cannot be read.") from error
     if coefficients is None or coefficients.icc_profile != result.icc_profile:
         return None
-    return coefficients.explained(_rgb(resize_bicubic(result, coefficients.width, coefficients.height)))
+    reduced = resize_bicubic(result, coefficients.width, coefficients.height)
+    return coefficients.explained(reduced.to_8_bit_rgb())
 
 
 def to_markdown(comparison: Comparison) -> str:
@@ -198,12 +199,6 @@ def _table(comparison: Comparison) -> list[Sequence[str]]:
             for one in comparison.restored
         ),
     ]
-
-
-def _rgb(picture: Picture) -> np.ndarray:
-    """(H, W, 3) uint8: grey three times over, alpha left out."""
-    colour = picture.to_8_bit().colour
-    return np.repeat(colour, 3, axis=2) if picture.is_grey else colour
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:

@@ -19,8 +19,8 @@ from hpinet.atomic import write_atomically
 from hpinet.checkpoints.files import CARD, Score, record_score
 from hpinet.checkpoints.registry import catalogue
 from hpinet.errors import ImageError, OptionError
-from hpinet.files import find_pictures
-from hpinet.images import Picture, open_picture, resize_bicubic
+from hpinet.files import find_pictures, open_named
+from hpinet.images import Picture, resize_bicubic
 from hpinet.images.degradations import degrade
 from hpinet.metrics import SSIM_WINDOW, psnr_y, ssim_y
 from hpinet.progress import Progress, ignore, nth
@@ -274,7 +274,7 @@ def _score(
     upscaler: Upscaler, pair: Pair, degradation: str | None, treatment: Treatment, progress: Progress
 ) -> ImageScores:
     scale = upscaler.scale
-    truth = _rgb(open_picture(pair.hr))
+    truth = open_named(pair.hr).to_8_bit_rgb()
     height, width = (side - side % scale for side in truth.shape[:2])
     if min(height, width) < SSIM_WINDOW + 2 * scale:
         raise ImageError(f"{pair.hr} is too small to be scored at ×{scale}.")
@@ -282,8 +282,8 @@ def _score(
     if pair.lr is None:
         small = resize_bicubic(Picture(truth), width // scale, height // scale)
     else:
-        opened = open_picture(pair.lr)
-        small = Picture(_rgb(opened), compression=opened.compression)
+        opened = open_named(pair.lr)
+        small = Picture(opened.to_8_bit_rgb(), compression=opened.compression)
     if (scale * small.height, scale * small.width) != (height, width):
         raise ImageError(
             f"{pair.lr} has {small.width}×{small.height} pixels; ×{scale} of {pair.hr.name} has "
@@ -300,12 +300,6 @@ def _score(
         bicubic_psnr_y=psnr_y(bicubic, truth, scale=scale),
         bicubic_ssim_y=ssim_y(bicubic, truth, scale=scale),
     )
-
-
-def _rgb(picture: Picture) -> np.ndarray:
-    """(H, W, 3) uint8: grey three times over, alpha left out."""
-    colour = picture.to_8_bit().colour
-    return np.ascontiguousarray(np.broadcast_to(colour, (*colour.shape[:2], 3)))
 
 
 def _finite(value: Any) -> Any:

@@ -19,7 +19,7 @@ from typing import Literal
 from PIL import Image
 
 from hpinet.errors import ImageError, OptionError
-from hpinet.images import MetadataChoice, Picture, check_size, format_of, open_picture, save_picture
+from hpinet.images import Limits, MetadataChoice, Picture, check_size, format_of, open_picture, save_picture
 from hpinet.images.formats import BY_NAME, READABLE_SUFFIXES, WRITABLE
 from hpinet.paths import path_of
 from hpinet.plan import Plan, Size
@@ -196,13 +196,21 @@ def is_picture_name(path: PurePath) -> bool:
 
 
 def find_pictures(folder: Path) -> list[Path]:
-    """The pictures directly in a folder, by name. Raises OptionError if there are none."""
+    """The pictures directly in a folder, by name; some files are `left_alone`. Raises OptionError if there are none."""
     if not folder.is_dir():
         raise OptionError(f"There is no folder {folder}.")
-    found = sorted(path for path in folder.iterdir() if path.is_file() and is_picture_name(path))
+    found = sorted(path for path in folder.iterdir() if not left_alone(PurePath(path.name)) and path.is_file())
     if not found:
         raise OptionError(f"There are no pictures in {folder}.")
     return found
+
+
+def open_named(path: Path, *, limits: Limits | None = None) -> Picture:
+    """`open_picture` for work on several files: what is wrong with one says which it is."""
+    try:
+        return open_picture(path, limits=limits)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
 
 
 def gather(inputs: Sequence[str], *, output: Path | None = None) -> tuple[list[Found], list[Skipped], list[Failure]]:

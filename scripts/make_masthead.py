@@ -13,7 +13,6 @@ from PIL import Image
 
 from hpinet import Upscaler, open_picture
 from hpinet.attribution.matches import matched_patches
-from hpinet.attribution.regions import rgb_pixels
 from hpinet.ui.parts.theme import MASTHEAD_PICTURE  # an empty file will do
 
 EXAMPLE, SPOT = Path(__file__).parents[1] / "examples" / "facade.png", (57, 62)
@@ -28,7 +27,7 @@ Box = tuple[int, int, int, int]
 def pairs() -> list[tuple[Box, Box]]:
     """Squares around the spot, and what each was compared with, in pixels of the part that is shown."""
     upscaler = Upscaler.load("T", scale=4, engine="torch")
-    pixels = np.ascontiguousarray(rgb_pixels(open_picture(EXAMPLE)))
+    pixels = np.ascontiguousarray(open_picture(EXAMPLE).to_8_bit_rgb())
     stages, _ = matched_patches(upscaler.engine.model, torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255)
     found = [stage.at(*SPOT) for stage in stages[:PAIRS]]
     return [(_moved(match.box), _moved(match.reference)) for match in found]

@@ -138,8 +138,23 @@ def test_pictures_that_cannot_be_scored(upscaler: Upscaler, tmp_path: Path) -> N
     with pytest.raises(ImageError, match="too small"):
         evaluate(upscaler, tmp_path / "set")
     (tmp_path / "set" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    with pytest.raises(ImageError):
+    with pytest.raises(ImageError, match=r"broken\.png: "):
         evaluate(upscaler, tmp_path / "set")
+
+
+def test_small_pictures_that_cannot_be_read(upscaler: Upscaler, benchmark: Path, tmp_path: Path) -> None:
+    for name in ("ant", "bee"):
+        save(tmp_path / "small" / f"{name}.png", picture(0, 15, 17))
+    (tmp_path / "small" / "bee.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(ImageError, match=r"small/bee\.png: "):
+        evaluate(upscaler, benchmark, lr=tmp_path / "small")
+
+
+def test_what_is_no_picture_of_a_benchmark_is_left_alone(upscaler: Upscaler, benchmark: Path) -> None:
+    before = evaluate(upscaler, benchmark)
+    (benchmark / "._ant.png").write_bytes(b"what macOS leaves beside a file")
+    save(benchmark / "ant_x3_hpinet-t.png", picture(0))
+    assert evaluate(upscaler, benchmark) == before
 
 
 def test_grey_alpha_and_depth_do_not_matter(upscaler: Upscaler, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """What Global Pixel Access is worth: the diffusion index with it, and with every patch made its own reference."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 
@@ -11,6 +11,7 @@ from hpinet.attribution.explain import REGION
 from hpinet.attribution.lam import QUICK, BlurPath, Window, attribute
 from hpinet.attribution.matches import without_global_access
 from hpinet.attribution.regions import square_around, to_tensor
+from hpinet.errors import OptionError
 from hpinet.model import HPINet
 from hpinet.progress import Progress, ignore
 
@@ -31,23 +32,27 @@ class AccessEffect:
 
 def access_effects(
     model: HPINet,
-    pictures: Mapping[str, np.ndarray],
+    pixels: np.ndarray,
     *,
+    name: str,
     spots: int = 1,
     path: BlurPath = QUICK,
     region: int = REGION,
     memory_mb: int | None = None,
     progress: Progress = ignore,
 ) -> list[AccessEffect]:
-    """Attributes the most detailed spots of each picture (name -> (H, W, 3) uint8) with GPA and without it.
+    """Attributes the most detailed spots of a picture (H, W, 3) uint8 with GPA and without it.
 
-    ``progress`` counts attribution maps; the other arguments are those of `hpinet.attribution.explain.explain`.
+    ``progress`` counts attribution maps; the other arguments are those of `hpinet.attribution.explain.explain`. Raises
+    OptionError if the picture is flat, or too small for an attribution.
     """
-    places = [(name, pixels, *spot) for name, pixels in pictures.items() for spot in detailed_spots(pixels, spots)]
+    places = detailed_spots(pixels, spots)
+    if not places:
+        raise OptionError("There is no detail in this picture.")
+    height, width = pixels.shape[:2]
     progress(0, 2 * len(places))
     effects = []
-    for number, (name, pixels, x, y) in enumerate(places):
-        height, width = pixels.shape[:2]
+    for number, (x, y) in enumerate(places):
         left, top, right, bottom = seen = square_around(x, y, region, width, height)
         picture = to_tensor(pixels, seen, like=model)
         window = Window.around(x - left, y - top, scale=model.config.scale, shape=(bottom - top, right - left))

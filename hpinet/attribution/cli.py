@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hpinet.errors import OptionError
+from hpinet.progress import nth
 from hpinet.terminal import bars
 
 attribution_app = typer.Typer()
@@ -39,7 +40,6 @@ def explain(
     from hpinet.attribution.explain import explain as explain_spot
     from hpinet.attribution.explain import in_words
     from hpinet.attribution.lam import BlurPath
-    from hpinet.attribution.regions import rgb_pixels
     from hpinet.checkpoints.registry import load
     from hpinet.images import open_picture
 
@@ -50,7 +50,7 @@ def explain(
         network, info = load(model, scale=scale, fetch=True)
         found = explain_spot(
             network,
-            rgb_pixels(open_picture(source)),
+            open_picture(source).to_8_bit_rgb(),
             x=x,
             y=y,
             window=window,
@@ -81,14 +81,13 @@ def explain_reach(
     """
     from hpinet.attribution import figures
     from hpinet.attribution.reach import field_in_words, field_of_centre, tiling_cost
-    from hpinet.attribution.regions import rgb_pixels
     from hpinet.checkpoints.registry import load
     from hpinet.engines import create_engine
     from hpinet.images import open_picture
 
     outputs = figures.check_formats(output or [source.with_name(f"{source.stem}_reach.png")])
-    pixels = rgb_pixels(open_picture(source))
-    expected = None if truth is None else rgb_pixels(open_picture(truth))
+    pixels = open_picture(source).to_8_bit_rgb()
+    expected = None if truth is None else open_picture(truth).to_8_bit_rgb()
     with bars() as bar:
         progress = bar(f"enlarging {source.name}")
         network, info = load(model, scale=scale, fetch=True)
@@ -111,31 +110,36 @@ def explain_gpa(
     steps: Steps = 12,
     region: Region = 64,
 ) -> None:
-    """Measure what Global Pixel Access is worth: the diffusion index with it and without, as a Markdown table."""
+    """Measure what Global Pixel Access is worth: the diffusion index with it and without, as a Markdown table.
+
+    Pictures that are flat or too small are left out, with a word.
+    """
     from hpinet.attribution.ablation import access_effects, to_markdown
     from hpinet.attribution.lam import BlurPath
-    from hpinet.attribution.regions import rgb_pixels
     from hpinet.checkpoints.registry import load
-    from hpinet.images import open_picture
+    from hpinet.files import find_pictures, open_named
 
-    files = [file for source in sources for file in (_pictures_in(source) if source.is_dir() else [source])]
+    files = [file for source in sources for file in (find_pictures(source) if source.is_dir() else [source])]
     are_told_apart = len({file.stem for file in files}) == len(files)
+    pictures = {file.stem if are_told_apart else str(file): open_named(file).to_8_bit_rgb() for file in files}
+    path = BlurPath(steps=steps)
+    effects = []
     with bars() as bar:
         progress = bar("attribution maps")
         network, info = load(model, scale=scale, fetch=True)
-        pictures = {file.stem if are_told_apart else str(file): rgb_pixels(open_picture(file)) for file in files}
-        path = BlurPath(steps=steps)
-        effects = access_effects(network, pictures, spots=spots, path=path, region=region, progress=progress)
+        for number, (name, pixels) in enumerate(pictures.items()):
+            told = nth(progress, number, len(pictures))
+            try:
+                effects += access_effects(
+                    network, pixels, name=name, spots=spots, path=path, region=region, progress=told
+                )
+            except OptionError as error:
+                typer.echo(f"{name} is left out: {error}", err=True)
+        progress(1, 1)
     if not effects:
-        raise OptionError("There is no detail at this spot, so nothing to explain: choose another one.")
+        raise OptionError("None of these pictures has a spot to attribute.")
     typer.echo(f"Diffusion index of {info.name}, {steps} steps, regions of {region}×{region} pixels:\n")
     typer.echo(to_markdown(effects))
-
-
-def _pictures_in(folder: Path) -> list[Path]:
-    from hpinet.images.formats import READABLE_SUFFIXES
-
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() in READABLE_SUFFIXES and file.is_file())
 
 
 def _spot(text: str) -> tuple[int, int]:

@@ -4,8 +4,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hpinet.images import Picture
-
 Box = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels, right and bottom exclusive."""
 
@@ -22,9 +20,3 @@ def to_tensor(pixels: np.ndarray, box: Box, *, like: nn.Module) -> Tensor:
     part = np.ascontiguousarray(pixels[top:bottom, left:right])
     device = next((parameter.device for parameter in like.parameters()), torch.device("cpu"))
     return torch.from_numpy(part).to(device).permute(2, 0, 1)[None].float() / 255
-
-
-def rgb_pixels(picture: Picture) -> np.ndarray:
-    """(H, W, 3) uint8 of any picture; its transparency is ignored."""
-    colour = picture.to_8_bit().colour
-    return np.repeat(colour, 3, axis=2) if picture.is_grey else colour

@@ -131,6 +131,11 @@ class Picture:
         alpha = None if self.alpha is None else _round_to_8_bit(self.alpha)
         return replace(self, colour=_round_to_8_bit(self.colour), alpha=alpha)
 
+    def to_8_bit_rgb(self) -> np.ndarray:
+        """(H, W, 3) uint8: rounded to nearest, grey three times over, alpha left out. It may be `colour` itself."""
+        colour = self.colour if self.depth == 8 else _round_to_8_bit(self.colour)
+        return np.repeat(colour, 3, axis=2) if self.is_grey else colour
+
     def on(self, shade: float) -> "Picture":
         """Opaque, laid on an even ``shade`` from 0 (black) to 1 (white) where it is transparent."""
         if self.alpha is None:

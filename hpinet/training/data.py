@@ -21,14 +21,15 @@ from typing import NamedTuple
 import numpy as np
 
 from hpinet.errors import ImageError, OptionError
-from hpinet.images import Limits, Picture, open_picture, resize_bicubic
-from hpinet.images.formats import READABLE_SUFFIXES
+from hpinet.files import left_alone, open_named
+from hpinet.images import Limits, Picture, resize_bicubic
 from hpinet.progress import Progress, ignore
 from hpinet.training.degradation import GRID, MARGIN, Degradation
 
 FORMAT = 2  # of the cache
 CELL = 8  # side in LR pixels of the squares whose bicubic error is known
 DEGRADING = 2  # tells the random numbers of degradation from others of the same (seed, step, index)
+_HELD_OUT = {"val", "valid", "validation", "test"}  # in the names of parts of a data set
 ANY_SIZE = Limits(megapixels=1e4, megabytes=1e4)  # one's own data set is trusted
 
 
@@ -44,13 +45,12 @@ def find_pictures(folder: Path, *, scale: int) -> list[PictureFile]:
     """The pictures below a folder, sorted by path.
 
     Two layouts are known. The one of DIV2K, Flickr2K and the benchmarks: a folder ``*HR`` with ``0001.png`` beside
-    ``*LR_bicubic/X4/0001x4.png``; ``folder`` is either the HR folder or its parent, whose validation part is left out
-    when there is a training part. Otherwise every picture anywhere below, none of which has an LR version.
-    Raises OptionError if there are none.
+    ``*LR_bicubic/X4/0001x4.png``; ``folder`` is either the HR folder or its parent, of which parts for validation or
+    tests are left out where there are others. Otherwise every picture anywhere below, none of which has an LR version.
+    What is `hpinet.files.left_alone` counts in neither. Raises OptionError if there are none.
     """
     parts = [folder] if folder.name.endswith("HR") else sorted(p for p in folder.glob("*HR") if p.is_dir())
-    if any("train" in part.name for part in parts):
-        parts = [part for part in parts if "train" in part.name]
+    parts = [part for part in parts if not _HELD_OUT.intersection(part.name.lower().split("_"))] or parts
     found = [_with_lr(hr, scale) for part in parts for hr in _picture_paths(part)]
     found = found or [PictureFile(hr, None) for hr in _picture_paths(folder)]
     if not found:
@@ -59,7 +59,7 @@ def find_pictures(folder: Path, *, scale: int) -> list[PictureFile]:
 
 
 def _picture_paths(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in READABLE_SUFFIXES and path.is_file())
+    return sorted(path for path in folder.rglob("*") if not left_alone(path.relative_to(folder)) and path.is_file())
 
 
 def _with_lr(hr: Path, scale: int) -> PictureFile:
@@ -113,13 +113,7 @@ def _cells(lengths: np.ndarray) -> np.ndarray:
 
 def _decode(path: Path) -> np.ndarray:
     """A file's picture as (H, W, 3) uint8 RGB, whatever its depth; without its alpha channel."""
-    try:
-        colour = open_picture(path, limits=ANY_SIZE).colour
-    except ImageError as error:
-        raise ImageError(f"{path}: {error}") from error
-    if colour.dtype == np.uint16:
-        colour = np.rint(colour / 257).astype(np.uint8)
-    return np.broadcast_to(colour, (*colour.shape[:2], 3))
+    return open_named(path, limits=ANY_SIZE).to_8_bit_rgb()
 
 
 class PictureStore:

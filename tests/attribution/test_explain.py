@@ -16,9 +16,8 @@ from hpinet.attribution.explain import Explanation, explain, in_words
 from hpinet.attribution.figures import explanation_figure, heat_pixels, reach_figure, save_figure, stage_colours
 from hpinet.attribution.lam import BlurPath
 from hpinet.attribution.reach import field_of_centre, tiling_cost
-from hpinet.attribution.regions import rgb_pixels, square_around
-from hpinet.errors import HPINetError, OptionError
-from hpinet.images import Picture
+from hpinet.attribution.regions import square_around
+from hpinet.errors import HPINetError, ImageError, OptionError
 from hpinet.model import HPINet
 
 from .conftest import EXAMPLES, SCALE, Bicubic
@@ -106,11 +105,6 @@ def test_refuses_spots_that_cannot_be_explained(untrained: HPINet, facade: np.nd
         explain(Bicubic().eval(), np.full((30, 30, 3), 99, np.uint8), x=3, y=3)
 
 
-def test_pictures_of_all_kinds_become_rgb() -> None:
-    grey = Picture(np.full((2, 3, 1), 65535, np.uint16), np.zeros((2, 3), np.uint16))
-    np.testing.assert_array_equal(rgb_pixels(grey), np.full((2, 3, 3), 255, np.uint8))
-
-
 # ------------------------------------------------------------------------------------------------ words and figures
 
 
@@ -179,9 +173,16 @@ def test_detailed_spots_are_where_the_detail_is() -> None:
 
 def test_effects_are_measured_with_and_without_access(untrained: HPINet, facade: np.ndarray) -> None:
     told: list[tuple[int, int]] = []
-    pictures = {"a": facade[:40, :40], "b": facade[40:80, 40:90]}
-    effects = access_effects(untrained, pictures, path=SHORT, region=32, progress=lambda *counts: told.append(counts))
-    assert [effect.picture for effect in effects] == ["a", "b"]
+    effects = access_effects(
+        untrained,
+        facade[40:80, 40:90],
+        name="a",
+        spots=2,
+        path=SHORT,
+        region=32,
+        progress=lambda *counts: told.append(counts),
+    )
+    assert [effect.picture for effect in effects] == ["a", "a"]
     assert all(effect.with_access != effect.without_access for effect in effects)
     assert told == [(n, 4) for n in range(5)]
 
@@ -199,7 +200,7 @@ def test_removing_global_access_lowers_the_diffusion_index_of_the_published_netw
 
     model, _ = registry.load(shared / "authors" / "HPINet-M-x4.pth", scale=SCALE)
     picture = np.array(Image.open(shared / "data/set5/LR_bicubic/X4/butterflyx4.png").convert("RGB"))
-    (effect,) = access_effects(model, {"butterfly": picture}, path=BlurPath(steps=8), region=48)
+    (effect,) = access_effects(model, picture, name="butterfly", path=BlurPath(steps=8), region=48)
     assert effect.without_access < 0.9 * effect.with_access
 
 
@@ -242,9 +243,32 @@ def test_explain_gpa_command_prints_a_table(tmp_path: Path) -> None:
         image.crop((40, 44, 68, 70)).save(tmp_path / "windows.png")
         image.crop((40, 44, 68, 70)).save(tmp_path / "windows.bmp")
     (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / "._windows.png").write_bytes(b"what macOS leaves beside a file")
     told = run("explain-gpa", str(tmp_path), "--model", "T", "--steps", "1")
     assert told.count("windows.") == 2  # each by its own name
     assert "hpinet-t-x4" in told
+
+
+def test_explain_gpa_command_leaves_out_what_it_cannot_measure(tmp_path: Path) -> None:
+    with Image.open(EXAMPLES / "facade.png") as image:
+        image.crop((40, 44, 68, 70)).save(tmp_path / "windows.png")
+        image.crop((40, 44, 44, 70)).save(tmp_path / "narrow.png")
+    Image.new("RGB", (30, 30), "grey").save(tmp_path / "flat.png")
+    told = run("explain-gpa", str(tmp_path), "--model", "T", "--steps", "1")
+    assert "\n| windows (" in told
+    assert "narrow is left out: A window of 16 pixels does not fit into an output of 16×104.\n" in told
+    assert "flat is left out: There is no detail in this picture.\n" in told
+    with pytest.raises(OptionError, match="None of these pictures"):
+        run("explain-gpa", str(tmp_path / "flat.png"), str(tmp_path / "narrow.png"), "--model", "T")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(OptionError, match="no pictures in"):
+        run("explain-gpa", str(tmp_path / "empty"))
+
+
+def test_explain_gpa_command_names_what_it_cannot_read(tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(ImageError, match=r"broken\.png: "):
+        run("explain-gpa", str(tmp_path), "--model", "T")
 
 
 @pytest.mark.slow

@@ -63,6 +63,14 @@ class TestConversions:
         values = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1)
         assert np.array_equal(Picture(values).to_8_bit().colour, np.rint(values / 257).astype(np.uint8))
 
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    @pytest.mark.parametrize("channels", [1, 2, 3, 4])
+    def test_pixels_of_all_kinds(self, channels, dtype):
+        picture = Picture.from_array(noise(4, 5, channels, dtype=dtype))
+        pixels = picture.to_8_bit_rgb()
+        assert (pixels.shape, pixels.dtype) == ((4, 5, 3), np.uint8)
+        assert np.array_equal(pixels, np.broadcast_to(picture.to_8_bit().colour, (4, 5, 3)))
+
     @pytest.mark.parametrize("shade", [0.0, 0.3, 1.0])
     @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
     def test_laid_on_a_shade(self, dtype, shade):
@@ -77,7 +85,11 @@ class TestConversions:
         opaque = Picture(colour)
         assert opaque.on(shade) is opaque
 
-    @pytest.mark.parametrize("convert", [lambda picture: picture.on(1.0), Picture.to_8_bit], ids=["on", "to_8_bit"])
+    @pytest.mark.parametrize(
+        "convert",
+        [lambda picture: picture.on(1.0), Picture.to_8_bit, lambda picture: Picture(picture.to_8_bit_rgb())],
+        ids=["on", "to_8_bit", "to_8_bit_rgb"],
+    )
     def test_conversions_take_little_more_than_their_result(self, convert):
         """They come after the network, when a large result is all there is room for."""
         picture = Picture(noise(400, 500, 3, dtype=np.uint16), noise(400, 500, dtype=np.uint16))

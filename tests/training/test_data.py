@@ -35,6 +35,28 @@ def test_the_layout_of_div2k(tmp_path: Path) -> None:
     )
 
 
+def test_all_parts_but_those_to_be_scored_on(tmp_path: Path) -> None:
+    names = ("DIV2K_train_HR", "DIV2K_valid_HR", "Flickr2K_HR", "latest_HR", "Set_test_HR", "validation_HR")
+    files = {name: save(tmp_path / name / "1.png", 1, 16, 12) for name in names}
+    kept = [files[name] for name in ("DIV2K_train_HR", "Flickr2K_HR", "latest_HR")]
+    assert [pair.hr for pair in find_pictures(tmp_path, scale=4)] == kept
+    for file in kept:
+        file.unlink()
+        file.parent.rmdir()
+    held_out = [files[name] for name in ("DIV2K_valid_HR", "Set_test_HR", "validation_HR")]
+    assert [pair.hr for pair in find_pictures(tmp_path, scale=4)] == held_out
+
+
+@pytest.mark.parametrize("folder", ["plain", "DIV2K_train_HR"])
+def test_what_others_leave_in_folders_is_no_picture(tmp_path: Path, folder: str) -> None:
+    file = save(tmp_path / folder / "deep/a.png", 0, 8, 8)
+    (file.parent / "._a.png").write_bytes(b"what macOS leaves beside a file")
+    save(file.parent / "a_x2_hpinet-t.png", 1, 16, 16)
+    save(tmp_path / folder / ".thumbnails/a.png", 2, 8, 8)
+    for given in (tmp_path, tmp_path / folder):
+        assert [pair.hr for pair in find_pictures(given, scale=2)] == [file]
+
+
 def test_the_layout_of_the_benchmarks(tmp_path: Path) -> None:
     hr = save(tmp_path / "HR/baby.png", 0, 16, 16)
     lr = save(tmp_path / "LR_bicubic/X2/babyx2.png", 1, 8, 8)

@@ -10,7 +10,6 @@ import numpy as np
 
 from hpinet.attribution.explain import SURROUNDINGS, Explanation, explain, surroundings_of
 from hpinet.attribution.lam import FULL, QUICK, BlurPath
-from hpinet.attribution.regions import rgb_pixels
 from hpinet.errors import OptionError
 from hpinet.images.compression import Compression
 from hpinet.plan import Plan, TargetSize, make_plan
@@ -85,7 +84,7 @@ def look(question: Question) -> Answer:
     picture = open_sent(question.source)
     found = None if question.treatment == "clean" else examine(picture)
     strength = choice.natives[question.scale].strength(found, question.treatment)
-    pixels = rgb_pixels(picture)
+    pixels = picture.to_8_bit_rgb()
     height, width = pixels.shape[:2]
     left, top, right, bottom = surroundings_of(question.x, question.y, width, height, region=question.region)
     part = pixels[top:bottom, left:right].copy()  # the rest is let go before the work waits for its turn

@@ -12,7 +12,6 @@ import gradio as gr
 import pytest
 
 from hpinet.attribution.lam import BlurPath
-from hpinet.attribution.regions import rgb_pixels
 from hpinet.errors import Cancelled, ImageError
 from hpinet.images import open_picture
 from hpinet.plan import Plan, TargetSize, make_plan
@@ -192,7 +191,7 @@ def test_so_does_what_the_other_tabs_ask_and_are_told(picture: Path) -> None:
     assert all((one.picture.width, one.picture.height) == plan.target for one in attempts)
 
     question = Question(picture, 14, 10, "T", 4, flag, path=BlurPath(steps=1), window=8)
-    answer = there_and_back(_look(*there_and_back((question, rgb_pixels(small)))))
+    answer = there_and_back(_look(*there_and_back((question, small.to_8_bit_rgb()))))
     assert isinstance(answer, Answer)
 
     views = there_and_back(_enlarged(*there_and_back((open_picture(picture), flag))))
