@@ -130,6 +130,40 @@ def test_tiles_are_for_who_made_the_picture(server: str, view: tiles.View) -> No
             assert (answer.status_code, answer.json()) == (404, NOTHING), path
 
 
+def test_a_tile_that_was_lost_on_the_way_comes_after_all(open_page: OpenPage, view: tiles.View) -> None:
+    page = open_page()
+    page.evaluate(
+        """() => {
+          const real = window.fetch;
+          window.fetch = (...asked) => {
+            const isLost = String(asked[0]).includes("/tiles/") && !window.lost;
+            window.lost ||= isLost;
+            return isLost ? Promise.reject(new TypeError("lost")) : real(...asked);
+          };
+        }"""
+    )
+    show(page, view)
+    page.locator("#tried hpinet-viewer[shown]").wait_for()
+    assert page.evaluate("window.lost")
+
+
+def test_what_is_gone_is_said_of_what_is_seen(open_page: OpenPage, view: tiles.View) -> None:
+    """Not of another result that was seen before."""
+    page = open_page()
+    show(page, view)
+    page.locator("#tried hpinet-viewer[shown]").wait_for()
+    said = page.locator("#tried hpinet-viewer").evaluate(
+        """({ tiles }) => {
+          tiles.gone.add("older");
+          return ["older/result/0/0/0", "newer/result/0/0/0"].map((key) => {
+            tiles.wanted = [{ key }];
+            return tiles.isGone;
+          });
+        }"""
+    )
+    assert said == [True, False]
+
+
 def test_no_tile_that_is_seen_makes_room_for_another(open_page: OpenPage, view: tiles.View) -> None:
     """However many a large screen shows at once: or they would be fetched for ever."""
     page = open_page()

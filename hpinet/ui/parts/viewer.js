@@ -124,12 +124,19 @@
     }
   }
 
+  const viewOf = (key) => key.split("/", 1)[0];
+
   // The tiles that are here, and the few that are on their way: always those that the latest drawing missed.
   class Tiles {
     constructor(changed) {
       Object.assign(this, { changed, here: new Map(), coming: new Map(), failed: new Map(), wanted: [], seen: 0 });
       this.bytes = 0;
-      this.isGone = false;
+      this.gone = new Set(); // names of views that the server has no more
+    }
+
+    // Whether something that would be seen is gone for good.
+    get isGone() {
+      return this.wanted.some(({ key }) => this.gone.has(viewOf(key)));
     }
 
     get(key, isUse) {
@@ -155,7 +162,7 @@
     fetch(x, y) {
       const now = performance.now();
       const missed = this.wanted
-        .filter(({ key }) => !this.coming.has(key) && !(now - this.failed.get(key) < RETRY_MS))
+        .filter(({ key }) => !this.coming.has(key) && !this.gone.has(viewOf(key)) && !(now - this.failed.get(key) < RETRY_MS))
         .sort((one, two) => Math.hypot(one.x - x, one.y - y) - Math.hypot(two.x - x, two.y - y));
       while (missed.length && this.coming.size < AT_ONCE) this.load(missed.shift().key);
     }
@@ -179,8 +186,9 @@
         }
       } catch (error) {
         if (stop.signal.aborted) return;
+        if (error.message === "404") this.gone.add(viewOf(key));
         this.failed.set(key, performance.now());
-        this.isGone = error.message === "404";
+        setTimeout(this.changed, RETRY_MS); // which tries again
       } finally {
         this.coming.delete(key);
       }
