@@ -209,6 +209,8 @@ def upscale(
         return
     place = None if output is None else Path(output)
     into_file = place is not None and is_file_name(place)
+    if place and into_file and format and format_of(format) != format_of(place):
+        raise OptionError(f"{place} is no name of a {format} file: leave --format away, or change one of them.")
     format = format_of(format or (place if place and into_file else "png"))
     found, skipped, failures = gather(inputs, output=None if into_file else place)
     if into_file and len(found) > 1:

@@ -260,6 +260,7 @@ def test_nothing_to_do(run: Run, tmp_path: Path) -> None:
         (["upscale", "a.png", "--scale", "2", "--width", "900"], "one of scale, longest side and width"),
         (["upscale", "a.png", "--width", "0"], "must be positive"),
         (["upscale", "a.png", "--format", "gif"], "gif"),
+        (["upscale", "a.png", "--output", "b.png", "--format", "jpeg"], "b.png is no name of a jpeg file"),
         (["upscale", "a.png", "--quality", "0"], "quality"),
         (["upscale", "a.png", "--metadata", "some"], "metadata"),
         (["upscale", "a.png", "--engine", "magic"], "magic"),
