@@ -1,7 +1,7 @@
 """The errors people can cause, each with a message fit to show to them.
 
-Front ends catch `HPINetError` alone: the page turns it into a notice, the command line into one line and exit code 2.
-Anything else that is raised is a defect of ours.
+Front ends catch `HPINetError` alone: the page turns it into a notice, the command line into one line and exit code 2,
+as it does with what the system says of files. Anything else that is raised is a defect of ours.
 """
 
 from collections.abc import Iterable

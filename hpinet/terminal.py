@@ -32,6 +32,10 @@ def run(commands: Typer, *, name: str) -> NoReturn:
     except HPINetError as error:
         code = FAILED
         complain(str(error))
+    except OSError as error:  # of files, where nothing else was said of it
+        code = FAILED
+        what = error.strerror or str(error) or type(error).__name__
+        complain(f"{error.filename}: {what}." if error.filename else f"{what}.")
     sys.exit(code)
 
 

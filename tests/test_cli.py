@@ -273,6 +273,7 @@ def test_nothing_to_do(run: Run, tmp_path: Path) -> None:
         (["fetch", "S", "--scale", "2"], "no weights for S ×2"),
         (["convert", "nowhere.pth", "-o", "out"], "no file nowhere.pth"),
         (["evaluate", "nowhere"], "no folder nowhere"),
+        (["train", "export", "run", "out", "--credits", "missing.md"], "missing.md: No such file or directory."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
