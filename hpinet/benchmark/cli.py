@@ -1,15 +1,17 @@
 """`python -m hpinet benchmark`, a Typer application to be merged into another."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hpinet.errors import OptionError
+from hpinet.terminal import FAILED
 
 if TYPE_CHECKING:
-    from hpinet.benchmark.cases import Case
+    from hpinet.benchmark.cases import Case, Measurement
 
 benchmark_app = typer.Typer()
 
@@ -25,25 +27,43 @@ def benchmark(
     peers: Annotated[
         bool, typer.Option("--peers", help="Time other light networks too, with the extra `benchmark`.")
     ] = False,
-    plot: Annotated[Path | None, typer.Option(help="Picture file for time and memory against megapixels.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="PNG, SVG or PDF file for time and memory against megapixels.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Measure speed and memory on this machine, against what its arithmetic units could do.
 
     Ratio 1 would be all operations at the rate of a large matrix product. Weights are random: they do not matter here.
+    A case that cannot be measured does not stop the others, but makes the exit code 2 unless it is a peer.
     """
-    from hpinet import markdown
     from hpinet.benchmark import report
+    from hpinet.benchmark.cases import BenchmarkError
     from hpinet.benchmark.cases import benchmark as measure
-    from hpinet.engines.streaming import PARTS
 
     cases = _cases(variants, scales, sizes, engines, peers=peers)
-    measurements = measure(cases, repeats=repeats, progress=_tell, left_out=_complain)
     if plot:
-        report.plot(measurements, plot)
+        from hpinet.attribution.figures import check_formats
+
+        check_formats([plot])
+    measurements = measure(cases, repeats=repeats, progress=_tell, left_out=_complain)
+    if not measurements:
+        raise BenchmarkError("Nothing could be measured.")
     if as_json:
         typer.echo(json.dumps([m.to_dict() for m in measurements], indent=2))
-        return
+    else:
+        _print_tables(measurements)
+    if plot:
+        report.plot(measurements, plot)
+    if {case for case in cases if case.engine != "peer"} - {m.case for m in measurements}:
+        raise typer.Exit(FAILED)
+
+
+def _print_tables(measurements: Sequence["Measurement"]) -> None:
+    from hpinet import markdown
+    from hpinet.benchmark import report
+    from hpinet.engines.streaming import PARTS
+
     typer.echo(markdown.table(report.COLUMNS, report.rows(measurements)))
     typer.echo("\n" + markdown.table(("model", "engine", "input", *PARTS), report.breakdown_rows(measurements)))
     typer.echo(f"\n{report.machine()}")

@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,27 +85,68 @@ def test_one_case_for_real() -> None:
         (["--scales", "5"], "--scales must be of 2, 3, 4"),
         (["--sizes", "12"], "--sizes are like 512x512"),
         (["--engines", "fast"], "--engines must be of torch, openvino"),
+        (["--plot", "nowhere/s.png"], "nowhere/s.png cannot be written: there is no such folder"),
+        (["--plot", "s.xyz"], "written as .png, .svg, .pdf"),
     ],
 )
-def test_bad_options_are_named(arguments, message) -> None:
+def test_bad_options_are_named(arguments, message, monkeypatch) -> None:
+    monkeypatch.setattr(cases, "_measure_in_process", lambda *_: pytest.fail("the work has begun"))
     with pytest.raises(OptionError, match=message):
         CliRunner().invoke(benchmark_app, arguments, catch_exceptions=False)
 
 
-def test_a_peer_that_cannot_run_is_left_out_by_name(monkeypatch) -> None:
-    def fail(case: Case, repeats: int) -> Measurement:
-        raise BenchmarkError(f"{case.label} could not be measured: no such module")
+def without(variants: set[str]) -> Callable[[Case, int], Measurement]:
+    """Measures no such variants, and all others at once."""
 
-    monkeypatch.setattr(cases, "_measure_in_process", fail)
-    said: list[str] = []
-    assert cases.benchmark([Case("SwinIR-light", 4, 8, 8, "peer")], left_out=said.append) == []
-    assert said == ["SwinIR-light×4 peer 8×8 could not be measured: no such module"]
-    with pytest.raises(BenchmarkError):
-        cases.benchmark([Case("T", 4, 8, 8, "torch")])
+    def measure(case: Case, _repeats: int) -> Measurement:
+        if case.variant in variants:
+            raise BenchmarkError(f"{case.label} could not be measured: no such module")
+        return replace(MEASURED, case=case)
+
+    return measure
+
+
+@pytest.mark.parametrize("plot", [False, True])
+def test_a_case_that_fails_is_left_out_by_name(monkeypatch, tmp_path, plot) -> None:
+    monkeypatch.setattr(cases, "_measure_in_process", without({"S"}))
+    arguments = ["--variants", "T,S", "--sizes", "8x8", "--engines", "torch"]
+    result = CliRunner().invoke(
+        benchmark_app, [*arguments, *(["--plot", str(tmp_path / "plot.svg")] if plot else [])], catch_exceptions=False
+    )
+    assert result.exit_code == 2
+    assert "| T×4" in result.stdout
+    assert "Left out: S×4 torch 8×8 could not be measured: no such module\n" in result.stderr
+    assert (tmp_path / "plot.svg").is_file() == plot
+
+
+def test_a_peer_that_fails_is_no_failure(monkeypatch) -> None:
+    monkeypatch.setattr(cases, "_measure_in_process", without(set(peers.PEERS)))
+    arguments = ["--variants", "T", "--sizes", "8x8", "--engines", "torch", "--peers"]
+    result = CliRunner().invoke(benchmark_app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert result.stderr.count("Left out: ") == len(peers.PEERS)
+
+
+def test_without_any_figure_there_is_nothing_to_show(monkeypatch) -> None:
+    monkeypatch.setattr(cases, "_measure_in_process", without({"T"}))
+    with pytest.raises(BenchmarkError, match="Nothing could be measured"):
+        CliRunner().invoke(benchmark_app, ["--variants", "T"], catch_exceptions=False)
+
+
+def test_figures_are_printed_before_they_are_drawn(monkeypatch, tmp_path) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cases, "_measure_in_process", without(set()))
+    monkeypatch.setattr(report, "plot", full)
+    result = CliRunner().invoke(benchmark_app, ["--variants", "T", "--plot", str(tmp_path / "plot.png")])
+    assert isinstance(result.exception, OSError)
+    assert "| T×4" in result.stdout
 
 
 @pytest.mark.slow
 def test_a_failing_case_says_why(monkeypatch) -> None:
     monkeypatch.setitem(os.environ, "HPINET_MEMORY_MB", "nonsense")
-    with pytest.raises(BenchmarkError, match="HPINET_MEMORY_MB must be a number"):
-        cases.benchmark([Case("T", 4, 8, 8, "torch")], repeats=1)
+    said: list[str] = []
+    assert cases.benchmark([Case("T", 4, 8, 8, "torch")], repeats=1, left_out=said.append) == []
+    assert "HPINET_MEMORY_MB must be a number" in said[0]
