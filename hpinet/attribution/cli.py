@@ -58,10 +58,11 @@ def explain(
             region=region,
             progress=progress,
         )
+    typer.echo("\n".join(in_words(found)))  # now: the figure may find no place
     figure = figures.explanation_figure(found, title=f"{info.name} at ({x}, {y}) of {source.name}")
     for path in outputs:
         figures.save_figure(figure, path)
-    typer.echo("\n".join([*in_words(found), *map(str, outputs)]))
+        typer.echo(path)
 
 
 @attribution_app.command()
@@ -92,12 +93,15 @@ def explain_reach(
         progress = bar(f"enlarging {source.name}")
         network, info = load(model, scale=scale, fetch=True)
         upscale = create_engine(network).upscale
-        cost = tiling_cost(upscale, pixels, tile=tile, overlap=overlap, truth=expected, progress=progress)
+        cost = tiling_cost(
+            upscale, pixels, scale=info.scale, tile=tile, overlap=overlap, truth=expected, progress=progress
+        )
         field, seen = field_of_centre(network, pixels)
+    typer.echo(f"{field_in_words(field)}\n{cost.in_words()}")  # now: the figure may find no place
     figure = figures.reach_figure(field, seen, cost, title=f"{info.name} on {source.name}")
     for path in outputs:
         figures.save_figure(figure, path)
-    typer.echo("\n".join([field_in_words(field), cost.in_words(), *map(str, outputs)]))
+        typer.echo(path)
 
 
 @attribution_app.command()

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hpinet import wording
 from hpinet.attribution.lam import FAINT, radius_holding
 from hpinet.attribution.regions import square_around, to_tensor
 from hpinet.errors import OptionError
@@ -93,6 +94,7 @@ def tiling_cost(
     upscale: Callable[[np.ndarray], np.ndarray],
     pixels: np.ndarray,
     *,
+    scale: int,
     tile: int = TILE,
     overlap: int = OVERLAP,
     truth: np.ndarray | None = None,
@@ -103,10 +105,15 @@ def tiling_cost(
     Args:
         upscale: (h, w, 3) uint8 -> (s*h, s*w, 3) uint8, such as `Engine.upscale`.
         pixels: The picture; larger than a tile, or there is nothing to compare.
-        tile: Side of a tile. Raises OptionError if one tile holds the picture.
+        scale: By how much ``upscale`` enlarges.
+        tile: Side of a tile.
         overlap: Pixels of context a tile sees on each side; their results are thrown away.
-        truth: (sH, sW, 3) uint8, what the result should be, to know which of the two is nearer to it.
+        truth: (sH, sW, 3) uint8 or larger, what the result should be, to know which of the two is nearer to it.
         progress: Called with the pieces done (the whole picture is the first) and their number.
+
+    Raises:
+        OptionError: one tile holds the picture, or there is nothing to compare by the protocol of `hpinet.metrics`: the
+            picture is too small, or the truth smaller than the result.
     """
     height, width = pixels.shape[:2]
     if tile < 1 or overlap < 0:
@@ -115,11 +122,17 @@ def tiling_cost(
         raise OptionError(
             f"One tile of {tile} pixels holds the whole picture: choose a smaller tile or a larger picture."
         )
+    if min(height, width) <= 2:  # PSNR leaves as much out along each border as a pixel becomes
+        raise OptionError(f"A picture of {wording.size((width, height))} is too small to compare results.")
+    if truth is not None and (truth.shape[0] < height * scale or truth.shape[1] < width * scale):
+        raise OptionError(
+            f"The truth is {wording.size((truth.shape[1], truth.shape[0]))}, smaller than the result, "
+            f"{wording.size((width * scale, height * scale))}."
+        )
     corners = [(top, left) for top in range(0, height, tile) for left in range(0, width, tile)]
     progress(0, 1 + len(corners))
     whole = upscale(pixels)
     progress(1, 1 + len(corners))
-    scale = whole.shape[0] // height
     tiled = np.empty_like(whole)
     for number, (top, left) in enumerate(corners, start=2):
         bottom, right = min(top + tile, height), min(left + tile, width)

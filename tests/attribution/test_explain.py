@@ -150,7 +150,7 @@ def test_figures_are_written_in_every_format(explanation: Explanation, tmp_path:
 
 
 def test_reach_is_drawn(untrained: HPINet, facade: np.ndarray, tmp_path: Path) -> None:
-    cost = tiling_cost(lambda pixels: pixels.repeat(2, 0).repeat(2, 1), facade[:40, :40], tile=32)
+    cost = tiling_cost(lambda pixels: pixels.repeat(2, 0).repeat(2, 1), facade[:40, :40], scale=2, tile=32)
     field, seen = field_of_centre(untrained, facade[:40, :50])
     np.testing.assert_array_equal(seen, facade[:40, :50])
     save_figure(reach_figure(field, seen, cost, title="reach"), tmp_path / "reach.png")
@@ -225,6 +225,21 @@ def test_explain_command(tmp_path: Path) -> None:
     told = run("explain", str(picture), *options)
     assert "iffusion index" in told
     assert all(str(figure) in told and figure.is_file() for figure in figures)
+
+
+def test_explain_command_tells_before_it_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A place that takes no files shows when one is written, after minutes of work."""
+
+    def full(figure: object, path: Path) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("hpinet.attribution.figures.save_figure", full)
+    with Image.open(EXAMPLES / "facade.png") as image:
+        image.crop((40, 44, 72, 76)).save(tmp_path / "windows.png")
+    arguments = ["explain", str(tmp_path / "windows.png"), "--at", "16,17", "--steps", "1"]
+    result = CliRunner().invoke(attribution_app, arguments)
+    assert isinstance(result.exception, OSError)
+    assert "iffusion index" in result.stdout
 
 
 @pytest.mark.parametrize("at", ["", "3", "3;4", "-1,2", "1.5,2"])

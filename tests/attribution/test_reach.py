@@ -43,7 +43,7 @@ def test_receptive_field_of_ours_is_the_picture(untrained: HPINet, noise: Tensor
 
 
 def test_tiles_with_enough_context_cost_nothing(pixels: np.ndarray) -> None:
-    cost = tiling_cost(enlarge, pixels, tile=32, overlap=3, truth=enlarge(pixels))
+    cost = tiling_cost(enlarge, pixels, scale=SCALE, tile=32, overlap=3, truth=enlarge(pixels))
     assert cost.psnr_between == math.inf
     assert not cost.difference.any()
     assert cost.psnr_lost is not None
@@ -53,7 +53,7 @@ def test_tiles_with_enough_context_cost_nothing(pixels: np.ndarray) -> None:
 def test_tiles_without_context_show_at_their_seams(pixels: np.ndarray) -> None:
     truth = enlarge(pixels)
     truth[0, 0] ^= 1
-    cost = tiling_cost(enlarge, pixels, tile=32, overlap=0, truth=truth)
+    cost = tiling_cost(enlarge, pixels, scale=SCALE, tile=32, overlap=0, truth=truth)
     rows, columns = np.nonzero(cost.difference)
     seam = 32 * SCALE
     near = (np.abs(rows - seam + 0.5) < 2 * SCALE) | (np.abs(columns - seam + 0.5) < 2 * SCALE)
@@ -66,7 +66,7 @@ def test_tiles_without_context_show_at_their_seams(pixels: np.ndarray) -> None:
 
 def test_tiles_report_progress_and_can_be_stopped(pixels: np.ndarray) -> None:
     told: list[tuple[int, int]] = []
-    tiling_cost(enlarge, pixels, tile=32, progress=lambda *counts: told.append(counts))
+    tiling_cost(enlarge, pixels, scale=SCALE, tile=32, progress=lambda *counts: told.append(counts))
     assert told == [(n, 7) for n in range(8)]
 
     def stop(done: int, _total: int) -> None:
@@ -74,10 +74,20 @@ def test_tiles_report_progress_and_can_be_stopped(pixels: np.ndarray) -> None:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        tiling_cost(enlarge, pixels, tile=32, progress=stop)
+        tiling_cost(enlarge, pixels, scale=SCALE, tile=32, progress=stop)
 
 
 @pytest.mark.parametrize(("tile", "overlap"), [(70, 0), (0, 0), (8, -1)])
 def test_tiles_must_make_sense(tile: int, overlap: int, pixels: np.ndarray) -> None:
     with pytest.raises(OptionError):
-        tiling_cost(enlarge, pixels, tile=tile, overlap=overlap)
+        tiling_cost(enlarge, pixels, scale=SCALE, tile=tile, overlap=overlap)
+
+
+def test_what_cannot_be_compared_is_told_before_the_work(pixels: np.ndarray) -> None:
+    def work(_: np.ndarray) -> np.ndarray:
+        raise AssertionError("the work has begun")
+
+    with pytest.raises(OptionError, match=f"smaller than the result, {70 * SCALE}×{50 * SCALE}"):
+        tiling_cost(work, pixels, scale=SCALE, tile=32, truth=enlarge(pixels)[:, :-1])
+    with pytest.raises(OptionError, match="too small"):
+        tiling_cost(work, pixels[:2], scale=SCALE, tile=32)
