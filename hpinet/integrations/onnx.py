@@ -30,7 +30,7 @@ def export_onnx(model: HPINet, target: Path, *, height: int, width: int) -> floa
     not clamped, both float32. It appears only when onnxruntime has given what PyTorch gives, within `TOLERANCE`.
 
     Raises:
-        OptionError: packages are missing, or the size is below 1 or above `LARGEST_SIDE`.
+        OptionError: packages are missing, the size is below 1 or above `LARGEST_SIDE`, or there is no such folder.
         CheckpointError: onnxruntime gives something else with these weights.
         OSError: the file cannot be written.
     """
@@ -39,6 +39,8 @@ def export_onnx(model: HPINet, target: Path, *, height: int, width: int) -> floa
         raise OptionError(needs_extra("Exporting", missing, "export"))
     if not (1 <= height <= LARGEST_SIDE and 1 <= width <= LARGEST_SIDE):
         raise OptionError(f"The size must be from 1x1 to {LARGEST_SIDE}x{LARGEST_SIDE}, not {width}x{height}.")
+    if not target.parent.is_dir():
+        raise OptionError(f"{target} cannot be written: there is no such folder.")
     picture = _blots(height, width)
     # Before anything is traced: it also fills the grids of patches, kept by size, with numbers instead of traces.
     with torch.inference_mode():

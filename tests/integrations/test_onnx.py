@@ -27,6 +27,12 @@ def test_sizes_that_no_file_is_made_for(size: tuple[int, int], tmp_path: Path) -
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_that_is_not_there_is_told_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HPINet, "forward", lambda *_: pytest.fail("the work has begun"))
+    with pytest.raises(OptionError, match="no such folder"):
+        export_onnx(HPINet(TINY), tmp_path / "nowhere" / "tiny.onnx", height=8, width=8)
+
+
 @pytest.mark.slow
 def test_grids_of_patches_stay_usable(tmp_path: Path) -> None:
     """They are kept by size, and tracing leaves marks on whatever it computes."""
