@@ -271,6 +271,20 @@ def test_files_go_where_they_belong(open_page: OpenPage, picture: Path, photo: P
     page.locator("#batch-forecast", has_text="megapixels to be made").wait_for()
 
 
+@pytest.mark.slow
+def test_what_is_dropped_where_no_picture_belongs(open_page: OpenPage, picture: Path) -> None:
+    """A picture brings up the first tab, a folder the field that reads folders."""
+    page = open_page()
+    page.get_by_role("tab", name="API").click()
+    settle(page)
+    send(page, "drop", picture)
+    page.locator("#forecast", has_text="28×20").wait_for()
+    assert page.locator("#batch-folder").is_hidden()
+    page.evaluate("() => { DataTransferItem.prototype.webkitGetAsEntry = () => ({ isDirectory: true }); }")
+    send(page, "drop", picture)
+    page.locator("#batch-folder").wait_for()
+
+
 def test_a_group_of_choices_is_one_stop_of_the_tab_key(open_page: OpenPage) -> None:
     page = open_page()
     settle(page)

@@ -189,11 +189,19 @@
     input().files = transfer.files;
     input().dispatchEvent(new Event("change", { bubbles: true }));
   };
+  const bring = (tab) => document.querySelector(`[role=tab][data-tab-id=${tab}]`)?.click();
+  // Only its own field can read a folder: that is where the next try succeeds.
+  const showFolderField = async () => {
+    bring("batch");
+    const fold = await waitFor(() => document.querySelector("#batch-tree button"));
+    if (!seen("#batch-folder")) fold?.click();
+    if (await waitFor(() => seen("#batch-folder"))) document.querySelector("#batch-folder").scrollIntoView({ block: "center" });
+  };
   const take = async (files) => {
-    const archives = files.some(({ name }) => /\.zip$/i.test(name));
-    if (files.length > 1 || archives) document.querySelector("[role=tab][data-tab-id=batch]")?.click();
+    const isBatch = files.length > 1 || files.some(({ name }) => /\.zip$/i.test(name));
     const places = ["#batch-files", "#picture", "#measure-picture", "#look-picture"];
-    const wanted = files.length > 1 || archives ? places.slice(0, 1) : places;
+    const wanted = isBatch ? places.slice(0, 1) : places;
+    if (!wanted.some(seen)) bring(isBatch ? "batch" : "upscale");
     const place = await waitFor(() => wanted.find(seen));
     if (place) await give(place, files);
   };
@@ -220,7 +228,8 @@
     hover(-over);
     const folders = [...event.dataTransfer.items].filter((item) => item.webkitGetAsEntry?.()?.isDirectory);
     const files = [...event.dataTransfer.files];
-    if (files.length && !folders.length) take(files);
+    if (folders.length) showFolderField();
+    else if (files.length) take(files);
   }, true);
   // Gradio's button on a picture that is there clears it: this one asks for another picture, and changes nothing before.
   document.addEventListener("click", (event) => {
