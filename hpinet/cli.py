@@ -479,14 +479,22 @@ def evaluate(
     Both are of the luminance, by the protocol of the literature, and stand beside those of bicubic enlargement.
     """
     from hpinet import evaluation
+    from hpinet.checkpoints.files import require_card
 
     if jpeg and degradation:
         raise OptionError("Choose one of --jpeg and --degradation.")
-    if record and (jpeg or degradation):
-        raise OptionError("Cards record scores of clean pictures: leave --record or the degradation away.")
+    if record and (jpeg or degradation or self_ensemble or treatment is not TreatmentName.clean):
+        raise OptionError(
+            "Cards record what the network alone makes of clean pictures: leave --record away, or --jpeg, "
+            "--degradation, --self-ensemble and --treatment."
+        )
     with bars() as bar:
         load = _loader(engine, device, self_ensemble=self_ensemble, progress=bar("fetching weights"))
         upscaler = load(_source(model, weights), scale)
+        place = upscaler.info.path
+        assert place is not None  # it was just loaded from there
+        if record:
+            require_card(place)  # what cannot be recorded is said before the work
         result = evaluation.evaluate(
             upscaler,
             hr_dir,
@@ -495,13 +503,12 @@ def evaluate(
             treatment=treatment.value,
             progress=bar(upscaler.info.name),
         )
-    if record:
-        assert upscaler.info.path is not None
-        evaluation.record(result, upscaler.info.path)
     if as_json:
         _print_json(result.to_dict())
     else:
         _print_evaluation(result)
+    if record:
+        evaluation.record(result, place)
 
 
 def _print_evaluation(result: "Evaluation") -> None:

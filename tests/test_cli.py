@@ -17,9 +17,10 @@ import torch
 from file_server import file_server, good, stalling
 from PIL import Image
 
-from hpinet import cli
+from hpinet import cli, evaluation
 from hpinet.checkpoints.files import Provenance, read_model, read_scores, write_checkpoint
 from hpinet.checkpoints.registry import PUBLISHED, find
+from hpinet.errors import CheckpointError
 from hpinet.images import open_picture
 from hpinet.model import HPINet, HPINetConfig, variant_config
 from hpinet.settings import settings
@@ -234,9 +235,14 @@ def test_evaluating_on_jpegs(run: Run, levelled: Path, tmp_path: Path) -> None:
     for options in (
         ("--jpeg", 30, "--degradation", "webp-50"),
         ("--jpeg", 30, "--record"),
+        ("--degradation", "webp-50", "--record"),
+        ("--self-ensemble", "--record"),
+        ("--treatment", "photo", "--record"),
+        ("--treatment", "auto", "--record"),
         ("--degradation", "rain-1"),
     ):
         assert run("evaluate", tmp_path / "set", "--weights", levelled, *options).code == 2
+    assert not read_scores(levelled)
 
 
 def test_nothing_to_do(run: Run, tmp_path: Path) -> None:
@@ -365,6 +371,30 @@ def test_evaluate(run: Run, weights: Path, tmp_path: Path) -> None:
     assert lines[-1].split()[0] == "mean"
     assert float(lines[-1].split()[3]) == pytest.approx(values["mean"]["psnr_y"], abs=0.006)
     assert read_scores(weights)["Noise"].psnr_y == pytest.approx(values["mean"]["psnr_y"], abs=0.001)
+
+
+def test_what_cannot_be_recorded_is_said_before_the_work(
+    run: Run, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "evaluate", lambda *_, **__: pytest.fail("worked first"))
+    picture(tmp_path / "noise/a.png", 40, 41)
+    (weights / "README.md").unlink()
+    for source in (weights, weights / "model.safetensors"):
+        ended = run("evaluate", tmp_path / "noise", "--weights", source, "--record")
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.err == f"Error: {source} has no README.md to record a score in.\n"
+
+
+def test_scores_that_cannot_be_recorded_are_shown(
+    run: Run, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise CheckpointError("The disk is full.")
+
+    monkeypatch.setattr(evaluation, "record", full)
+    ended = run("evaluate", picture(tmp_path / "noise/a.png", 40, 41).parent, "--weights", weights, "--record")
+    assert (ended.code, ended.err) == (2, "Error: The disk is full.\n")
+    assert ended.out.splitlines()[-1].startswith("mean")
 
 
 @pytest.mark.slow

@@ -240,11 +240,17 @@ def record_score(folder: Path, dataset: str, score: Score) -> None:
 
     Raises CheckpointError if there is no readable card.
     """
+    card = require_card(folder)
+    _set_scores(card, {**read_scores(folder), dataset: score})
+    write_atomically(folder / CARD, str(card).encode())
+
+
+def require_card(folder: Path) -> ModelCard:
+    """The card of a checkpoint, to record scores in. Raises CheckpointError if there is no readable one."""
     card = _read_card(folder)
     if card is None:
         raise CheckpointError(f"{folder} has no {CARD} to record a score in.")
-    _set_scores(card, {**read_scores(folder), dataset: score})
-    write_atomically(folder / CARD, str(card).encode())
+    return card
 
 
 def _read_card(folder: Path) -> ModelCard | None:
