@@ -8,8 +8,7 @@ import re
 import stat
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path, PurePath
@@ -21,6 +20,7 @@ from PIL import Image
 from hpinet.errors import ImageError, OptionError
 from hpinet.images import Limits, MetadataChoice, Picture, check_size, format_of, open_picture, save_picture
 from hpinet.images.formats import BY_NAME, READABLE_SUFFIXES, WRITABLE
+from hpinet.images.pillow import PILLOW_AT_EASE
 from hpinet.paths import path_of
 from hpinet.plan import Plan, Size
 
@@ -92,20 +92,10 @@ class Job:
 def _size_of(path: Path) -> Size | None:
     """Width and height of one of our results, by its header; None if it is something else."""
     try:
-        with _any_size(), Image.open(path, formats=[format.name for format in WRITABLE]) as image:
+        with PILLOW_AT_EASE, Image.open(path, formats=[format.name for format in WRITABLE]) as image:
             return image.size
     except (OSError, ValueError):
         return None
-
-
-@contextmanager
-def _any_size() -> Iterator[None]:
-    """Within this, Pillow opens headers of pictures larger than its own limit: results may be."""
-    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = before
 
 
 @dataclass(frozen=True)

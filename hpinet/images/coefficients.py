@@ -14,6 +14,7 @@ from PIL import Image, JpegImagePlugin
 from hpinet.errors import ImageError
 from hpinet.images.compression import BLOCK, dct_basis
 from hpinet.images.picture import orientation_of, stored
+from hpinet.images.pillow import PILLOW_AT_EASE
 
 _SUBSAMPLING = {1: "4:4:4", 2: "4:2:0"}
 LEAST_STEP = 2  # coefficients with smaller ones are lost in the rounding of decoded pixels
@@ -61,6 +62,7 @@ class JpegCoefficients:
         return float(counted.mean()) if counted.size else None
 
 
+@PILLOW_AT_EASE
 def read_coefficients(data: bytes) -> JpegCoefficients | None:
     """The coefficients of a JPEG file in grey or in YCbCr of 4:4:4 or 4:2:0; None for any other picture.
 

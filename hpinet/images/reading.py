@@ -1,12 +1,10 @@
 """Files to pictures. Whatever bytes come in, a sane `Picture` or an `ImageError` comes out."""
 
-import warnings
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from threading import Lock
 from types import ModuleType
 from typing import BinaryIO
 
@@ -29,6 +27,7 @@ from hpinet.images.picture import (
     to_samples,
     upright_size,
 )
+from hpinet.images.pillow import PILLOW_AT_EASE
 from hpinet.settings import settings
 
 _JPEG_END = b"\xff\xd9"
@@ -51,20 +50,18 @@ def open_picture(source: str | Path | bytes | BinaryIO, *, limits: Limits | None
     The content decides the format (see `hpinet.images.formats`), never the name. Palettes, bilevel, CMYK and the like
     become 8-bit RGB or grey; 16-bit stays 16-bit and grey stays grey. Values stay in the space of an RGB or grey
     profile with an ordinary tone curve and become sRGB otherwise; see `hpinet.images.colour`. `limits` are checked
-    before any pixel is decoded; Pillow itself refuses more than 179 megapixels, whatever they are.
+    before any pixel is decoded, and Pillow's own limit of 179 megapixels does not count.
 
     Raises ImageError, and nothing else, when the file cannot be read, is of another kind, damaged, or over a limit.
     """
     limits = limits or Limits()
     data = _read(source, limits)
     try:
-        with _quiet_pillow:
+        with PILLOW_AT_EASE:
             picture = _decode(data, limits)
         return replace(picture, metadata=picture.metadata.of((picture.width, picture.height)))
     except ImageError:
         raise
-    except Image.DecompressionBombError as error:
-        raise _too_large(limits) from error
     except Exception as error:  # Pillow promises nothing about what a damaged file makes it raise
         raise ImageError(_refusal(data)) from error
 
@@ -281,14 +278,10 @@ def _check_size(width: int, height: int, limits: Limits) -> None:
     if isinstance(limits, _Looking):
         raise _Looked((width, height))
     if width * height > limits.megapixels * 1e6 or max(width, height) > limits.side:
-        raise _too_large(limits, f" of {width}×{height}")
-
-
-def _too_large(limits: Limits, size: str = "") -> ImageError:
-    return ImageError(
-        f"The picture{size} is too large: at most {limits.megapixels:g} megapixels "
-        f"and {limits.side} pixels a side are accepted."
-    )
+        raise ImageError(
+            f"The picture of {width}×{height} is too large: at most {limits.megapixels:g} megapixels "
+            f"and {limits.side} pixels a side are accepted."
+        )
 
 
 def _refusal(data: bytes) -> str:
@@ -306,33 +299,3 @@ def _codecs() -> ModuleType:
     import imagecodecs  # noqa: PLC0415
 
     return imagecodecs
-
-
-class _QuietPillow:
-    """While anybody is inside, Pillow's warnings about odd files are not shown.
-
-    `warnings.catch_warnings` changes the whole process and must not overlap between threads, hence the count: the first
-    to come changes the filters, the last to leave restores them. Other modules' warnings pass all the while.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._inside = 0
-        self._filters = warnings.catch_warnings()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._inside += 1
-            if self._inside == 1:
-                self._filters = warnings.catch_warnings()
-                self._filters.__enter__()
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                self._filters.__exit__(None, None, None)
-
-
-_quiet_pillow = _QuietPillow()

@@ -83,3 +83,8 @@ def test_what_cannot_be_held_to_it() -> None:
 def test_damage_is_an_image_error() -> None:
     with pytest.raises(ImageError, match="damaged"):
         read_coefficients(saved()[:2000])
+
+
+def test_what_could_be_opened_is_not_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1)
+    assert read_coefficients(saved()) is not None

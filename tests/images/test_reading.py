@@ -154,12 +154,18 @@ class TestOpening:
         assert difference.mean() < 2.5
         assert difference.max() < 16
 
-    def test_pillows_pixel_limit_is_left_alone(self, monkeypatch):
-        """Somebody else's limit of Pillow's is neither lifted nor answered with its warning."""
-        data = encode_picture(Picture(noise(10, 10, 3)))
-        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60)
-        assert open_picture(data).width == 10
-        assert Image.MAX_IMAGE_PIXELS == 60
+    @pytest.mark.parametrize("format", FORMATS)
+    @pytest.mark.parametrize("most", [1, 60])
+    def test_pillows_pixel_limit_is_for_others(self, monkeypatch, format, most):
+        """It neither refuses nor warns of what our limits allow, and is as before for whoever opens files himself."""
+        data = encode_picture(Picture(noise(10, 10, 3)), format)
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert open_picture(data).width == picture_size(data)[0] == 10
+        with pytest.raises(ImageError, match=r"10×10 is too large: at most 5e-05 megapixels"):
+            open_picture(data, limits=Limits(megapixels=5e-5))
+        assert most == Image.MAX_IMAGE_PIXELS
 
     def test_filters_of_warnings_survive_threads(self):
         before = list(warnings.filters)
