@@ -3,7 +3,7 @@
 from hpinet.images.metadata import Metadata, MetadataChoice
 from hpinet.images.picture import Picture
 from hpinet.images.reading import Limits, open_picture, picture_size
-from hpinet.images.resizing import resize_bicubic, resize_nearest
+from hpinet.images.resizing import resize_bicubic
 from hpinet.images.writing import check_size, encode_picture, format_of, save_picture
 
 __all__ = [
@@ -17,6 +17,5 @@ __all__ = [
     "open_picture",
     "picture_size",
     "resize_bicubic",
-    "resize_nearest",
     "save_picture",
 ]

@@ -30,8 +30,7 @@ _PRIMARIES = {
     9: (0.708, 0.292, 0.17, 0.797, 0.131, 0.046),
     11: (0.68, 0.32, 0.265, 0.69, 0.15, 0.06),
 }
-_SRGB_CURVES = (1, 13)  # that of BT.709 is taken for sRGB's, as everywhere
-_GAMMAS = {8: 1.0, 17: 2.6}
+_GAMMAS = {8: 1.0, 17: 2.6}  # the curve of BT.709 is taken for sRGB's, as everywhere
 
 
 @dataclass

@@ -31,14 +31,6 @@ def resize_bicubic(picture: Picture, width: int, height: int, *, part: Box | Non
     return replace(picture, colour=_rounded(new_colour, dtype), alpha=_rounded(new_opacity[..., 0] * top, dtype))
 
 
-def resize_nearest(picture: Picture, width: int, height: int) -> Picture:
-    """The picture at another size, each new pixel a copy of the one that its centre falls on."""
-    rows = (2 * np.arange(height) + 1) * picture.height // (2 * height)
-    columns = (2 * np.arange(width) + 1) * picture.width // (2 * width)
-    alpha = None if picture.alpha is None else picture.alpha[np.ix_(rows, columns)]
-    return replace(picture, colour=picture.colour[np.ix_(rows, columns)], alpha=alpha)
-
-
 def _resize(array: np.ndarray, width: int, height: int, part: Box | None) -> np.ndarray:
     """(H, W, C) to (height, width, C) of the same type: uint8, uint16 or float32.
 

@@ -6,17 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from hpinet.images import (
-    Picture,
-    resize_bicubic,
-    resize_nearest,
-)
+from hpinet.images import Picture, resize_bicubic
 
-from .samples import (
-    ADOBE_RGB,
-    noise,
-    smooth,
-)
+from .samples import ADOBE_RGB, noise, smooth
 
 
 class TestResizing:
@@ -34,14 +26,6 @@ class TestResizing:
         assert np.array_equal(opaque.colour, resized.colour)
         assert opaque.alpha is not None
         assert (opaque.alpha == 255).all()
-
-    def test_nearest(self):
-        samples = noise(5, 7, 4, dtype=np.uint16)
-        picture = Picture.from_array(samples)
-        larger = resize_nearest(picture, 21, 10)
-        assert np.array_equal(larger.samples, samples.repeat(2, axis=0).repeat(3, axis=1))
-        assert np.array_equal(resize_nearest(larger, 7, 5).samples, samples)
-        assert np.array_equal(resize_nearest(picture, 1, 1).samples, samples[2:3, 3:4])
 
     @pytest.mark.parametrize("size", [(7, 5), (40, 60)])
     def test_16_bit_agrees_with_8_bit(self, size):
@@ -67,4 +51,3 @@ class TestResizing:
 
     def test_profile_is_kept(self):
         assert resize_bicubic(Picture(noise(4, 4, 3), noise(4, 4), ADOBE_RGB), 8, 8).icc_profile == ADOBE_RGB
-        assert resize_nearest(Picture(noise(4, 4, 3), noise(4, 4), ADOBE_RGB), 8, 8).icc_profile == ADOBE_RGB

@@ -208,7 +208,7 @@ def _of_upload(view: View, level: int, box: Box) -> np.ndarray:
 
 
 def _of_nearest(view: View, level: int, box: Box) -> np.ndarray:
-    """Each pixel a copy of the one of the upload that its centre falls on, as `hpinet.images.resize_nearest` has it."""
+    """Each pixel a copy of the one of the upload that its centre falls on."""
     if level_size(view.result, level) < view.upload:
         return _of_bicubic(view, level, box)  # nothing is left to copy
     columns, rows = (
