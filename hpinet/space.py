@@ -50,10 +50,12 @@ def prepare(root: Path = ROOT) -> Upload:
     """
     if not (root / "app.py").is_file():
         raise DeployError("Deploy from a clone of the project: an installed package lacks app.py and the card.")
-    pictures = re.findall(r"!\[[^]]*\]\((docs/[^)]+)\)", (root / "README.md").read_text("utf-8"))
+    pages = ("README.md", "CONTRIBUTING.md")
+    written = "".join((root / page).read_text("utf-8") for page in pages if (root / page).is_file())
+    linked = re.findall(r"\]\((docs/[^)]+)\)", written)
     inner = [path for path in _project_files(root) if path.startswith(("hpinet/", "checkpoints/", "examples/"))]
-    texts = ("README.md", "LICENSE", "THIRD-PARTY.md")
-    upload = Upload(root, ("app.py", *texts, "requirements.txt", *dict.fromkeys(pictures), *inner))
+    texts = (*pages, "LICENSE", "THIRD-PARTY.md")
+    upload = Upload(root, ("app.py", *texts, "requirements.txt", *dict.fromkeys(linked), *inner))
     if absent := [path for path in upload.paths if not (root / path).is_file()]:
         raise DeployError(f"The Space needs {', '.join(absent)}, which is not there.")
     if upload.total_bytes > MAX_BYTES:

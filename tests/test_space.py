@@ -64,7 +64,14 @@ def page(factor: int) -> gr.Blocks:
 
 def test_what_a_space_gets() -> None:
     upload = prepare()
-    assert {"app.py", "README.md", "requirements.txt", "hpinet/ui/page.py", "docs/page-upscale.png"} <= {*upload.paths}
+    assert {
+        "app.py",
+        "README.md",
+        "requirements.txt",
+        "hpinet/ui/page.py",
+        "docs/page-upscale.png",
+        "docs/cluster.md",
+    } <= {*upload.paths}
     assert not [path for path in upload.paths if path.startswith("tests") or "__pycache__" in path]
     assert "docs/page-phone.png" not in upload.paths or "docs/page-phone.png" in (ROOT / "README.md").read_text()
     assert upload.total_bytes < 10_000_000
@@ -74,7 +81,7 @@ def test_only_what_git_knows_is_uploaded(tmp_path: Path) -> None:
     """Levels of weights among it; runs, caches and notes that lie about are not."""
     known = ["hpinet/a.py", "checkpoints/t/treatment.json", "checkpoints/t/light/model.safetensors", "examples/b.png"]
     card = (ROOT / "README.md").read_text("utf-8").replace("](docs/", "](examples/")  # shows pictures
-    texts = ["README.md", "LICENSE", "THIRD-PARTY.md", "requirements.txt", "app.py"]
+    texts = ["README.md", "CONTRIBUTING.md", "LICENSE", "THIRD-PARTY.md", "requirements.txt", "app.py"]
     for path in [*known, *texts, "tests/test_a.py"]:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(card if path == "README.md" else "", "utf-8")

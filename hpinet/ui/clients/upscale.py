@@ -4,7 +4,7 @@ import sys
 
 from gradio_client import Client, handle_file
 
-server, picture = sys.argv[1:3]  # for example http://127.0.0.1:7860 and photo.jpg
+server, picture = sys.argv[1:3]  # for example http://127.0.0.1:7860 or a Space, OWNER/NAME; and photo.jpg
 
 client = Client(server)
 larger = client.predict(handle_file(picture), model="T", scale=4, api_name="/upscale")
