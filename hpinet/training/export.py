@@ -10,6 +10,7 @@ from PIL import Image
 from hpinet.atomic import write_atomically
 from hpinet.checkpoints.files import CARD, Provenance, checkpoint_name, write_checkpoint
 from hpinet.checkpoints.hub import is_repository_id
+from hpinet.checkpoints.levels import read_levels
 from hpinet.errors import OptionError
 from hpinet.evaluation import Evaluation, evaluate, record
 from hpinet.model import HPINet, load_weights
@@ -19,6 +20,7 @@ from hpinet.upscaler import Upscaler
 
 CURVE, RECIPE = "curve.png", "recipe.json"
 COLOURS = 64  # of the drawn curve
+_PARTS = ("HR", "LR")  # what folders of benchmarks call theirs
 
 REPLACED = " What `--start-from` names were the weights of that day; better ones may have their name now."
 
@@ -84,7 +86,7 @@ def export(
     card = ModelCard((output / CARD).read_text(encoding="utf-8"))
     text = card.text
     if _is_degraded(run):  # how good a level is, the card of the whole checkpoint says
-        text = text.partition("## Scores")[0]
+        text = text.partition("## Scores")[0].replace("\n\n", f", level {output.name}\n\n", 1)
     card.text = f"{text.rstrip()}\n{table}{_sections(run, state['step'])}"
     write_atomically(output / CARD, str(card).encode())
 
@@ -101,9 +103,9 @@ def training_command(run: Run) -> str:
     recipe = run.recipe
     words = ["python", "-m", "hpinet", "train", "run", f"runs/{checkpoint_name(recipe.variant, recipe.scale)}"]
     for folder in run.data:
-        words += ["--data", Path(folder).name]
+        words += ["--data", _short(folder)]
     if run.validation:
-        words += ["--validation", Path(run.validation).name]
+        words += ["--validation", _short(run.validation)]
     words += ["--recipe", RECIPE]
     if run.mixed_precision != "no":
         words += ["--mixed-precision", run.mixed_precision]
@@ -114,7 +116,13 @@ def training_command(run: Run) -> str:
 
 def _name_of(source: str) -> str:
     """A checkpoint without where it is on this machine."""
-    return source if is_repository_id(source.partition("@")[0]) and not Path(source).exists() else Path(source).name
+    return source if is_repository_id(source.partition("@")[0]) and not Path(source).exists() else _short(source)
+
+
+def _short(folder: str) -> str:
+    """A folder by its name; with the one around it if that says which, for a level or a part of a benchmark."""
+    path = Path(folder)
+    return "/".join(path.parts[-2:]) if path.name in _PARTS or read_levels(path.parent) else path.name
 
 
 def _table(evaluation: Evaluation) -> str:

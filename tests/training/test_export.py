@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from hpinet.training.export import export, training_command
 from hpinet.training.loop import Options, train
 from hpinet.training.recipes import Recipe
 from hpinet.training.state import load_state, read_log, rewind_log
+
+CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +82,19 @@ def test_without_a_log_an_earlier_checkpoint_stays(run: Path, tmp_path: Path) ->
 )
 def test_the_card_names_what_training_started_from(pictures: Path, source: str, name: str) -> None:
     assert training_command(tiny_run(pictures, started_from=source)).endswith(f"--start-from {name}")
+
+
+def test_a_level_and_a_benchmark_are_named_with_what_they_belong_to(pictures: Path) -> None:
+    level = CHECKPOINTS / "hpinet-t-x4" / "light"
+    run = replace(tiny_run(pictures, started_from=str(level)), validation="/data/set5/HR")
+    assert "--validation set5/HR " in training_command(run)
+    assert training_command(run).endswith("--start-from hpinet-t-x4/light")
+
+
+@pytest.mark.parametrize("card", sorted(CHECKPOINTS.glob("*/*/README.md")), ids=lambda card: card.parent.name)
+def test_the_cards_of_levels_say_which(card: Path) -> None:
+    title = next(line for line in card.read_text("utf-8").splitlines() if line.startswith("# "))
+    assert title == f"# {card.parents[1].name}, level {card.parent.name}"
 
 
 def test_steps_that_are_not_there(pictures: Path, tmp_path: Path) -> None:
