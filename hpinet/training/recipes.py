@@ -276,17 +276,21 @@ PRESETS = {
 """Named recipes: functions of a variant and a scale."""
 
 
-def find_recipe(source: str, *, variant: str, scale: int) -> Recipe:
-    """The recipe of a preset's name, or of a JSON file (whose own variant and scale count).
+def find_recipe(source: str, *, variant: str | None = None, scale: int | None = None) -> Recipe:
+    """The recipe of a preset's name, by default for T ×4, or of a JSON file, which says its own variant and scale.
 
-    Raises OptionError if there is no such preset or file, or the variant or scale do not exist.
+    Raises OptionError if there is no such preset or file, or the variant or scale do not exist or are not the file's.
     """
-    if scale not in SCALES or variant not in VARIANTS:
-        raise OptionError(f"There is no {variant} x{scale}: variants are {', '.join(VARIANTS)}, scales 2, 3 and 4.")
     if source in PRESETS:
+        variant, scale = "T" if variant is None else variant, 4 if scale is None else scale
+        if scale not in SCALES or variant not in VARIANTS:
+            raise OptionError(f"There is no {variant} x{scale}: variants are {', '.join(VARIANTS)}, scales 2, 3 and 4.")
         return PRESETS[source](variant, scale)
     try:
         values = json.loads(Path(source).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise OptionError(f"{source!r} is neither a preset ({', '.join(PRESETS)}) nor a JSON file.") from error
-    return Recipe.from_dict(values)
+    recipe = Recipe.from_dict(values)
+    if variant not in (None, recipe.variant) or scale not in (None, recipe.scale):
+        raise OptionError(f"{source} is for {recipe.variant} x{recipe.scale}: give no other variant or scale.")
+    return recipe

@@ -71,7 +71,15 @@ def test_presets_survive_json(preset: str, variant: str, tmp_path: Path) -> None
     recipe = find_recipe(preset, variant=variant, scale=3)
     file = tmp_path / "recipe.json"
     file.write_text(json.dumps(recipe.to_dict()))
-    assert find_recipe(str(file), variant="S", scale=2) == recipe
+    assert find_recipe(str(file)) == find_recipe(str(file), variant=variant, scale=3) == recipe
+    for other, scale in (("S", None), (None, 2), (variant, 4)):
+        with pytest.raises(OptionError, match=f"is for {variant} x3: give no other"):
+            find_recipe(str(file), variant=other, scale=scale)
+
+
+def test_presets_are_for_the_smallest_network_by_default() -> None:
+    for preset, make in PRESETS.items():
+        assert find_recipe(preset) == find_recipe(preset, variant="T", scale=4) == make("T", 4)
 
 
 def test_the_papers_recipe() -> None:
@@ -121,7 +129,7 @@ def test_the_recipes_of_bundled_weights_can_be_run_again() -> None:
     folders = [path.parent for path in (Path(__file__).parents[2] / "checkpoints").glob("*/recipe.json")]
     assert folders
     for folder in folders:
-        recipe = find_recipe(str(folder / "recipe.json"), variant="T", scale=2)
+        recipe = find_recipe(str(folder / "recipe.json"))
         assert folder.name == f"hpinet-{recipe.variant.lower()}-x{recipe.scale}"
 
 
@@ -130,5 +138,7 @@ def test_unknown_names_are_option_errors() -> None:
         find_recipe("best", variant="T", scale=4)
     with pytest.raises(OptionError, match="variants are"):
         find_recipe("cpu", variant="X", scale=4)
+    with pytest.raises(OptionError, match="no T x0"):
+        find_recipe("cpu", scale=0)
     with pytest.raises(OptionError, match="recipe"):
         Recipe.from_dict({**tiny_recipe().to_dict(), "colour": 1})
