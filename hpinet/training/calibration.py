@@ -31,6 +31,7 @@ def calibrate(
     data: Sequence[Path],
     cache: Path,
     pieces: int = 24,
+    decoding: Progress = ignore,
     progress: Progress = ignore,
 ) -> dict[int, list[float]]:
     """Finds the strengths of a checkpoint's levels and writes them beside them.
@@ -41,6 +42,7 @@ def calibrate(
         data: Folders of pictures.
         cache: Where they are kept decoded, as in training.
         pieces: How many pieces of pictures to try; drawn evenly, the same every time.
+        decoding: Called with pictures decoded and all of them, where they are not in the cache yet.
         progress: Called with strengths tried and all of them.
 
     Returns the mean PSNR-Y in dB by quality, at every strength from 0 by quarters. Raises OptionError if no picture is
@@ -52,7 +54,7 @@ def calibrate(
     except ValueError as error:
         raise OptionError("Name the levels, folders in the checkpoint's, from weak to strong.") from error
     scale = read_config(checkpoint).scale
-    sampler = CropSampler(open_store(data, scale=scale, cache=cache), crop=PIECE, seed=0)
+    sampler = CropSampler(open_store(data, scale=scale, cache=cache, progress=decoding), crop=PIECE, seed=0)
     pairs = [(crop.hr, crop.lr) for crop in (sampler.sample(0, index) for index in range(pieces))]
     strengths = [part / PARTS for part in range(PARTS * len(names) + 1)]
     scores: dict[int, list[float]] = {quality: [] for quality in QUALITIES}

@@ -6,11 +6,14 @@ from typing import Annotated
 
 import typer
 
+from hpinet.errors import OptionError
 from hpinet.terminal import bars
 
 train_app = typer.Typer(no_args_is_help=True, help="Train weights on your own pictures.")
 
 RunFolder = Annotated[Path, typer.Argument(help="Folder of the run.")]
+Variant = Annotated[str | None, typer.Option(help="T, S, M or L. Default: T, or what a JSON file says.")]
+Scale = Annotated[int | None, typer.Option(help="2, 3 or 4. Default: 4, or what a JSON file says.")]
 
 
 @train_app.command("run")
@@ -19,22 +22,38 @@ def run_command(
     *,
     data: Annotated[list[Path] | None, typer.Option(help="Folder of HR pictures; may be repeated.")] = None,
     validation: Annotated[Path | None, typer.Option(help="Folder of pictures to score the weights on.")] = None,
-    variant: Annotated[str, typer.Option(help="T, S, M or L.")] = "T",
-    scale: Annotated[int, typer.Option(help="2, 3 or 4.")] = 4,
-    recipe: Annotated[str, typer.Option(help="cpu, paper, photo-light, photo-strong, or a JSON file.")] = "cpu",
+    variant: Variant = None,
+    scale: Scale = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="cpu, paper, photo-light, photo-strong, or a JSON file. Default: cpu.")
+    ] = None,
     start_from: Annotated[str | None, typer.Option(help="A checkpoint of the same variant, of any scale.")] = None,
     time_budget: Annotated[float | None, typer.Option(help="Minutes after which to save and stop.")] = None,
-    mixed_precision: Annotated[str, typer.Option(help="no, fp16 or bf16; kept with the run.")] = "no",
+    mixed_precision: Annotated[
+        str | None, typer.Option(help="no, fp16 or bf16; kept with the run. Default: no.")
+    ] = None,
     tracker: Annotated[str | None, typer.Option(help="Where to send curves: tensorboard, trackio, ...")] = None,
     cache: Annotated[Path | None, typer.Option(help="Where decoded pictures are kept.")] = None,
     log_every: Annotated[int, typer.Option(min=1, help="Steps between lines of the log.")] = 50,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between saves.")] = 200,
     validate_every: Annotated[int, typer.Option(min=1, help="Steps between validations.")] = 500,
 ) -> None:
-    """Start a run, or resume the one in FOLDER (without --data). Ctrl+C and SIGTERM save it and stop.
+    """Start a run, or resume the one in FOLDER (without --data, as it was begun). Ctrl+C and SIGTERM save it and stop.
 
     `accelerate launch -m hpinet.training run …` does the same on several processes, GPUs or machines.
     """
+    kept = {
+        "--validation": validation,
+        "--variant": variant,
+        "--scale": scale,
+        "--recipe": recipe,
+        "--start-from": start_from,
+        "--mixed-precision": mixed_precision,
+    }
+    given = ", ".join(name for name, value in kept.items() if value is not None)
+    if given and not data:
+        raise OptionError(f"A run is resumed as it was begun: leave {given} away, or begin one with --data.")
+
     from hpinet.training.loop import Options, train
     from hpinet.training.recipes import find_recipe
     from hpinet.training.state import Run
@@ -42,11 +61,11 @@ def run_command(
     run = None
     if data:
         run = Run(
-            recipe=find_recipe(recipe, variant=variant, scale=scale),
+            recipe=find_recipe(recipe or "cpu", variant=variant, scale=scale),
             data=tuple(str(path.resolve()) for path in data),
             validation=str(validation.resolve()) if validation else None,
             started_from=start_from,
-            mixed_precision=mixed_precision,
+            mixed_precision=mixed_precision or "no",
         )
     options = Options(
         log_every=log_every,
@@ -60,7 +79,7 @@ def run_command(
         train(folder, run, options=options)
         return
     with bars() as bar:
-        outcome = train(folder, run, options=options, progress=bar("steps"))
+        outcome = train(folder, run, options=options, decoding=bar("decoding pictures"), progress=bar("steps"))
     score = "" if outcome.psnr is None else f", {outcome.psnr:.3f} dB on the validation pictures"
     typer.echo(f"{folder}: {outcome.step:,} steps{score}{'' if outcome.finished else ', to be resumed'}.")
 
@@ -83,8 +102,8 @@ def cool_command(
 def crops_command(
     *,
     data: Annotated[list[Path], typer.Option(help="Folder of HR pictures; may be repeated.")],
-    variant: Annotated[str, typer.Option(help="T, S, M or L.")] = "T",
-    scale: Annotated[int, typer.Option(help="2, 3 or 4.")] = 4,
+    variant: Variant = None,
+    scale: Scale = None,
     recipe: Annotated[str, typer.Option(help="A preset, or a JSON file.")] = "photo-strong",
     step: Annotated[int, typer.Option(min=0, help="The step whose crops to show.")] = 0,
     cache: Annotated[Path, typer.Option(help="Where decoded pictures are kept.")] = Path("runs/cache"),
@@ -96,7 +115,9 @@ def crops_command(
     from hpinet.training.recipes import find_recipe
 
     what = find_recipe(recipe, variant=variant, scale=scale)
-    draw_crops(what, open_store(data, scale=what.scale, cache=cache), output, step=step)
+    with bars() as bar:
+        store = open_store(data, scale=what.scale, cache=cache, progress=bar("decoding pictures"))
+    draw_crops(what, store, output, step=step)
     typer.echo(f"{output} written.")
 
 
@@ -127,7 +148,16 @@ def calibrate_command(
     from hpinet.checkpoints.levels import PARTS
     from hpinet.training.calibration import calibrate
 
-    scores = calibrate(checkpoint, levels, data=data, cache=cache, pieces=pieces)
+    with bars() as bar:
+        scores = calibrate(
+            checkpoint,
+            levels,
+            data=data,
+            cache=cache,
+            pieces=pieces,
+            decoding=bar("decoding pictures"),
+            progress=bar("strengths"),
+        )
     header = ["quality", *(f"{part / PARTS:g}" for part in range(PARTS * len(levels) + 1))]
     rows = [[str(quality), *(f"{value:.2f}" for value in row)] for quality, row in scores.items()]
     typer.echo(markdown.table(header, rows, numbers=len(header)))

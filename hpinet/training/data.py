@@ -296,6 +296,12 @@ def _build_store(pictures: Sequence[PictureFile], scale: int, folder: Path, prog
 
 
 def validation_pairs(folder: Path, *, scale: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """(name, HR, LR) of each picture of a folder in one of `find_pictures`' layouts."""
+    """(name, HR, LR) of each picture of a folder in one of `find_pictures`' layouts.
+
+    Raises ImageError for one that cannot be read, or of which borders of ``scale`` pixels leave nothing to score.
+    """
     for picture in find_pictures(folder, scale=scale):
-        yield picture.hr.stem, *load_pair(picture, scale=scale)
+        hr, lr = load_pair(picture, scale=scale)
+        if min(hr.shape[:2]) <= 2 * scale:
+            raise ImageError(f"{picture.hr} is too small to be scored at ×{scale}.")
+        yield picture.hr.stem, hr, lr

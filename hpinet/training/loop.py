@@ -85,17 +85,23 @@ class Outcome:
 
 
 def train(
-    folder: Path, run: Run | None = None, *, options: Options | None = None, progress: Progress = ignore
+    folder: Path,
+    run: Run | None = None,
+    *,
+    options: Options | None = None,
+    decoding: Progress = ignore,
+    progress: Progress = ignore,
 ) -> Outcome:
     """Starts the run ``run`` in ``folder``, or resumes the one that is there, until its recipe or the time ends.
 
-    SIGTERM and SIGINT save the run and end the call like the time budget. ``progress`` counts optimiser steps.
+    SIGTERM and SIGINT save the run and end the call like the time budget. ``decoding`` counts pictures, where they are
+    not in the cache yet, and then ``progress`` optimiser steps.
     Raises OptionError if there is nothing to resume or another run is in the folder, ImageError for unreadable
     pictures, TrainingStopped if training went wrong; the state on disk is then the last good one.
     """
     run = _settle(folder, run)
     with _subnormal_numbers_as_zero():
-        trainer = Trainer(folder, run, options or Options())
+        trainer = Trainer(folder, run, options or Options(), decoding)
         try:
             return trainer.run(progress)
         finally:
@@ -127,13 +133,14 @@ def _settle(folder: Path, run: Run | None) -> Run:
 class Trainer:
     """The moving parts of a run. `run` does the work."""
 
-    def __init__(self, folder: Path, run: Run, options: Options) -> None:
+    def __init__(self, folder: Path, run: Run, options: Options, decoding: Progress) -> None:
         self.folder, self.options, self.recipe = folder, options, run.recipe
         self.accelerator = _accelerator(folder, options, run.mixed_precision)
         self.processes = self.accelerator.num_processes
         self.clock = time.process_time if self.accelerator.device.type == "cpu" else time.monotonic
         require_even_shares(self.recipe, self.processes)
-        store = self._open_store(run)
+        self.pairs = list(validation_pairs(Path(run.validation), scale=self.recipe.scale)) if run.validation else []
+        store = self._open_store(run, decoding)
         self.samplers = {
             phase: CropSampler(
                 store,
@@ -144,7 +151,6 @@ class Trainer:
             )
             for phase in self.recipe.phases
         }
-        self.pairs = list(validation_pairs(Path(run.validation), scale=self.recipe.scale)) if run.validation else []
 
         state = load_state(folder)
         self.network = new_model(self.recipe, None if state else run.started_from).to(self.accelerator.device)
@@ -298,11 +304,11 @@ class Trainer:
         numbers = {f"{kind}/{name}": value for name, value in values.items() if isinstance(value, float)}
         self.accelerator.log(numbers, step=self.step)
 
-    def _open_store(self, run: Run) -> PictureStore:
+    def _open_store(self, run: Run, decoding: Progress) -> PictureStore:
         cache = self.options.cache or self.folder.parent / "cache"
         folders = [Path(folder) for folder in run.data]
         with self.accelerator.local_main_process_first():
-            return open_store(folders, scale=run.recipe.scale, cache=cache)
+            return open_store(folders, scale=run.recipe.scale, cache=cache, progress=decoding)
 
     def _any(self, flag: bool) -> bool:
         """Whether the flag is up in any process, so that all end after the same step."""

@@ -58,9 +58,14 @@ def load_state(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from error
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except Exception as error:  # torch's parsers raise whatever they stumble over
+        raise CheckpointError(f"{path} is damaged.") from error
+    if not isinstance(state, dict) or "step" not in state:
+        raise CheckpointError(f"{path} does not hold the state of a run.")
+    return state
 
 
 def averaged_weights(state: dict[str, Any]) -> dict[str, torch.Tensor]:

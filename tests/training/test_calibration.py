@@ -40,7 +40,16 @@ def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.slow
 def test_the_best_strength_is_found_at_every_quality(checkpoint: Path, tmp_path: Path) -> None:
     """The level in the middle is right whatever the quality, and half-way beyond it as wrong as the checkpoint."""
-    scores = calibrate(checkpoint, ["good", "bad"], data=[tmp_path / "in"], cache=tmp_path / "cache", pieces=3)
+    decoded: list[tuple[int, int]] = []
+    scores = calibrate(
+        checkpoint,
+        ["good", "bad"],
+        data=[tmp_path / "in"],
+        cache=tmp_path / "cache",
+        pieces=3,
+        decoding=lambda *call: decoded.append(call),
+    )
+    assert decoded == [(0, 1), (1, 1)]
     assert set(scores) == set(calibration.QUALITIES)
     for row in scores.values():
         assert len(row) == 9

@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -13,9 +14,9 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import save_file
-from tiny import tiny_recipe, tiny_run
+from tiny import picture, tiny_recipe, tiny_run
 
-from hpinet.errors import Cancelled, CheckpointError, HPINetError, OptionError
+from hpinet.errors import Cancelled, CheckpointError, HPINetError, ImageError, OptionError
 from hpinet.model import HPINet, variant_config
 from hpinet.training.loop import (
     LossWatch,
@@ -57,11 +58,17 @@ def assert_same_end(one: Path, other: Path) -> None:
 
 def test_a_run_learns_logs_and_ends(pictures: Path, tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
+    decoded: list[tuple[int, int]] = []
     run = tiny_run(pictures, validation=True, steps=24)
     outcome = train(
-        tmp_path / "run", run, options=replace(OFTEN, validate_every=12), progress=lambda *call: calls.append(call)
+        tmp_path / "run",
+        run,
+        options=replace(OFTEN, validate_every=12),
+        decoding=lambda *call: decoded.append(call),
+        progress=lambda *call: calls.append(call),
     )
     assert (outcome.step, outcome.finished) == (24, True)
+    assert decoded == [(done, 3) for done in range(4)]
     assert calls == [(done, 24) for done in range(25)]
     log = read_log(tmp_path / "run")
     losses = [entry["loss"] for entry in log if entry["kind"] == "train"]
@@ -218,6 +225,32 @@ def test_what_cannot_begin_leaves_the_folder_free(pictures: Path, tmp_path: Path
         with pytest.raises(HPINetError):
             train(tmp_path / "run", broken)
     assert train(tmp_path / "run", tiny_run(pictures), options=Options(time_budget=0)).step == 1
+
+
+def test_a_validation_picture_too_small_to_score_is_said_at_once(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "valid").mkdir()
+    for side in (5, 4):
+        picture(0, 30, side).save(tmp_path / "valid/one.png")
+        run = replace(tiny_run(pictures), validation=str(tmp_path / "valid"))
+        with pytest.raises(ImageError, match=r"one\.png is too small to be scored at ×2"):
+            train(tmp_path / "run", run)
+    assert not list(tmp_path.glob("cache/*"))  # before the pictures of training are decoded
+    picture(0, 30, 6).save(tmp_path / "valid/one.png")
+    assert train(tmp_path / "run", run, options=replace(OFTEN, time_budget=0, validate_every=1)).psnr is not None
+
+
+@pytest.mark.parametrize("damage", [b"", b"hello", bytes(5000), pickle.dumps(Path(), protocol=2)])
+def test_a_damaged_state_is_said(damage: bytes, tmp_path: Path) -> None:
+    (tmp_path / "state.pt").write_bytes(damage)
+    with pytest.raises(CheckpointError, match=r"state\.pt is damaged"):
+        load_state(tmp_path)
+
+
+def test_a_state_of_something_else_is_said(tmp_path: Path) -> None:
+    for state in ([1, 2], {"weights": torch.zeros(2)}):
+        torch.save(state, tmp_path / "state.pt")
+        with pytest.raises(CheckpointError, match="does not hold the state of a run"):
+            load_state(tmp_path)
 
 
 def test_not_a_number_stops_and_keeps_the_last_good_state(pictures: Path, tmp_path: Path) -> None:
