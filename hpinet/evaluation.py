@@ -227,8 +227,10 @@ def evaluate_compressed(
         own: list[CompressedScores] = []
         for part, quality in enumerate(qualities):
             degraded = partial(evaluate, upscaler, hr, lr=small, degradation=f"jpeg-{quality}" if quality else None)
-            own.append(CompressedScores(upscaler.scale, quality, degraded(), degraded(treatment="auto")))
-            progress(number * len(qualities) + part + 1, len(paths) * len(qualities))
+            told = nth(progress, number * len(qualities) + part, len(paths) * len(qualities))
+            untreated = degraded(progress=nth(told, 0, 2))
+            treated = degraded(treatment="auto", progress=nth(told, 1, 2))
+            own.append(CompressedScores(upscaler.scale, quality, untreated, treated))
         write_compressed_table(path / CARD, own)
         found += own
     return found

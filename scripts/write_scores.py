@@ -15,18 +15,21 @@ from hpinet.evaluation import (
     write_compressed_table,
     write_score_table,
 )
+from hpinet.terminal import bars
 from hpinet.upscaler import Upscaler
 
 README = Path(__file__).parents[1] / "README.md"
 
 
 def main(hr: str, lr: str, *others: str) -> None:
-    evaluations = evaluate_bundled(Path(hr), lr=lr)
-    for weights in others:
-        upscaler = Upscaler.load(Path(weights))
-        evaluations.append(evaluate(upscaler, Path(hr), lr=Path(lr.format(scale=upscaler.scale))))
-    write_score_table(README, evaluations)
-    write_compressed_table(README, evaluate_compressed(Path(hr), lr=lr))
+    with bars() as bar:
+        evaluations = evaluate_bundled(Path(hr), lr=lr, progress=bar("bundled"))
+        for weights in others:
+            upscaler = Upscaler.load(Path(weights))
+            small = Path(lr.format(scale=upscaler.scale))
+            evaluations.append(evaluate(upscaler, Path(hr), lr=small, progress=bar(weights)))
+        write_score_table(README, evaluations)
+        write_compressed_table(README, evaluate_compressed(Path(hr), lr=lr, progress=bar("on JPEGs")))
 
 
 if __name__ == "__main__":

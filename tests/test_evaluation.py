@@ -283,7 +283,10 @@ def test_the_table_of_compressed_pictures(
     place = "<!-- jpeg scores -->\n<!-- end of jpeg scores -->\n"
     card = levelled / "README.md"
     card.write_text(card.read_text() + place)
-    scores = evaluate_compressed(benchmark, qualities=(None, 30))
+    calls: list[tuple[int, int]] = []
+    scores = evaluate_compressed(benchmark, qualities=(None, 30), progress=lambda *call: calls.append(call))
+    assert (calls[0], calls[-1]) == ((0, 2000), (2000, 2000))
+    assert calls == sorted(calls)
     (tmp_path / "README.md").write_text(f"<!-- scores -->\n{place}The end.\n")
     write_compressed_table(tmp_path / "README.md", scores)
     lines = (tmp_path / "README.md").read_text().splitlines()
