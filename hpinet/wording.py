@@ -11,6 +11,16 @@ def megabytes(count: float) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"
 
 
+def pictures(count: int) -> str:
+    """So many of them."""
+    return f"{count:d} {'picture' if count == 1 else 'pictures'}"
+
+
+def hours(count: float) -> str:
+    """A span of time, as somebody has set it."""
+    return f"{count:g} {'hour' if count == 1 else 'hours'}"
+
+
 def duration(seconds: float) -> str:
     """An estimate, no more exact than it is: "about 8 s"."""
     if seconds < 1:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpinet.wording import duration, time_left
+from hpinet.wording import duration, hours, pictures, time_left
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,8 @@ def test_durations_in_words(seconds: float, words: str) -> None:
 )
 def test_a_countdown_never_goes_up(seconds: float, words: str) -> None:
     assert time_left(seconds) == words
+
+
+def test_one_is_not_several() -> None:
+    assert (pictures(0), pictures(1), pictures(2)) == ("0 pictures", "1 picture", "2 pictures")
+    assert (hours(0.5), hours(1), hours(3)) == ("0.5 hours", "1 hour", "3 hours")

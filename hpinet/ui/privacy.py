@@ -21,7 +21,6 @@ body { max-width: 42rem; margin: 3rem auto; padding: 0 1rem; font: 1rem/1.6 syst
 
 def text(limits: Settings) -> str:
     """The page as HTML."""
-    hours = f"{limits.keep_hours:g} hours"
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -44,7 +43,7 @@ large ones.</li>
 </ul>
 <h2>What becomes of your pictures</h2>
 <ul>
-<li>Pictures and results lie on this server for {hours} at most, or until you press
+<li>Pictures and results lie on this server for {wording.hours(limits.keep_hours)} at most, or until you press
 <em>Delete my pictures now</em>, under names that cannot be guessed. Nobody else is told these names, and nothing is
 done with the pictures but what you asked for.</li>
 <li>Location and other data in a picture's file do not go into results unless you choose so.</li>

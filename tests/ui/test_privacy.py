@@ -3,16 +3,33 @@
 from dataclasses import replace
 from pathlib import Path
 
+import gradio as gr
 import httpx
+import pytest
 
 from hpinet.settings import settings
 from hpinet.ui import privacy
+from hpinet.ui.parts.controls import picture_field
+from hpinet.ui.tabs import api
 
 
 def test_its_numbers_are_those_of_the_settings() -> None:
     told = privacy.text(replace(settings(), max_upload_mb=77, keep_hours=1.5, batch_files=33, max_seconds=120))
     for words in ("up to 77 MB", "for 1.5 hours", "33 pictures", "about 2 min"):
         assert words in told
+    assert "for 1 hour at most" in privacy.text(replace(settings(), keep_hours=1))
+
+
+def test_all_that_say_how_long_files_lie_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = replace(settings(), keep_hours=1)
+    monkeypatch.setattr("hpinet.ui.parts.controls.settings", lambda: limits)
+    monkeypatch.setattr("hpinet.ui.tabs.api.settings", lambda: limits)
+    with gr.Blocks():
+        field = picture_field("Your picture", "", "picture")
+    assert str(field.placeholder).endswith("kept for 1 hour")
+    with gr.Blocks() as page, gr.Tab("API"):
+        api.build()
+    assert any("deleted after 1 hour." in str(getattr(block, "value", "")) for block in page.blocks.values())
 
 
 def test_it_is_served_and_linked(server: str) -> None:

@@ -2,30 +2,35 @@
 
 import os
 import re
+import shutil
 import zipfile
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from hpinet import wording
-from hpinet.errors import Cancelled, HPINetError, OptionError
+from hpinet.errors import Cancelled, HPINetError, ImageError, OptionError
 from hpinet.images import picture_size
-from hpinet.images.formats import READABLE_SUFFIXES
+from hpinet.images.formats import FORMATS, READABLE_SUFFIXES
+from hpinet.plan import Size
+from hpinet.progress import Progress
 from hpinet.settings import settings
-from hpinet.ui.jobs import previews
+from hpinet.ui.jobs import previews, workable
 from hpinet.ui.jobs.countdown import Countdown
 from hpinet.ui.jobs.enlarge import Wanted, enlarge
-from hpinet.ui.jobs.models import choice_of, expected_seconds
+from hpinet.ui.jobs.models import Choice, choice_of, expected_seconds
 from hpinet.ui.jobs.running import Reporter, StopFlag
 from hpinet.ui.jobs.zerogpu import NoGpuError
-from hpinet.ui.server.archive import leads_outside, unpack
+from hpinet.ui.server.archive import Room, leads_outside, unpack
 from hpinet.ui.server.defects import reported
 from hpinet.ui.server.ending import Ending
 from hpinet.ui.server.storage import new_folder
 
 ACCEPTED_SUFFIXES = sorted(READABLE_SUFFIXES | {".zip"})
+_KIND_OF_SUFFIX = {suffix: format.name for format in FORMATS for suffix in format.suffixes}
 
 
 @dataclass
@@ -52,30 +57,50 @@ class Batch:
         return sum(item.status == "done" for item in self.items)
 
 
-def gather(files: Sequence[Path], names: Sequence[str] | None = None) -> list[Item]:
+def check_count(files: int) -> None:
+    """Raises OptionError if so many are more than a batch has."""
+    if files > (most := settings().batch_files):
+        raise OptionError(f"A batch has at most {most} pictures.")
+
+
+def gather(files: Sequence[Path], stop: StopFlag, names: Sequence[str] | None = None) -> list[Item]:
     """The pictures in uploads: each file, and each file of each ZIP among them. A bad ZIP becomes a failed item.
 
-    ``names`` are those of the files, with their folders where these are known.
+    ``names`` are those of the files, with their folders where these are known. Raises OptionError if there are more
+    pictures than a batch has, or none, and `Cancelled`; then nothing that was unpacked stays.
     """
+    check_count(len(files))
     items: list[Item] = []
-    for file, name in zip(files, names or [file.name for file in files], strict=True):
-        if file.suffix.lower() != ".zip":
-            items.append(Item(name, file))
-            continue
-        try:
-            inside = unpack(file, new_folder(), max_file_bytes=settings().max_upload_mb * 1_000_000)
-            items += [
-                Item(each.name, each.path, "failed" if each.trouble else "waiting", each.trouble) for each in inside
-            ]
-            if not inside:
-                items.append(Item(name, None, "failed", "There are no pictures in this."))
-        except HPINetError as error:
-            items.append(Item(name, None, "failed", str(error)))
-    if not items:
-        raise OptionError("There are no pictures in this.")
-    if len(items) > (most := settings().batch_files):
-        raise OptionError(f"A batch has at most {most} pictures; this one has {len(items)}.")
+    room = Room(settings().max_upload_mb * 1_000_000)
+
+    def check(_done: int, of_file: int) -> None:
+        check_count(len(items) + of_file)
+        if stop.ends():
+            raise stop.reason()
+
+    with ExitStack() as unless_whole:
+        for file, name in zip(files, names or [file.name for file in files], strict=True):
+            check(0, 1)
+            if file.suffix.lower() == ".zip":
+                folder = new_folder()
+                unless_whole.callback(shutil.rmtree, folder, ignore_errors=True)
+                items += _inside(file, name, folder, room, check)
+            else:
+                items.append(Item(name, file))
+        if not items:
+            raise OptionError("There are no pictures in this.")
+        unless_whole.pop_all()
     return items
+
+
+def _inside(archive: Path, name: str, folder: Path, room: Room, progress: Progress) -> list[Item]:
+    """The pictures in a ZIP, or the ZIP as one failed item."""
+    try:
+        inside = unpack(archive, folder, room, progress=progress)
+    except ImageError as error:
+        return [Item(name, None, "failed", str(error))]
+    items = [Item(each.name, each.path, "failed" if each.trouble else "waiting", each.trouble) for each in inside]
+    return items or [Item(name, None, "failed", "There are no pictures in this.")]
 
 
 def names_in_folder(names: Sequence[str], told: object) -> list[str]:
@@ -91,19 +116,47 @@ def names_in_folder(names: Sequence[str], told: object) -> list[str]:
     return [paths[name].popleft() if paths[name] else name for name in names]
 
 
+@lru_cache(maxsize=4096)
+def _size_of(path: Path) -> Size:
+    """What a picture's header tells: it is asked for whenever a field changes."""
+    return picture_size(path)
+
+
+def format_for_all(paths: Sequence[Path], wanted: Wanted) -> str:
+    """The kind of file to make of pictures that are called so: the one that follows all of them, PNG for a mixture."""
+    choice = choice_of(wanted.model)
+    kinds = {_format_for(path, wanted, choice) for path in paths}
+    return kinds.pop() if len(kinds) == 1 else "PNG"
+
+
+def _format_for(path: Path, wanted: Wanted, choice: Choice) -> str:
+    kind = _KIND_OF_SUFFIX.get(path.suffix.lower())
+    if kind is None:
+        return "PNG"
+    try:
+        plan = workable.in_pixels(wanted, wanted.size).plan(_size_of(path), choice)
+    except HPINetError:  # and so in any kind of file
+        return workable.kind_that_follows(kind, 0)
+    return workable.kind_that_follows(kind, max(plan.target))
+
+
 def prospect(paths: Sequence[Path], wanted: Wanted) -> list[str]:
     """What a batch would make and how long that takes, by the headers of its pictures."""
     choice = choice_of(wanted.model)
     seconds, megapixels, impossible, archives = 0.0, 0.0, 0, 0
-    for path in paths[: settings().batch_files]:
+    for path in paths:
         if path.suffix.lower() == ".zip":
             archives += 1
             continue
         try:
-            plan = wanted.plan(picture_size(path), choice)
+            size = _size_of(path)
         except HPINetError:
             impossible += 1
             continue
+        if workable.obstacle(choice, wanted, size, rounds=1, found=None):
+            impossible += 1
+            continue
+        plan = wanted.plan(size, choice)
         seconds += expected_seconds(choice, plan)
         megapixels += plan.target[0] * plan.target[1] / 1e6
     told = [f"<b>{wording.duration(seconds)}</b>", f"{megapixels:.1f} megapixels to be made"] if megapixels else []

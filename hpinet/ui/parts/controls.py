@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from hpinet import wording
 from hpinet.images import MetadataChoice
 from hpinet.images.metadata import check_choice
 from hpinet.plan import TargetSize
@@ -286,7 +287,7 @@ def picture_field(label: str, hint: str, elem_id: str, *, height: int = 240, cla
         height=height,
         buttons=["fullscreen"],
         placeholder=f"# Drop a picture here\n{hint}\n"
-        f"up to {limits.max_upload_mb} MB, {limits.max_megapixels:g} MP; kept for {limits.keep_hours:g} hours",
+        f"up to {limits.max_upload_mb} MB, {limits.max_megapixels:g} MP; kept for {wording.hours(limits.keep_hours)}",
         elem_id=elem_id,
         elem_classes=classes,
     )
@@ -317,6 +318,12 @@ def tile_gallery(
         elem_classes="plain-gallery tiles",
         visible=visible,
     )
+
+
+def zip_of(archive: Path, pictures: int) -> Any:
+    """A button for a ZIP of so many pictures."""
+    label = f"Download ZIP · {wording.pictures(pictures)} · {wording.megabytes(archive.stat().st_size)}"
+    return gr.update(value=str(archive), visible=True, label=label)
 
 
 def new_word() -> str:

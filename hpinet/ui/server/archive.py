@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from hpinet.errors import ImageError
+from hpinet.errors import HPINetError, ImageError
+from hpinet.progress import Progress, ignore
 from hpinet.ui.server.storage import FULL, is_full
 
-MAX_ENTRIES = 500
 MAX_UNPACKED_BYTES = 1_000_000_000
 _CHUNK = 1 << 20
 _DAMAGED = "It is damaged, or packed in an unusual way."
@@ -44,40 +44,51 @@ class Unpacked:
     trouble: str = ""  # why not
 
 
-def unpack(archive: Path, folder: Path, *, max_file_bytes: int) -> list[Unpacked]:
-    """Unpacks the files of a ZIP into ``folder`` under names of our own.
+@dataclass
+class Room:
+    """How many bytes may come out of archives that belong together, whatever becomes of them then."""
+
+    of_file: int  # of each
+    left: int = MAX_UNPACKED_BYTES  # of all
+
+
+def unpack(archive: Path, folder: Path, room: Room, *, progress: Progress = ignore) -> list[Unpacked]:
+    """Unpacks the files of a ZIP into ``folder`` under names of our own; they take ``room``.
 
     Folders, hidden files and the extras of macOS are left out. A file that is encrypted, damaged, too large, a link, or
-    named so that it would lie outside of the archive is told of and stays packed. Raises ImageError, and keeps nothing,
-    if the archive itself is damaged, holds too many files, or unpacks to too much.
+    named so that it would lie outside of the archive is told of and stays packed. ``progress`` hears of each file, and
+    before the first of how many there are. Raises ImageError if the archive itself is damaged or unpacks to too much,
+    and what ``progress`` raises; nothing is kept then.
     """
     unpacked: list[Unpacked] = []
-    left = MAX_UNPACKED_BYTES
     try:
         with zipfile.ZipFile(archive) as file:
-            entries = [entry for entry in file.infolist() if not entry.is_dir()]
-            if len(entries) > MAX_ENTRIES:
-                raise ImageError(f"{archive.name} holds {len(entries)} files; the limit is {MAX_ENTRIES}.")
+            entries = [entry for entry in file.infolist() if not entry.is_dir() and _is_told_of(entry.filename)]
+            progress(0, len(entries))
             for number, (entry, name) in enumerate(zip(entries, _names(entries), strict=True)):
-                if is_extra(name) and not leads_outside(name):
-                    continue
                 path = folder / f"{number:04d}"
                 trouble = _trouble(entry, name)
                 if not trouble:
-                    trouble, size = _extract(file, entry, path, min(max_file_bytes, left))
-                    left -= size
-                if left < 0:
+                    trouble, size = _extract(file, entry, path, min(room.of_file, room.left))
+                    room.left -= size
+                if room.left < 0:
                     raise ImageError(f"{archive.name} unpacks to more than this page accepts.")
                 if trouble:
                     path.unlink(missing_ok=True)
                 unpacked.append(Unpacked(name, None if trouble else path, trouble))
+                progress(number + 1, len(entries))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         _discard(folder)
         raise ImageError(f"{archive.name} is damaged or packed in an unusual way.") from error
-    except ImageError:
+    except HPINetError:
         _discard(folder)
         raise
     return unpacked
+
+
+def _is_told_of(name: str) -> bool:
+    """Whether an entry counts; what makes one an extra is ASCII, which reads the same whatever its encoding is."""
+    return leads_outside(name) or not is_extra(name)
 
 
 def _trouble(entry: zipfile.ZipInfo, name: str) -> str:

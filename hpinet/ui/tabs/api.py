@@ -8,14 +8,12 @@ from typing import Literal
 import gradio as gr
 from gradio.context import Context
 
+from hpinet import wording
+from hpinet.settings import settings
 from hpinet.ui import endpoints
 from hpinet.ui.parts.events import PRIVATE
 
 CLIENTS = Path(__file__).parents[1] / "clients"
-
-_INTRODUCTION = """Everything this page does can be called by programs. With the same choices, what comes back is pixel
-for pixel what the page and the command line make; for a JPEG those choose `treatment=auto` by themselves. Files are
-uploaded, never fetched from addresses, and deleted after three hours."""
 
 _LINKS = """## Links that choose settings
 
@@ -47,7 +45,7 @@ def build() -> None:
     """Lays out the tab and wires it."""
     tab = Context.block
     assert isinstance(tab, gr.Tab)
-    gr.Markdown(_INTRODUCTION)
+    gr.Markdown(_introduction())
     with gr.Tabs():
         for title, file, language in _EXAMPLES:
             with gr.Tab(title):
@@ -62,6 +60,12 @@ def build() -> None:
     gr.Markdown(_LINKS)
     mcp = gr.Markdown(f"```\n{(CLIENTS / 'mcp.json').read_text('utf-8')}```")
     gr.on(tab.select, None, None, mcp, js=_AT_THIS_ADDRESS, queue=False, **PRIVATE)
+
+
+def _introduction() -> str:
+    return f"""Everything this page does can be called by programs. With the same choices, what comes back is pixel
+for pixel what the page and the command line make; for a JPEG those choose `treatment=auto` by themselves. Files are
+uploaded, never fetched from addresses, and deleted after {wording.hours(settings().keep_hours)}."""
 
 
 def _call(endpoint: Callable[..., object]) -> str:

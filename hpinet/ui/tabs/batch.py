@@ -7,11 +7,19 @@ from typing import Any
 
 import gradio as gr
 
-from hpinet import wording
-from hpinet.errors import HPINetError, OptionError
-from hpinet.images.formats import BY_NAME
+from hpinet.errors import Cancelled, HPINetError, OptionError
 from hpinet.settings import settings
-from hpinet.ui.jobs.batch import ACCEPTED_SUFFIXES, Batch, Item, gather, names_in_folder, prospect, run_batch
+from hpinet.ui.jobs.batch import (
+    ACCEPTED_SUFFIXES,
+    Batch,
+    Item,
+    check_count,
+    format_for_all,
+    gather,
+    names_in_folder,
+    prospect,
+    run_batch,
+)
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts import html
 from hpinet.ui.parts.controls import (
@@ -22,6 +30,7 @@ from hpinet.ui.parts.controls import (
     size_fields,
     treatment_field,
     wanted_from,
+    zip_of,
 )
 from hpinet.ui.parts.events import FORESIGHT, LIGHT, PRIVATE, RAW
 from hpinet.ui.server import values
@@ -33,8 +42,6 @@ _PATHS = "() => [window.folderPaths ?? []]"  # the page's script has noted them
 FORMAT_FIELD = "batch-format"
 # In the browser, which knows whether the visitor has said what it shall be, this moment too.
 _FOLLOW = f"(told, value) => window.restored(told, ['{FORMAT_FIELD}'], [value])"
-_LOSSY = {"JPEG": "JPEG", "WEBP": "WebP"}
-"""Formats, by their name in `hpinet.images.formats`, whose pictures have lost something and are given back so."""
 _EMPTY = "Choose pictures, a ZIP of pictures or a folder. One bad file does not stop the others."
 
 
@@ -50,7 +57,7 @@ def build() -> None:
                 elem_id="batch-files",
             )
             gr.HTML('<div class="thumbs" role="group" aria-label="Chosen pictures"></div>', elem_id="batch-thumbs")
-            with gr.Accordion("A whole folder", open=False):
+            with gr.Accordion("A whole folder", open=False, elem_id="batch-tree"):
                 tree = gr.File(file_count="directory", label="Folder", height=140, elem_id="batch-folder")
                 paths = gr.JSON(visible=False)
             size = size_fields("batch-")
@@ -68,17 +75,16 @@ def build() -> None:
     tree.upload(None, None, paths, js=_PATHS, **PRIVATE)
     wanted = {"model": model, **size.inputs, "treatment": treatment, **file.inputs}
     gr.on([files.change, tree.change], _count, [files, tree], status, **LIGHT, **RAW)
-    gr.on(
-        [files.change, tree.change, model.change, size.scale.change, size.side.change, size.pixels.change],
+    told = gr.JSON(visible=False)
+    foreseen = gr.on(
+        [files.change, tree.change, *(field.change for field in wanted.values())],
         foresee,
         inputs_kwargs={"files": files, "tree": tree, **wanted},
-        outputs=forecast,
+        outputs=[forecast, told],
         **FORESIGHT,
         **RAW,
     )
-    told = gr.JSON(visible=False)
-    followed = gr.on([files.change, tree.change], follow, [files, tree], told, **LIGHT, **RAW)
-    followed.then(None, [told, file.format], file.format, js=_FOLLOW, queue=False, **PRIVATE)
+    foreseen.then(None, [told, file.format], file.format, js=_FOLLOW, queue=False, **PRIVATE)
     buttons.start(
         upscale_all,
         inputs={
@@ -100,30 +106,19 @@ def _count(files: object, tree: object) -> str:
     return html.quiet(f"{count} {'file' if count == 1 else 'files'} to upscale.")
 
 
-def follow(files: object, tree: object) -> dict[str, str]:
-    """The format: that of the chosen files, if all have the same; PNG for all others and for a mixture."""
-    chosen = [received(file) for file in (*values.many("The files", files), *values.many("The folder", tree))]
-    if not chosen:
-        return {}
-    kinds = {_lossy_kind(path) for path in chosen}
-    return {FORMAT_FIELD: kinds.pop() if len(kinds) == 1 else "PNG"}
+def foresee(*, files: object, tree: object, **fields: object) -> tuple[str, dict[str, str]]:
+    """How long the batch would take, as far as the pictures' headers tell, and the format that follows from them.
 
-
-def _lossy_kind(path: Path) -> str:
-    """What a file's name says of its kind, as the format is called here; PNG for all that lose nothing."""
-    return next((label for kind, label in _LOSSY.items() if path.suffix.lower() in BY_NAME[kind].suffixes), "PNG")
-
-
-def foresee(*, files: object, tree: object, **fields: object) -> str:
-    """How long the batch would take, as far as the pictures' headers tell; what is in a ZIP is not looked at yet."""
+    What is in a ZIP is not looked at yet.
+    """
     try:
+        paths = [path for path, _ in _chosen(files, tree, None)]
         wanted = wanted_from(**fields)
-        paths = [received(file) for file in (*values.many("The files", files), *values.many("The folder", tree))]
         if not paths:
-            return ""
-        return html.facts(prospect(paths, wanted))
+            return "", {}
+        return html.facts(prospect(paths, wanted)), {FORMAT_FIELD: format_for_all(paths, wanted)}
     except HPINetError as error:
-        return html.trouble(str(error))
+        return html.trouble(str(error)), {}
 
 
 def upscale_all(
@@ -136,26 +131,32 @@ def upscale_all(
     **fields: object,
 ) -> Iterator[tuple[Any, ...]]:
     """The button: status, table and download, anew after every picture."""
+    stop = StopFlag.of(request, "batch")
     try:
         wanted = wanted_from(**fields)
-        items = gather(*_uploads(values.many("The files", files), values.many("The folder", tree), paths))
-        for batch in run_batch(items, wanted, StopFlag.of(request, "batch")):
+        chosen = _chosen(files, tree, paths)
+        if not chosen:
+            raise OptionError("Choose pictures first.")
+        items = gather([path for path, _ in chosen], stop, [name for _, name in chosen])
+        for batch in run_batch(items, wanted, stop):
             yield _summary(batch), _table(batch.items), _offer(batch)
+    except Cancelled as ends:
+        yield html.quiet(str(ends)), gr.skip(), gr.skip()
     except HPINetError as error:
         yield html.trouble(str(error)), gr.skip(), gr.skip()
 
 
-def _uploads(files: list[object], tree: list[object], paths: object) -> tuple[list[Path], list[str]]:
-    """The files to work on and their names; those of a folder with their folders, less what is no one's picture."""
-    in_tree = [received(file) for file in tree]
-    bare = [values.file_name(given_name(file), path.name) for file, path in zip(tree, in_tree, strict=True)]
-    named = [(path, path.name) for path in map(received, files)]
-    named += [
-        (path, name) for path, name in zip(in_tree, names_in_folder(bare, paths), strict=True) if not is_extra(name)
-    ]
-    if not named:
-        raise OptionError("Choose pictures first.")
-    return [path for path, _ in named], [name for _, name in named]
+def _chosen(files: object, tree: object, paths: object) -> list[tuple[Path, str]]:
+    """The files to work on and their names; those of a folder with their folders, less what is no one's picture.
+
+    Raises OptionError, before any is looked for, where they are more than a batch has.
+    """
+    loose, in_tree = values.many("The files", files), values.many("The folder", tree)
+    names = names_in_folder([values.file_name(given_name(file), "") for file in in_tree], paths)
+    kept = [(file, name) for file, name in zip(in_tree, names, strict=True) if not is_extra(name)]
+    check_count(len(loose) + len(kept))
+    found = [(path, path.name) for path in map(received, loose)]
+    return found + [(path, name or path.name) for path, name in ((received(file), name) for file, name in kept)]
 
 
 def _summary(batch: Batch) -> str:
@@ -165,7 +166,8 @@ def _summary(batch: Batch) -> str:
         for status in ("done", "running", "waiting", "failed", "stopped")
         if counts[status]
     ]
-    return html.facts([f"{len(batch.items)} files", *words])
+    count = len(batch.items)
+    return html.facts([f"{count:d} {'file' if count == 1 else 'files'}", *words])
 
 
 def _table(items: list[Item]) -> str:
@@ -175,9 +177,8 @@ def _table(items: list[Item]) -> str:
 
 def _offer(batch: Batch) -> Any:
     if not batch.finished or not batch.done:
-        return gr.skip()
-    size = wording.megabytes(batch.archive.stat().st_size)
-    return gr.update(value=str(batch.archive), label=f"Download ZIP · {batch.done} pictures · {size}", visible=True)
+        return gr.update(visible=False)  # that of the batch before
+    return zip_of(batch.archive, batch.done)
 
 
 def _halt(request: gr.Request) -> None:

@@ -7,12 +7,11 @@ from typing import Any
 
 import gradio as gr
 
-from hpinet import wording
 from hpinet.errors import ImageError, OptionError
 from hpinet.ui.jobs import tiles
 from hpinet.ui.jobs.batch import free_name
 from hpinet.ui.parts import html
-from hpinet.ui.parts.controls import checked_format, tile_gallery
+from hpinet.ui.parts.controls import checked_format, tile_gallery, zip_of
 from hpinet.ui.parts.events import LIGHT, PRIVATE
 from hpinet.ui.server import values
 from hpinet.ui.server.storage import new_folder
@@ -106,5 +105,4 @@ def pack(results: tuple[Shown, ...]) -> Any:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # pictures are compressed already
         for file in files:
             archive.write(file, free_name(file.name, file.suffix, set(archive.namelist())))
-    done, size = len(files), wording.megabytes(path.stat().st_size)
-    return gr.update(value=str(path), visible=True, label=f"Download ZIP · {done} pictures · {size}")
+    return zip_of(path, len(files))

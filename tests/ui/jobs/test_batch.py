@@ -1,8 +1,10 @@
 """Which pictures a batch on the page is made of."""
 
 import os
+import shutil
 import time
 import zipfile
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,14 +12,25 @@ import gradio as gr
 import pytest
 from PIL import Image
 
-from hpinet.errors import ImageError, OptionError
+from hpinet.errors import Cancelled, ImageError, OptionError
 from hpinet.plan import TargetSize
-from hpinet.ui.jobs import batch
-from hpinet.ui.jobs.batch import Item, free_name, gather, names_in_folder, prospect, run_batch
+from hpinet.ui.jobs import batch, workable
+from hpinet.ui.jobs.batch import (
+    Item,
+    format_for_all,
+    free_name,
+    gather,
+    names_in_folder,
+    prospect,
+    run_batch,
+)
 from hpinet.ui.jobs.enlarge import Wanted
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.jobs.zerogpu import GpuError, NoGpuError
 from hpinet.ui.server import storage
+from hpinet.ui.server.archive import Room
+
+NOBODY = StopFlag.of(None, "batch")
 
 
 @pytest.mark.parametrize(
@@ -41,18 +54,79 @@ def test_a_suspicious_entry_is_one_line_of_the_report(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         for name in ("fine.png", "../outside.png"):
             file.writestr(name, b"1")
-    fine, outside = gather([tmp_path / "a.zip"])
+    fine, outside = gather([tmp_path / "a.zip"], NOBODY)
     assert (fine.name, fine.status) == ("fine.png", "waiting")
     assert (outside.name, outside.status, outside.path) == ("../outside.png", "failed", None)
     assert "outside of the ZIP" in outside.detail
 
 
-def test_a_batch_has_no_more_pictures_than_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "settings", lambda: SimpleNamespace(batch_files=2))
+@pytest.fixture
+def at_most_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Bounds batches to two pictures; the folder of uploads."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    monkeypatch.setattr(batch, "settings", lambda: SimpleNamespace(batch_files=2, max_upload_mb=1))
+    return tmp_path / "uploads"
+
+
+def pack(path: Path, *names: str) -> Path:
+    with zipfile.ZipFile(path, "w") as file:
+        for name in names:
+            file.writestr(name, b"1")
+    return path
+
+
+def test_a_batch_has_no_more_pictures_than_set(at_most_two: Path, tmp_path: Path) -> None:
     files = [tmp_path / f"{number}.png" for number in range(3)]
-    assert len(gather(files[:2])) == 2
-    with pytest.raises(OptionError, match="at most 2 pictures; this one has 3"):
-        gather(files)
+    assert len(gather(files[:2], NOBODY)) == 2
+    with pytest.raises(OptionError, match="at most 2 pictures"):
+        gather(files, NOBODY)
+
+
+def test_what_is_too_much_is_refused_before_it_is_unpacked(
+    at_most_two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = pack(tmp_path / "one.zip", "a.png", "__MACOSX/._a.png", ".DS_Store")  # two are nobody's pictures
+    assert [item.status for item in gather([one, one], NOBODY)] == ["waiting"] * 2
+    shutil.rmtree(at_most_two)
+    two, many = pack(tmp_path / "two.zip", "a.png", "b.png"), [tmp_path / "x.png", pack(tmp_path / "m.zip", *"abc")]
+    for files in ([one] * 3, [one, two], many):
+        with pytest.raises(OptionError, match="at most 2 pictures"):
+            gather(files, NOBODY)
+        assert not [path for path in at_most_two.rglob("*") if path.name != "results"]
+    monkeypatch.setattr(batch, "unpack", None)
+    with pytest.raises(OptionError, match="at most 2 pictures"):
+        gather([one] * 3, NOBODY)
+
+
+def test_zips_of_a_batch_share_one_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named many times, a small one would fill the disk; one that is too much leaves the others as they are."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    monkeypatch.setattr(batch, "Room", partial(Room, left=2500))
+    source = tmp_path / "a.zip"
+    with zipfile.ZipFile(source, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("zeros.png", bytes(1000))
+    items = gather([source] * 4, NOBODY)
+    assert [item.status for item in items] == ["waiting", "waiting", "failed", "failed"]
+    assert "more than this page accepts" in items[2].detail
+    assert sum(path.stat().st_size for path in (tmp_path / "uploads").rglob("*.png")) == 0
+    assert sum(path.stat().st_size for path in (tmp_path / "uploads").rglob("0*")) == 2000
+
+
+def test_nothing_is_unpacked_for_someone_who_has_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    source = pack(tmp_path / "a.zip", "a.png", "b.png", "c.png")
+    stop = StopFlag.of(None, "batch")
+
+    def ends_after_the_second(_self: StopFlag) -> bool:
+        return len(list((tmp_path / "uploads").rglob("000*"))) == 2
+
+    monkeypatch.setattr(StopFlag, "ends", ends_after_the_second)
+    with pytest.raises(Cancelled):
+        gather([source], stop)
+    assert not list((tmp_path / "uploads").rglob("000*"))
+    monkeypatch.setattr(StopFlag, "ends", lambda _self: True)
+    with pytest.raises(Cancelled):
+        gather([tmp_path / "a.png"], stop)
 
 
 @pytest.mark.parametrize(
@@ -143,3 +217,35 @@ def test_a_forecast_is_of_pictures_as_they_are_seen(tmp_path: Path) -> None:
     tags[274] = 6
     Image.new("RGB", (120, 90)).save(path, exif=tags)
     assert prospect([path], Wanted("T", TargetSize(width=100)))[1:] == ["0.0 megapixels to be made"]
+
+
+def test_a_forecast_promises_nothing_that_would_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, size = tmp_path / "photo.png", TargetSize(scale=2)
+    Image.new("RGB", (100, 50)).save(path)
+    none = ["1 that cannot be enlarged so"]
+    assert prospect([path], Wanted("L", size, treatment="auto"))[1:] == ["0.0 megapixels to be made"]
+    assert prospect([path], Wanted("L", size, treatment="photo")) == none  # it has no weights for that
+    monkeypatch.setattr(workable, "expected_seconds", lambda *_, **__: 3601)
+    assert prospect([path], Wanted("L", size)) == none
+    monkeypatch.undo()
+
+    def refuse(*_: object) -> None:
+        raise OptionError("This takes too much memory.")
+
+    monkeypatch.setattr(workable, "check_memory", refuse)
+    assert prospect([path], Wanted("L", size)) == none
+
+
+def test_the_format_follows_what_the_pictures_have_in_common(tmp_path: Path) -> None:
+    def told(*names: str, scale: int = 4) -> str:
+        return format_for_all([tmp_path / name for name in names], Wanted("T", TargetSize(scale=scale)))
+
+    for name in ("a.jpg", "b.jpeg", "a.webp", "wide.webp", "a.png"):
+        Image.new("RGB", (4400 if name.startswith("wide") else 30, 20)).save(tmp_path / name)
+    for name in ("bad.webp", "a.zip"):
+        (tmp_path / name).write_text("nothing")
+    assert told("a.jpg", "b.jpeg") == "JPEG"
+    assert told("a.webp", "bad.webp") == "WebP"
+    assert told("wide.webp", scale=2) == "WebP"
+    assert told("wide.webp") == "PNG"  # 17,600 pixels
+    assert told("wide.webp", "a.webp") == told("a.jpg", "a.webp") == told("a.png") == told("a.jpg", "a.zip") == "PNG"

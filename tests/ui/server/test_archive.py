@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpinet.errors import ImageError
-from hpinet.ui.server import archive
-from hpinet.ui.server.archive import unpack
+from hpinet.errors import Cancelled, ImageError
+from hpinet.ui.server.archive import Room, unpack
 
 
 def pack(path: Path, files: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> Path:
@@ -26,7 +25,7 @@ def pack(path: Path, files: dict[str, bytes], compression: int = zipfile.ZIP_DEF
 def test_names_and_contents(tmp_path: Path) -> None:
     source = pack(tmp_path / "a.zip", {"one.png": b"1", "sub/two.png": b"22", "sub/": b""})
     (tmp_path / "out").mkdir()
-    unpacked = unpack(source, tmp_path / "out", max_file_bytes=10)
+    unpacked = unpack(source, tmp_path / "out", Room(10))
     assert [(each.name, each.path and each.path.read_bytes()) for each in unpacked] == [
         ("one.png", b"1"),
         ("sub/two.png", b"22"),
@@ -36,7 +35,7 @@ def test_names_and_contents(tmp_path: Path) -> None:
 
 def test_hidden_files_and_extras_of_macos_are_left_out(tmp_path: Path) -> None:
     source = pack(tmp_path / "a.zip", {".DS_Store": b"x", "__MACOSX/._one.png": b"x", "one.png": b"1"})
-    assert [each.name for each in unpack(source, tmp_path, max_file_bytes=10)] == ["one.png"]
+    assert [each.name for each in unpack(source, tmp_path, Room(10))] == ["one.png"]
 
 
 @pytest.mark.parametrize("name", ["../out.png", "/etc/passwd", "a/../../b", "C:/x.png", "..\\x.png", "C:\\x.png"])
@@ -44,7 +43,7 @@ def test_names_outside_of_the_archive(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
     source = pack(tmp_path / "a.zip", {"fine.png": b"1", name: b"2"})
-    fine, outside = unpack(source, folder, max_file_bytes=10)
+    fine, outside = unpack(source, folder, Room(10))
     assert fine.path
     assert fine.path.read_bytes() == b"1"
     assert outside.path is None
@@ -58,7 +57,7 @@ def test_symbolic_links(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         file.writestr(link, "/etc/passwd")
     (tmp_path / "out").mkdir()
-    (unpacked,) = unpack(tmp_path / "a.zip", tmp_path / "out", max_file_bytes=100)
+    (unpacked,) = unpack(tmp_path / "a.zip", tmp_path / "out", Room(100))
     assert unpacked.path is None
     assert "link" in unpacked.trouble
     assert list((tmp_path / "out").iterdir()) == []
@@ -69,17 +68,26 @@ def test_a_bomb_stops_at_the_limit_and_stays_packed(tmp_path: Path) -> None:
     folder.mkdir()
     source = pack(tmp_path / "a.zip", {"fine.png": b"1", "bomb.png": bytes(50_000_000)})
     assert source.stat().st_size < 100_000
-    fine, bomb = unpack(source, folder, max_file_bytes=1_000_000)
+    fine, bomb = unpack(source, folder, Room(1_000_000))
     assert bomb.path is None
     assert "more than this page accepts" in bomb.trouble
     assert list(folder.iterdir()) == [fine.path]
 
 
-def test_many_middling_files_are_a_bomb_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "MAX_UNPACKED_BYTES", 2500)
+def test_many_middling_files_are_a_bomb_too(tmp_path: Path) -> None:
     source = pack(tmp_path / "a.zip", {f"{number}.png": bytes(1000) for number in range(3)})
     with pytest.raises(ImageError, match="more than this page accepts"):
-        unpack(source, tmp_path, max_file_bytes=1000)
+        unpack(source, tmp_path, Room(1000, left=2500))
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_archives_that_come_together_share_the_room(tmp_path: Path) -> None:
+    source, room = pack(tmp_path / "a.zip", {"a.png": bytes(1000)}), Room(1000, left=2500)
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        assert unpack(source, tmp_path / name, room)[0].path
+    with pytest.raises(ImageError, match="more than this page accepts"):
+        unpack(source, tmp_path, room)
 
 
 def test_sizes_in_headers_are_not_believed(tmp_path: Path) -> None:
@@ -88,15 +96,25 @@ def test_sizes_in_headers_are_not_believed(tmp_path: Path) -> None:
     size = (1_000_000).to_bytes(4, "little")
     lying = bytes(data).replace(size, (10).to_bytes(4, "little"))
     (tmp_path / "b.zip").write_bytes(lying)
-    (unpacked,) = unpack(tmp_path / "b.zip", tmp_path, max_file_bytes=1000)
+    (unpacked,) = unpack(tmp_path / "b.zip", tmp_path, Room(1000))
     assert unpacked.path is None
     assert unpacked.trouble
 
 
-def test_too_many_files(tmp_path: Path) -> None:
-    source = pack(tmp_path / "a.zip", {f"{number}.png": b"" for number in range(archive.MAX_ENTRIES + 1)})
-    with pytest.raises(ImageError, match="501 files"):
-        unpack(source, tmp_path, max_file_bytes=1000)
+def test_what_is_unpacked_is_told_and_may_be_stopped(tmp_path: Path) -> None:
+    files = {"a.png": b"1", "sub/": b"", "b.png": b"2", "c.png": b"3"}
+    source = pack(tmp_path / "a.zip", {"__MACOSX/._a.png": b"x", ".DS_Store": b"x", **files})
+    heard = list[tuple[int, int]]()
+
+    def stop(done: int, total: int) -> None:
+        heard.append((done, total))
+        if done == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        unpack(source, tmp_path, Room(10), progress=stop)
+    assert heard == [(0, 3), (1, 3), (2, 3)]  # extras and folders do not count
+    assert list(tmp_path.iterdir()) == [source]
 
 
 def test_damaged_and_encrypted(tmp_path: Path) -> None:
@@ -105,7 +123,7 @@ def test_damaged_and_encrypted(tmp_path: Path) -> None:
     for data in (b"", b"PK\x03\x04 nothing more", whole[: len(whole) // 2]):
         path.write_bytes(data)
         with pytest.raises(ImageError, match="damaged"):
-            unpack(path, tmp_path, max_file_bytes=10_000)
+            unpack(path, tmp_path, Room(10_000))
     encrypted = bytearray(whole)
     for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         encrypted[whole.index(signature) + offset] |= 1
@@ -113,7 +131,7 @@ def test_damaged_and_encrypted(tmp_path: Path) -> None:
     spoilt[60] ^= 255  # a bad checksum
     for data, trouble in ((encrypted, "encrypted"), (spoilt, "damaged")):
         path.write_bytes(data)
-        (unpacked,) = unpack(path, tmp_path, max_file_bytes=10_000)
+        (unpacked,) = unpack(path, tmp_path, Room(10_000))
         assert unpacked.path is None
         assert trouble in unpacked.trouble
 
@@ -125,7 +143,7 @@ def test_an_entry_that_is_damaged_leaves_the_others(packing: int, tmp_path: Path
     for place in range(60, 400):
         data[place] ^= 255
     (tmp_path / "a.zip").write_bytes(data)
-    bad, fine = unpack(tmp_path / "a.zip", tmp_path, max_file_bytes=10_000)
+    bad, fine = unpack(tmp_path / "a.zip", tmp_path, Room(10_000))
     assert bad.path is None
     assert "damaged" in bad.trouble
     assert fine.path is not None
@@ -139,7 +157,7 @@ def test_a_full_disk_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     source = pack(tmp_path / "a.zip", {"x.png": b"1"})
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(ImageError, match="disk is full"):
-        unpack(source, tmp_path, max_file_bytes=10_000)
+        unpack(source, tmp_path, Room(10_000))
 
 
 def pack_raw(path: Path, names: list[bytes], extra: bytes = b"") -> Path:
@@ -177,22 +195,22 @@ def pack_raw(path: Path, names: list[bytes], extra: bytes = b"") -> Path:
 )
 def test_names_as_people_gave_them(tmp_path: Path, encoding: str, names: list[str]) -> None:
     source = pack_raw(tmp_path / "a.zip", [name.encode(encoding) for name in names])
-    assert [each.name for each in unpack(source, tmp_path, max_file_bytes=10)] == names
+    assert [each.name for each in unpack(source, tmp_path, Room(10))] == names
 
 
 def test_the_unicode_path_field(tmp_path: Path) -> None:
     stored, meant = b"ber___.png", "über 日本.png"
     body = struct.pack("<BL", 1, zlib.crc32(stored)) + meant.encode()
     source = pack_raw(tmp_path / "a.zip", [stored], struct.pack("<HH", 0x7075, len(body)) + body)
-    assert [each.name for each in unpack(source, tmp_path, max_file_bytes=10)] == [meant]
+    assert [each.name for each in unpack(source, tmp_path, Room(10))] == [meant]
     body = struct.pack("<BL", 1, 7) + meant.encode()  # of a name that was changed since
     source = pack_raw(tmp_path / "a.zip", [stored], struct.pack("<HH", 0x7075, len(body)) + body)
-    assert [each.name for each in unpack(source, tmp_path, max_file_bytes=10)] == [stored.decode()]
+    assert [each.name for each in unpack(source, tmp_path, Room(10))] == [stored.decode()]
 
 
 def test_colons_are_no_drives(tmp_path: Path) -> None:
     source = pack(tmp_path / "a.zip", {"12:30 Uhr.png": b"1"})
-    (unpacked,) = unpack(source, tmp_path, max_file_bytes=10)
+    (unpacked,) = unpack(source, tmp_path, Room(10))
     assert unpacked.name == "12:30 Uhr.png"
     assert unpacked.path
 
@@ -201,4 +219,4 @@ def test_a_file_is_not_an_archive_by_its_name(tmp_path: Path) -> None:
     stream = io.BytesIO(b"GIF89a")
     (tmp_path / "a.zip").write_bytes(stream.getvalue())
     with pytest.raises(ImageError, match="damaged"):
-        unpack(tmp_path / "a.zip", tmp_path, max_file_bytes=10)
+        unpack(tmp_path / "a.zip", tmp_path, Room(10))

@@ -94,9 +94,10 @@ def test_a_part_of_the_picture(source: Source) -> None:
 
 
 def test_a_batch(path: Path) -> None:
-    assert batch.follow([], []) == {}
-    assert batch.foresee(files=[], tree=[], **FIELDS) == ""
-    assert 'role="alert"' in batch.foresee(files=[str(path)], tree=[], **{**FIELDS, "scale": "×5"})
+    assert batch.foresee(files=[], tree=[], **FIELDS) == ("", {})
+    told, followed = batch.foresee(files=[{"path": str(path)}], tree=[], **{**FIELDS, "scale": "×5"})
+    assert 'role="alert"' in told
+    assert followed == {}
     (status, *_), *more = batch.upscale_all(gr.Request(), files=[], tree=[], paths=[], **FIELDS)
     assert "Choose pictures first." in status
     assert more == []
