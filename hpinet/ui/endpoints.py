@@ -15,7 +15,7 @@ from hpinet.images.metadata import MetadataChoice, check_choice
 from hpinet.plan import MAX_SCALE, Plan, TargetSize
 from hpinet.treatment import Treatment, check_treatment
 from hpinet.ui.jobs import previews
-from hpinet.ui.jobs.batch import gather, run_batch
+from hpinet.ui.jobs.batch import check_count, gather, run_batch
 from hpinet.ui.jobs.enlarge import Wanted, enlarge
 from hpinet.ui.jobs.explain import PATHS, WINDOWS, Question, look
 from hpinet.ui.jobs.measure import measure as measure_file
@@ -101,7 +101,9 @@ def upscale_batch(  # noqa: PLR0917 (programs name the arguments)
         A ZIP of the results with the original names and folders, and a report: name, status and detail of each file.
     """
     wanted = _wanted(model, scale, longest_side, width, format, quality, treatment, metadata)
-    *_, batch = run_batch(gather([received(file) for file in values.many("files", files)]), wanted, _stop(request))
+    given, stop = values.many("files", files), _stop(request)
+    check_count(len(given))  # before any is looked for
+    *_, batch = run_batch(gather([received(file) for file in given], stop), wanted, stop)
     report = [{"name": item.name, "status": item.status, "detail": item.detail} for item in batch.items]
     return _answer(batch.archive), report
 
