@@ -172,8 +172,7 @@ def test_what_a_program_has_sent_is_nobodys_afterwards(server: str, picture: Pat
     call = {"image": {"path": path, "meta": {"_type": "gradio.FileData"}}, "scale": 2}
     event = httpx.post(f"{server}/gradio_api/call/v2/upscale", json=call).json()["event_id"]
     assert "event: complete" in httpx.get(f"{server}/gradio_api/call/v2/upscale/{event}", timeout=60).text
-    assert event in storage._visits  # the server of these tests runs in this process
-    assert not storage._visits[event].is_open
+    assert not storage._visits["", event].pages  # the server of these tests runs in this process
 
 
 def test_large_uploads_are_refused(server: str) -> None:

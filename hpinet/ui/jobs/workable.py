@@ -19,8 +19,8 @@ COMFORTABLE_MEGAPIXELS = 50
 _LOSSY = ("JPEG", "WEBP")
 """Kinds of pictures that have lost something and are given back so."""
 
-TOO_SMALL = "too small"
-"""The one obstacle that is no model's fault: the size wished for is no enlargement."""
+TOO_SMALL = "small"
+"""The one obstacle that is no model's fault, and is not shown: the size wished for is no enlargement."""
 
 USUAL_SIDE = 1920  # pixels of most screens' longer side
 
