@@ -203,6 +203,9 @@ def _table(comparison: Comparison) -> list[Sequence[str]]:
 
 def _smooth(values: np.ndarray) -> np.ndarray:
     """(H, W) uint8 -> float32, the mean of each 3x3 neighbourhood: single pixels are below what an eye compares."""
-    padded = np.pad(values, 1, mode="edge").astype(np.uint16)
-    rows = padded[:-2] + padded[1:-1] + padded[2:]
-    return (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / np.float32(9)
+    padded = np.pad(values, 1, mode="edge")
+    smooth = np.empty(values.shape, np.float32)
+    for number, row in enumerate(smooth):
+        columns = padded[number : number + 3].sum(axis=0, dtype=np.float32)
+        row[:] = (columns[:-2] + columns[1:-1] + columns[2:]) / 9
+    return smooth

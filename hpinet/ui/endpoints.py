@@ -11,8 +11,10 @@ from gradio import FileData
 from gradio.events import api
 
 from hpinet.attribution.explain import in_words
+from hpinet.comparison import Comparison
 from hpinet.images.metadata import MetadataChoice, check_choice
 from hpinet.plan import MAX_SCALE, Plan, TargetSize
+from hpinet.progress import Progress
 from hpinet.treatment import Treatment, check_treatment
 from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.batch import check_count, gather, run_batch
@@ -122,17 +124,18 @@ def measure(
         The scale, and for bicubic and each model: PSNR-Y in dB, SSIM-Y, and seconds (null for bicubic).
     """
     keys = values.several("models", models, as_key) or [next(iter(choices()))]
-    stop = _stop(request)
-    comparison, missing = measure_file(received(image), values.number("scale", scale, 2, 4), keys, stop)
+    stop, times = _stop(request), values.number("scale", scale, 2, 4)
+    results, missing = measure_file(received(image), times, keys, stop, tell=_scores)
     if missing:  # programs get all that they asked for, or an error
         raise missing[0]
-    return {
-        "scale": comparison.scale,
-        "results": [
-            {"model": one.name, "psnr_y": one.psnr_y, "ssim_y": one.ssim_y, "seconds": one.seconds}
-            for one in comparison.restored
-        ],
-    }
+    return {"scale": times, "results": results}
+
+
+def _scores(comparison: Comparison, _progress: Progress) -> list[dict[str, Any]]:
+    return [
+        {"model": one.name, "psnr_y": one.psnr_y, "ssim_y": one.ssim_y, "seconds": one.seconds}
+        for one in comparison.restored
+    ]
 
 
 def explain(  # noqa: PLR0917 (programs name the arguments)

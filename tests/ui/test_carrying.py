@@ -27,6 +27,10 @@ def test_other_tabs_take_the_picture_of_the_first(open_page: OpenPage, picture: 
     assert loaded(page, "#look-picture img") == [(26, 20)]
     page.locator("#look-status", has_text="Now click the spot").wait_for()
     assert page.locator("#look-picture-x input").input_value() == "13"
+    # Whoever comes back has it already.
+    page.get_by_role("tab", name="Measure").click()
+    settle(page)
+    assert page.locator("#measure-carry").is_hidden()
     # Another one takes their place when it is asked for, and not before.
     page.get_by_role("tab", name="Upscale").click()
     upload(page, EXAMPLES / "facade.png")

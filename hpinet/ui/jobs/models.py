@@ -48,6 +48,11 @@ class Choice:
         """T, S, M or L."""
         return next(iter(self.natives.values())).variant
 
+    @property
+    def network(self) -> str:
+        """The key of the same network for whatever is more than enlarging, see `network_of`."""
+        return self.variant if self.on_cpu else self.key
+
     def checkpoint(self, plan: Plan | None = None) -> CheckpointInfo:
         """The checkpoint that makes the last pass of ``plan``; that of the largest scale when nothing is planned."""
         return self.natives[plan.passes[-1] if plan else max(self.natives)]
@@ -84,6 +89,14 @@ def choice_of(key: object) -> Choice:
     if not isinstance(key, str) or key not in known:
         raise OptionError(f"There is no model {told(key)!r}; there are {', '.join(known)}.")
     return known[key]
+
+
+def network_of(key: object) -> Choice:
+    """The same for whatever is more than enlarging. Raises OptionError, too, for the one that has no GPU."""
+    choice = choice_of(key)
+    if choice.on_cpu:
+        raise OptionError(f"{choice.key} enlarges pictures and nothing else: choose {choice.variant}.")
+    return choice
 
 
 def as_key(value: object) -> str:
@@ -186,8 +199,9 @@ def check_seconds(choice: Choice, plan: Plan, *, rounds: int = 1) -> None:
             if _is_instead(other, single, plan):
                 others.append((scale, -expected_seconds(other, single, rounds=rounds), other.key))
     scale, needed, key = max((other for other in others if -other[1] <= limit), default=(0, 0, ""))
-    advice = f"×{scale} with {key} takes {duration(-needed)}." if key else "take a smaller picture."
-    raise OptionError(f"{told}: {advice}")
+    if not key:
+        raise OptionError(f"{told}: take a smaller picture.")
+    raise OptionError(f"{told}: ×{scale} with {key} takes {duration(-needed)}.")
 
 
 def _is_instead(other: Choice, single: Plan, plan: Plan) -> bool:
@@ -199,10 +213,10 @@ def _is_instead(other: Choice, single: Plan, plan: Plan) -> bool:
     return math.prod(single.passes) <= math.prod(plan.passes)
 
 
-def check_memory(choice: Choice, plan: Plan) -> None:
-    """Raises OptionError where ``plan`` would take more memory than there is for one job."""
+def check_memory(choice: Choice, plan: Plan, *, beside_mb: float = 0.0) -> None:
+    """Raises OptionError where ``plan``, with what is held beside, would take more memory than there is for one job."""
     limit = settings().job_mb or MEMORY_SHARE * memory_allowance()
-    needed = expected_megabytes(choice, plan)
+    needed = expected_megabytes(choice, plan) + beside_mb
     if needed > limit and not zerogpu.IS_HERE:
         smaller = "a smaller size" if len(plan.passes) > 1 else "a smaller picture"
         raise OptionError(
@@ -254,10 +268,7 @@ class Shelf:
         with self._lock:
             ready = self._ready.get((key, scale))
             if ready is None:
-                choice = choice_of(key)
-                if choice.on_cpu:
-                    raise OptionError(f"{key} enlarges pictures and nothing else: choose {choice.variant}.")
-                info = choice.natives[scale]
+                info = choice_of(key).natives[scale]
                 # A bundled or fetched checkpoint goes by its folder: its variant's name may mean another one.
                 source = info.path or info.name
                 if zerogpu.IS_HERE:  # whatever the settings say: OpenVINO does not survive the fork of a worker

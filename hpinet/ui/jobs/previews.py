@@ -1,6 +1,8 @@
 """Pictures for the page: previews a browser can show, crops, file names, and what a file will weigh."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -14,6 +16,7 @@ from hpinet.images import (
     Picture,
     encode_picture,
     open_picture,
+    picture_size,
     resize_bicubic,
     save_picture,
 )
@@ -21,7 +24,7 @@ from hpinet.images.formats import BY_NAME, WRITABLE
 from hpinet.images.metadata import NOTHING
 from hpinet.plan import Plan, Size
 from hpinet.settings import settings
-from hpinet.ui.server.storage import NOT_SENT_HERE, new_folder
+from hpinet.ui.server.storage import NOT_SENT_HERE
 
 FORMATS = {format.label: format.suffixes[0] for format in WRITABLE if format.in_browsers}
 """Kinds of results on offer, and their suffixes."""
@@ -35,9 +38,20 @@ _MOST_STEM = 200  # bytes; with what is added to them a name stays below the 255
 
 def open_sent(path: Path) -> Picture:
     """A picture that a visitor has sent. Raises OptionError once it is gone, and what `open_picture` raises."""
+    with _told_if_gone(), _DECODING:
+        return open_picture(path)
+
+
+def size_of_sent(path: Path) -> Size:
+    """Its width and height, by its header alone. Raises as `open_sent` for what that shows."""
+    with _told_if_gone():
+        return picture_size(path)
+
+
+@contextmanager
+def _told_if_gone() -> Iterator[None]:
     try:
-        with _DECODING:
-            return open_picture(path)
+        yield
     except ImageError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             raise OptionError(NOT_SENT_HERE) from error
@@ -61,13 +75,6 @@ def original_of(path: Path) -> Path:
     """The file that a stand-in is shown for; any other file is its own original."""
     original = path.parent / path.name.removesuffix(_STAND_IN)  # the folder, where nothing is left of the name
     return original if original.is_file() else path
-
-
-def lossless_stand_in(path: Path) -> Path:
-    """The picture of a file as a PNG, which browsers show. Raises ImageError if it cannot be read."""
-    stand_in = new_folder() / f"{path.stem}.png"
-    save_picture(open_sent(path), stand_in)
-    return stand_in
 
 
 def check_result_size(plan: Plan) -> Plan:

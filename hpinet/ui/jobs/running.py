@@ -82,21 +82,14 @@ def heavy(
     """Decorates work for a GPU, if there is one, with the server waiting for the work when it ends.
 
     Here the work takes turns with all other, see `hpinet.ui.jobs.turns`; on ZeroGPU the scheduler decides, but for work
-    without a ``duration``, which needs no GPU and takes turns there too. ``needs`` is called with the work's arguments,
-    as ``duration`` is.
+    without a ``duration``, which takes turns there too; parts of it may be `lent` a GPU. ``needs`` is called with the
+    work's arguments, as ``duration`` is.
 
     An HPINetError that the work raises reaches the caller as it was raised, from a worker process too.
     """
 
     def decorate(work: Callable[P, T]) -> Callable[P, T]:
-        @functools.wraps(work)
-        def returning(*args: P.args, **kwargs: P.kwargs) -> T | _Failed:
-            try:
-                return work(*args, **kwargs)
-            except HPINetError as error:
-                return _Failed(error)
-
-        run = returning if duration is None else on_gpu(returning, duration=duration)
+        run = work if duration is None else lent(duration)(work)
         scheduled = IS_HERE and duration is not None
 
         @functools.wraps(work)
@@ -112,12 +105,38 @@ def heavy(
                 bar(0, desc=f"Number {place.number} in the queue: starts in {starts}, done in {ends}")
 
             kind = work.__module__.rpartition(".")[2]
-            with CREW, journal.kept(kind, megabytes=load.megabytes, expected=load.seconds):
-                with nullcontext() if scheduled else turns().job(load, stopped=needed.stop.ends, waiting=tell):
-                    result = run(*args, **kwargs)
-                if isinstance(result, _Failed):
-                    raise result.error
-                return result
+            turn = nullcontext() if scheduled else turns().job(load, stopped=needed.stop.ends, waiting=tell)
+            with CREW, journal.kept(kind, megabytes=load.megabytes, expected=load.seconds), turn:
+                return run(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def lent(duration: Callable[P, int] | int) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Decorates a part of heavy work for a GPU, if there is one; others have the turns while it is lent.
+
+    An HPINetError that the part raises reaches the caller as it was raised, from a worker process too.
+    """
+
+    def decorate(work: Callable[P, T]) -> Callable[P, T]:
+        @functools.wraps(work)
+        def returning(*args: P.args, **kwargs: P.kwargs) -> T | _Failed:
+            try:
+                return work(*args, **kwargs)
+            except HPINetError as error:
+                return _Failed(error)
+
+        run = on_gpu(returning, duration=duration)
+
+        @functools.wraps(work)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            with turns().away() if IS_HERE else nullcontext():
+                result = run(*args, **kwargs)
+            if isinstance(result, _Failed):
+                raise result.error
+            return result
 
         return call
 

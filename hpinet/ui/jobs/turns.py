@@ -78,6 +78,7 @@ class _Job:
     rested_at: float  # when its last slice ended, or when it came
     done: float = 0.0  # seconds that it worked
     under_way: bool = False
+    away: bool = False  # under way, and done elsewhere for now
     slice_at: float = field(default=0.0)
 
     @property
@@ -146,6 +147,27 @@ class Turns:
             self._rest(job)
             self._choose()
             return self._wait_for_turn(job, stopped)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Within this the job of the calling thread, if it has one, keeps its room, and leaves the turns to others."""
+        job: _Job | None = getattr(self._mine, "job", None)
+        if job is None:
+            yield
+            return
+        with self._changed:
+            self._rest(job)
+            job.away = True
+            self._choose()
+        self._mine.job = None  # what calls back meanwhile waits for nobody
+        try:
+            yield
+        finally:
+            self._mine.job = job
+            with self._changed:
+                job.away, job.rested_at = False, self._clock()
+                self._choose()
+                self._wait_for_turn(job, lambda: False)
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -235,7 +257,7 @@ class Turns:
 
     def _choose(self) -> None:
         """Gives turns to the most urgent, while there are any to give."""
-        ready = [job for job in self._jobs if job.under_way and job not in self._working]
+        ready = [job for job in self._jobs if job.under_way and not job.away and job not in self._working]
         while ready and len(self._working) < self._at_once():
             now = self._clock()
             job = min(ready, key=lambda job: urgency(job.account.attained, now - job.rested_at))

@@ -1,6 +1,7 @@
 """The third tab: honest numbers on the visitor's own picture."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -12,6 +13,7 @@ from hpinet.errors import Cancelled, HPINetError, OptionError
 from hpinet.images import Picture, save_picture
 from hpinet.model import SCALES
 from hpinet.plan import TargetSize, make_plan
+from hpinet.progress import Progress
 from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.examples import Example
 from hpinet.ui.jobs.measure import measure
@@ -19,7 +21,7 @@ from hpinet.ui.jobs.models import as_key, caption, choices
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts import carrying, html
 from hpinet.ui.parts.controls import example_gallery, new_word, picture_field, run_buttons
-from hpinet.ui.parts.events import LIGHT, RAW, uploaded
+from hpinet.ui.parts.events import LIGHT, RAW, chosen, uploaded
 from hpinet.ui.server import values
 from hpinet.ui.server.ending import Ending
 from hpinet.ui.server.storage import new_folder
@@ -37,6 +39,7 @@ luminance, both higher for nearer.
 the wild were not made small by bicubic, so real ones gain less than this."""
 
 _EMPTY = "Choose a good picture: it is taken for the truth, made small, and restored."
+_READY = "Ready."
 
 
 def build(examples: list[Example], tab: gr.Tab, elsewhere: gr.State) -> None:
@@ -106,15 +109,9 @@ def build(examples: list[Example], tab: gr.Tab, elsewhere: gr.State) -> None:
     buttons.stop_on_click(running, status, html.quiet("Stopped."))
     # Another picture: scores of the one before would stand beside it.
     buttons.end_on([image.upload, image.clear, gallery.select, carry.click], running)
-    gr.on([image.upload, image.clear], _forget, image, results, **LIGHT, **RAW)
-    carrying.connect(
-        carry,
-        tab,
-        elsewhere,
-        image,
-        fill=lambda source: (_lossless(source), gr.update(visible=False)),
-        outputs=[image, results],
-    )
+    about = [image, status, results]
+    gr.on([image.upload, image.clear], _showable, image, about, **LIGHT, **RAW)
+    carrying.connect(carry, tab, elsewhere, image, fill=_carried, outputs=about)
     buttons.start_after(gallery.select(_pick(shown), None, [image, results, buttons.go], **LIGHT))
 
 
@@ -125,17 +122,22 @@ def _pick(shown: list[Example]) -> Callable[..., tuple[str, Any, str]]:
     return pick
 
 
-def _forget(image: dict[str, Any] | None) -> Any:
-    """Puts the results away; and what was sent is known as this visit's, for it to be deleted on demand."""
-    uploaded(image)
-    return gr.update(visible=False)
+def _showable(image: dict[str, Any] | None) -> tuple[Any, ...]:
+    """What to show of a new picture, and what is wrong with it; the results of the one before are hidden."""
+    hidden = gr.update(visible=False)
+    try:
+        path = uploaded(image)
+        if path is None:
+            return gr.skip(), html.quiet(_EMPTY), hidden
+        shown = previews.shown_instead(path, previews.open_sent(path))
+    except HPINetError as error:
+        return gr.skip(), html.trouble(str(error)), hidden
+    return gr.skip() if shown == path else str(shown), html.quiet(_READY), hidden
 
 
-def _lossless(source: Any) -> str:
-    """The file itself, or what browsers can show of it: nothing may be lost of the truth."""
-    if source.shown == source.path:
-        return str(source.path)
-    return str(previews.lossless_stand_in(source.path))
+def _carried(source: Any) -> tuple[Any, ...]:
+    """The same of a picture that was opened on another tab."""
+    return str(source.shown), html.quiet(_READY), gr.update(visible=False)
 
 
 def _for_scale(scale: object) -> list[tuple[str, str]]:
@@ -159,19 +161,25 @@ def measure_picture(
 ) -> tuple[Any, ...]:
     """The button: status, results group, table, crops, error maps, and the table as text twice."""
     try:
-        path = uploaded(image)
+        path = chosen(image)
         if path is None:
             raise OptionError("Choose a picture first.")
         times = values.choice("The scale", scale, SCALES)
         keys = values.several("The models", models, as_key)
         quality = values.choice("The quality", jpeg, [0, *JPEG_QUALITIES]) or None
-        comparison, missing = measure(path, times, keys, StopFlag.of(request, "measure"), jpeg=quality)
+        stop, tell = StopFlag.of(request, "measure"), partial(_told, quality=quality)
+        (words, *shown), missing = measure(path, times, keys, stop, tell=tell, jpeg=quality)
     except Ending as ends:
         return html.quiet(str(ends)), *[gr.skip()] * 6
     except Cancelled:  # whatever stopped it says so
         return (gr.skip(),) * 7
     except HPINetError as error:
         return html.trouble(str(error)), *[gr.skip()] * 6
+    return html.quiet(words) + "".join(html.trouble(str(error)) for error in missing), gr.update(visible=True), *shown
+
+
+def _told(comparison: Comparison, progress: Progress, *, quality: int | None) -> tuple[Any, ...]:
+    """All that the page shows: words, table, crops, error maps, and the table as text twice."""
     height, width = comparison.truth.shape[:2]
     small = comparison.small.shape
     words = (
@@ -179,11 +187,10 @@ def measure_picture(
         f"{f', saved as JPEG of quality {quality},' if quality else ''} and restored."
     )
     return (
-        html.quiet(words) + "".join(html.trouble(str(error)) for error in missing),
-        gr.update(visible=True),
+        words,
         score_table(comparison),
         telling_crops(comparison),
-        error_gallery(comparison),
+        error_gallery(comparison, progress),
         to_markdown(comparison),
         to_csv(comparison),
     )
@@ -224,14 +231,23 @@ def telling_crops(comparison: Comparison) -> str:
     return "".join(rows)
 
 
-def error_gallery(comparison: Comparison) -> list[tuple[str, str]]:
+def error_gallery(comparison: Comparison, progress: Progress) -> list[tuple[str, str]]:
     """A map of the errors of each attempt, all on one colour scale: (path, caption)."""
+    folder, shown, count = new_folder(), [], len(comparison.restored)
+    for number, (one, errors) in enumerate(zip(comparison.restored, comparison.error_maps(), strict=True)):
+        progress(number, count)
+        path = folder / f"errors-{number}.png"
+        save_picture(previews.fitting(_coloured(errors), 1200), path)
+        shown.append((str(path), f"{one.name}: {errors.mean():.2f} grey levels off on average"))
+    progress(count, count)
+    return shown
+
+
+def _coloured(errors: np.ndarray) -> Picture:
     from matplotlib import colormaps  # noqa: PLC0415 (half a second to import)
 
-    folder, shown = new_folder(), []
-    for number, (one, errors) in enumerate(zip(comparison.restored, comparison.error_maps(), strict=True)):
-        colours = colormaps["inferno"](np.clip(errors / WORST_ERROR, 0, 1), bytes=True)[..., :3]
-        path = folder / f"errors-{number}.png"
-        save_picture(previews.fitting(Picture.from_array(np.ascontiguousarray(colours)), 1200), path)
-        shown.append((str(path), f"{one.name}: {errors.mean():.2f} grey levels off on average"))
-    return shown
+    colours = colormaps["inferno"](np.arange(256), bytes=True)[:, :3]
+    pixels = np.empty((*errors.shape, 3), np.uint8)
+    for number, row in enumerate(errors):  # one at a time: indices take eight bytes each
+        pixels[number] = colours[np.minimum(row * (256 / WORST_ERROR), 255).astype(np.uint8)]
+    return Picture(pixels)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 import gradio as gr
 import pytest
 
+from hpinet.attribution.explain import Explanation
 from hpinet.attribution.lam import BlurPath
 from hpinet.errors import Cancelled, ImageError
 from hpinet.images import open_picture
@@ -19,8 +20,8 @@ from hpinet.settings import settings
 from hpinet.ui.jobs import running, zerogpu
 from hpinet.ui.jobs.countdown import Countdown
 from hpinet.ui.jobs.enlarge import Wanted, _run
-from hpinet.ui.jobs.explain import Answer, Question, _look
-from hpinet.ui.jobs.measure import _restore
+from hpinet.ui.jobs.explain import Question, _look
+from hpinet.ui.jobs.measure import Trial, _restore, _Task
 from hpinet.ui.jobs.models import choice_of
 from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, gpu_seconds, heavy
 from hpinet.ui.jobs.turns import Visitor
@@ -186,15 +187,16 @@ def test_so_does_what_the_other_tabs_ask_and_are_told(picture: Path) -> None:
     larger = there_and_back(_run(*there_and_back(("T", "clean", small, way, reporter)))).result
     assert (larger.width, larger.height) == way.target
 
-    attempts = there_and_back(_restore(*there_and_back((small, [(choice_of("T"), plan)], flag)), treated=True))
+    trials = [Trial(choice_of("T"), plan, "clean"), Trial(choice_of("T"), plan, "auto")]
+    attempts = there_and_back(_restore(there_and_back(_Task(picture, small, 2, trials, flag))))
     assert [one.name for one in attempts] == ["hpinet-t-x2", "hpinet-t-x2, treated"]
     assert all((one.picture.width, one.picture.height) == plan.target for one in attempts)
 
     question = Question(picture, 14, 10, "T", 4, flag, path=BlurPath(steps=1), window=8)
-    answer = there_and_back(_look(*there_and_back((question, small.to_8_bit_rgb()))))
-    assert isinstance(answer, Answer)
+    explanation, _ = there_and_back(_look(*there_and_back((question, 0.0, small.to_8_bit_rgb()))))
+    assert isinstance(explanation, Explanation)
 
-    views = there_and_back(_enlarged(*there_and_back((open_picture(picture), flag))))
+    views = there_and_back(_enlarged(*there_and_back((open_picture(picture), "clean", flag))))
     assert [name for name, _ in views] == ["bicubic", "hpinet-t-x4"]
 
 

@@ -255,6 +255,48 @@ def test_what_takes_no_turns_is_not_held_up() -> None:
     assert turns().take(stopped=NEVER)
 
 
+def test_a_job_that_is_done_elsewhere_for_now_keeps_its_room_and_leaves_its_turn_to_others() -> None:
+    order, ends, alone, places, stop = turns(), dict[str, float](), threading.Lock(), list[Place](), threading.Event()
+
+    def another() -> None:
+        with order.job(load("b", megabytes=800), stopped=stop.is_set, waiting=places.append):
+            pass
+
+    with order.away():  # without a job there is nothing to leave
+        pass
+    with order.job(load("a", megabytes=800), stopped=NEVER):
+        [small, large] = started(lambda: toil(order, "small", 0.05, ends, alone), another)
+        with order.away():
+            small.join(10)
+            assert ends
+            deadline = time.monotonic() + 10
+            while not places and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert order.counts == (1, 1)
+            assert order.take(stopped=NEVER)  # by whoever works there
+        stop.set()
+    large.join(10)
+    assert order.counts == (0, 0)
+
+
+def test_a_job_that_is_back_waits_for_its_turn() -> None:
+    order, busy, free = turns(), threading.Event(), threading.Event()
+
+    def other() -> None:
+        with order.job(load("a"), stopped=NEVER):
+            busy.set()
+            free.wait(10)
+
+    with order.job(load("b"), stopped=NEVER):
+        began = time.monotonic()
+        with order.away():
+            [thread] = started(other)
+            assert busy.wait(10)
+            threading.Timer(0.3, free.set).start()
+        assert time.monotonic() - began > 0.25
+        thread.join(10)
+
+
 def test_where_other_machines_work_several_do_at_once() -> None:
     order, working, most = Turns(budget_mb=1000, most=100, per_session=4, per_address=6, at_once=lambda: 3), [0], [0]
     lock = threading.Lock()
