@@ -18,7 +18,7 @@ from .conftest import EXAMPLES, OpenPage
 pytestmark = pytest.mark.browser
 
 REFUSED = gr.Error("No GPU was available", title="ZeroGPU client error", print_exception=False)
-WORDS = "All GPUs are in use: try again in a minute, or take model T-cpu, which needs none."
+WORDS = "All GPUs are in use: try again in a minute, or enlarge with model T-cpu, which needs none."
 
 
 class Scheduler:

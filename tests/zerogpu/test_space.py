@@ -27,7 +27,7 @@ from .scheduler import Answer, Scheduler, broken, exceeded, lend, no_gpu, queue
 pytestmark = pytest.mark.zerogpu
 
 
-CPU = "or take model T-cpu, which needs none"
+CPU = "or enlarge with model T-cpu, which needs none"
 TOKEN = ".".join(base64.urlsafe_b64encode(json.dumps({"user": "someone"}).encode()).decode().rstrip("=") for _ in "abc")
 
 
@@ -196,8 +196,13 @@ def test_the_cpu_for_whoever_has_no_gpu(client: Client, picture: Path, scheduler
     assert not scheduler.asked
     assert "openvino" not in Path(f"/proc/{server_pid}/maps").read_text()
     assert "T-cpu" in [each["key"] for each in client.predict(api_name="/models")]
-    with pytest.raises(Exception, match="T-cpu enlarges pictures and nothing else: choose T"):
-        client.predict(file, scale=2, models=["T-cpu"], api_name="/measure")
+    for name, options in (
+        ("/measure", {"scale": 2, "models": ["T-cpu"]}),
+        ("/explain", {"x": 9, "y": 9, "model": "T-cpu"}),
+    ):
+        with pytest.raises(Exception, match="T-cpu enlarges pictures and nothing else: choose T"):
+            client.predict(file, **options, api_name=name)
+    assert not scheduler.asked
     works(client, picture, scheduler)
 
 

@@ -12,10 +12,10 @@ from hpinet.attribution.explain import SURROUNDINGS, Explanation, explain, surro
 from hpinet.attribution.lam import FULL, QUICK, BlurPath
 from hpinet.errors import OptionError
 from hpinet.images.compression import Compression
-from hpinet.plan import Plan, TargetSize, make_plan
+from hpinet.plan import Plan, Size, TargetSize, make_plan
 from hpinet.treatment import Treatment, examine
-from hpinet.ui.jobs.models import SHELF, Choice, choice_of, pass_operations, pass_seconds
-from hpinet.ui.jobs.previews import open_sent
+from hpinet.ui.jobs.models import SHELF, Choice, choice_of, network_of, pass_operations, pass_seconds
+from hpinet.ui.jobs.previews import open_sent, size_of_sent
 from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, heavy
 from hpinet.ui.jobs.zerogpu import PACE
 
@@ -23,7 +23,6 @@ PATHS = {"Quick": QUICK, "Full": FULL}
 MIN_REGION, MAX_REGION = 48, 128
 """Sides of the part of the picture that visitors can have attributed. Beyond them the wait is out of proportion."""
 
-MAX_STEPS = FULL.steps
 WINDOWS = (8, 16, 32)
 
 _MEGABYTES = 500  # of the gradients of a region
@@ -112,16 +111,15 @@ def is_installed(model: str, scale: int) -> bool:
 
 
 def _planned(model: str, scale: int) -> tuple[Choice, Plan]:
-    choice = choice_of(model)
+    choice = network_of(model)
     if scale not in choice.natives:
         raise OptionError(f"{choice.key} cannot enlarge ×{scale} in one pass: choose another model or scale.")
     return choice, make_plan((1, 1), TargetSize(scale=scale), natives=[scale])
 
 
 @lru_cache(maxsize=64)
-def _size(source: Path) -> tuple[int, int]:
-    picture = open_sent(source)
-    return picture.width, picture.height
+def _size(source: Path) -> Size:
+    return size_of_sent(source)  # asked again and again while fields change
 
 
 def _declared_seconds(question: Question, strength: float, part: np.ndarray) -> int:  # noqa: ARG001 (as the work is)

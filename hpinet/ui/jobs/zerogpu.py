@@ -86,7 +86,7 @@ class NoGpuError(GpuError):
 
 
 _SMALLER = "try model T, or a smaller scale."
-_CPU = f"or take model {CPU_MODEL}, which needs none"
+_CPU = f"or enlarge with model {CPU_MODEL}, which needs none"
 _QUOTA = re.compile(r"\((\d+)s requested vs\. (-?\d+)s left\)(?:\. Try again in ([\d:]*\d))?")
 
 _SENTENCES: tuple[tuple[str, type[GpuError], str], ...] = (

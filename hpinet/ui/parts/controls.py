@@ -3,7 +3,7 @@
 import functools
 import inspect
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from hpinet.settings import settings
 from hpinet.treatment import Treatment, check_treatment
 from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.enlarge import Wanted
-from hpinet.ui.jobs.models import ORIGINS, as_key, line, offered
+from hpinet.ui.jobs.models import ORIGINS, Choice, as_key, line, offered
 from hpinet.ui.jobs.running import StopFlag, announce, is_under_way, only_one
 from hpinet.ui.parts import html
 from hpinet.ui.parts.events import COMPUTE, LIGHT, PRIVATE, RAW
@@ -111,9 +111,9 @@ def checked_format(format: object, quality: object, metadata: object) -> tuple[s
     return values.choice("The format", format, previews.FORMATS), loss, check_choice(metadata)
 
 
-def model_field(prefix: str = "", *, more: bool = False) -> gr.Radio:
-    """The main models by a word each, or all of them."""
-    found = offered(more=more)
+def model_field(prefix: str = "", *, among: Iterable[Choice] = ()) -> gr.Radio:
+    """A word for each model: the main ones, unless it says ``among`` which to choose."""
+    found = list(among) or offered()
     return gr.Radio(
         [line(choice) for choice in found],
         value=found[0].key,

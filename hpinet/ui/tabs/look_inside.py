@@ -23,7 +23,7 @@ from hpinet.ui.jobs.explain import (
     is_installed,
     look,
 )
-from hpinet.ui.jobs.models import as_key
+from hpinet.ui.jobs.models import as_key, choice_of, choices
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts import carrying, explanation_svg, html
 from hpinet.ui.parts.controls import example_gallery, model_field, new_word, picture_field, run_buttons
@@ -98,7 +98,7 @@ def build(elsewhere: Spotted, tabs: gr.Tabs, tab: gr.Tab) -> None:
                 spot = spot_fields("look-picture")
             buttons = run_buttons("Explain this spot", "look", "look-")
             forecast = gr.HTML(elem_id="look-forecast", elem_classes="forecast")
-            model = model_field("look-", more=True)
+            model = model_field("look-", among=choices().values())
             path = gr.Radio(
                 [("Quick: 12 steps", "Quick"), ("Full: 50 steps, as published", "Full")],
                 value="Quick",
@@ -335,7 +335,8 @@ def _bring(*, source: Any, shown: Any, x: object, y: object) -> tuple[Any, ...]:
     """This tab, with the picture and the spot that were chosen on another one, and the model of the result there."""
     if source is None or shown is None:
         return (gr.skip(),) * 7
-    there = gr.update(selected="look"), str(source.shown), shown.model, *values.place(x, y)
+    model = choice_of(shown.model).network
+    there = gr.update(selected="look"), str(source.shown), model, *values.place(x, y)
     return *there, gr.update(visible=False), new_word()
 
 

@@ -7,6 +7,7 @@ import gradio as gr
 
 from hpinet.errors import Cancelled, HPINetError, OptionError
 from hpinet.ui.jobs.explain import Question, look
+from hpinet.ui.jobs.models import choice_of
 from hpinet.ui.jobs.running import StopFlag, only_one
 from hpinet.ui.parts import explanation_svg, html
 from hpinet.ui.parts.events import COMPUTE, LIGHT, PRIVATE
@@ -93,8 +94,8 @@ def explain_here(
         if shown is None:
             raise OptionError("Choose a picture first.")
         stop, scale = StopFlag.of(request, "why"), shown.outcome.plan.passes[0]
-        place = values.place(x, y)
-        question = Question(shown.source.path, *place, shown.model, scale, stop, treatment=shown.treatment)
+        place, model = values.place(x, y), choice_of(shown.model).network
+        question = Question(shown.source.path, *place, model, scale, stop, treatment=shown.treatment)
         with only_one(stop):
             answer = look(question)
     except Cancelled as stopped:  # by another spot or picture, whose turn it is now

@@ -9,7 +9,9 @@ from PIL import Image
 from hpinet.attribution.explain import SURROUNDINGS, explain
 from hpinet.attribution.lam import BlurPath
 from hpinet.errors import OptionError
-from hpinet.ui.jobs.explain import Question, look
+from hpinet.ui.jobs import explain as jobs
+from hpinet.ui.jobs import previews, zerogpu
+from hpinet.ui.jobs.explain import Question, expected_seconds, look
 from hpinet.ui.jobs.models import SHELF
 from hpinet.ui.jobs.running import StopFlag
 
@@ -43,3 +45,17 @@ def test_a_part_explains_as_the_whole(wide: Path, x: int) -> None:
 def test_a_spot_outside_is_refused_before_any_work(wide: Path) -> None:
     with pytest.raises(OptionError, match="outside the picture"):
         look(Question(wide, 5, 40, "T", 4, StopFlag.of(None, "look"), path=STEP))
+
+
+def test_what_needs_no_gpu_is_refused_before_one_is_asked_for(wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zerogpu, "IS_HERE", True)
+    monkeypatch.setattr(jobs, "_look", lambda *_: pytest.fail("it has begun"))
+    with pytest.raises(OptionError, match="T-cpu enlarges pictures and nothing else: choose T"):
+        look(Question(wide, 5, 20, "T-cpu", 4, StopFlag.of(None, "look"), path=STEP))
+
+
+def test_for_a_forecast_no_pixel_is_decoded(wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(previews, "open_picture", lambda *_: pytest.fail("it is decoded"))
+    assert expected_seconds(wide, model="T", scale=4, steps=12, region=64) > 0
+    with pytest.raises(OptionError, match="gone by now"):
+        expected_seconds(wide.with_name("gone.png"), model="T", scale=4, steps=12, region=64)

@@ -9,7 +9,7 @@ from hpinet.checkpoints import registry
 from hpinet.checkpoints.registry import CheckpointInfo
 from hpinet.errors import OptionError
 from hpinet.plan import Plan, TargetSize, make_plan
-from hpinet.ui.jobs import models
+from hpinet.ui.jobs import models, zerogpu
 from hpinet.ui.jobs.models import (
     Choice,
     Shelf,
@@ -19,6 +19,7 @@ from hpinet.ui.jobs.models import (
     choices,
     expected_megabytes,
     expected_seconds,
+    network_of,
 )
 
 
@@ -49,6 +50,14 @@ def test_a_tier_of_two_origins_is_offered_twice(monkeypatch: pytest.MonkeyPatch)
 def test_unknown_models(key: object) -> None:
     with pytest.raises(OptionError, match="There is no model"):
         choice_of(key)
+
+
+def test_without_a_gpu_pictures_are_enlarged_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zerogpu, "IS_HERE", True)
+    assert choice_of("T-cpu").natives == network_of("T").natives
+    assert (choice_of("T-cpu").network, choice_of("M").network) == ("T", "M")
+    with pytest.raises(OptionError, match="T-cpu enlarges pictures and nothing else: choose T"):
+        network_of("T-cpu")
 
 
 def test_the_line_about_a_model_is_true() -> None:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
@@ -14,8 +15,11 @@ from PIL import Image
 from hpinet.attribution.explain import Explanation, explain
 from hpinet.attribution.lam import BlurPath
 from hpinet.model import HPINet, HPINetConfig
+from hpinet.ui.jobs import zerogpu
 from hpinet.ui.jobs.explain import expected_seconds
+from hpinet.ui.jobs.models import choices
 from hpinet.ui.parts import explanation_svg
+from hpinet.ui.parts.spots import spot_fields
 from hpinet.ui.server import storage
 from hpinet.ui.tabs import look_inside
 
@@ -151,6 +155,17 @@ def test_the_wait_is_foretold() -> None:
 
     assert seconds() < seconds(region=96) < seconds(region=96, steps=50)
     assert seconds(model="M") > seconds()
+
+
+def test_models_on_offer_are_those_that_can_be_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zerogpu, "IS_HERE", True)
+    with gr.Blocks() as page:
+        come, nothing, tabs, tab = gr.Button().click, gr.State(), gr.Tabs(), gr.Tab()
+        look_inside.build(look_inside.Spotted(come, nothing, nothing, spot_fields("picture")), tabs, tab)
+    [field] = [block for block in page.blocks.values() if isinstance(block, gr.Radio) and block.elem_id == "look-model"]
+    assert [key for _, key in field.choices] == list(choices())
+    source, shown = SimpleNamespace(shown=EXAMPLES / "facade.png"), SimpleNamespace(model="T-cpu")
+    assert look_inside._bring(source=source, shown=shown, x=3, y=4)[1:5] == (str(EXAMPLES / "facade.png"), "T", 3, 4)
 
 
 # -------------------------------------------------------------------------------------------------------- browser

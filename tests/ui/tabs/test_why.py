@@ -8,7 +8,10 @@ import gradio as gr
 import pytest
 from PIL import Image
 
+from hpinet.errors import OptionError
 from hpinet.plan import TargetSize, make_plan
+from hpinet.ui.jobs import zerogpu
+from hpinet.ui.jobs.explain import Question
 from hpinet.ui.tabs import why
 
 
@@ -34,3 +37,18 @@ def test_the_weights_are_those_of_the_result(photo: Path, treatment: str, scale:
     assert told in facts
     assert ("treated" in facts) == bool(told)
     assert "<svg" in heat
+
+
+def test_what_was_made_without_a_gpu_is_explained_by_the_same_network_with_one(
+    photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(question: Question) -> None:
+        raise OptionError(f"asks for {question.model}")
+
+    monkeypatch.setattr(zerogpu, "IS_HERE", True)
+    monkeypatch.setattr(why, "look", look)
+    outcome = SimpleNamespace(plan=make_plan((160, 120), TargetSize(scale=4), natives=[4]))
+    shown = cast(
+        Any, SimpleNamespace(source=SimpleNamespace(path=photo), outcome=outcome, model="T-cpu", treatment="auto")
+    )
+    assert ">asks for T<" in why.explain_here(gr.Request(), shown=shown, x=80, y=60)[0]
