@@ -8,14 +8,11 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from hpinet import wording
 from hpinet.errors import Cancelled, HPINetError, ImageError, OptionError
-from hpinet.images import picture_size
 from hpinet.images.formats import FORMATS, READABLE_SUFFIXES
-from hpinet.plan import Size
 from hpinet.progress import Progress
 from hpinet.settings import settings
 from hpinet.ui.jobs import previews, workable
@@ -116,12 +113,6 @@ def names_in_folder(names: Sequence[str], told: object) -> list[str]:
     return [paths[name].popleft() if paths[name] else name for name in names]
 
 
-@lru_cache(maxsize=4096)
-def _size_of(path: Path) -> Size:
-    """What a picture's header tells: it is asked for whenever a field changes."""
-    return picture_size(path)
-
-
 def format_for_all(paths: Sequence[Path], wanted: Wanted) -> str:
     """The kind of file to make of pictures that are called so: the one that follows all of them, PNG for a mixture."""
     choice = choice_of(wanted.model)
@@ -134,7 +125,7 @@ def _format_for(path: Path, wanted: Wanted, choice: Choice) -> str:
     if kind is None:
         return "PNG"
     try:
-        plan = workable.in_pixels(wanted, wanted.size).plan(_size_of(path), choice)
+        plan = workable.in_pixels(wanted, wanted.size).plan(previews.size_of_sent(path), choice)
     except HPINetError:  # and so in any kind of file
         return workable.kind_that_follows(kind, 0)
     return workable.kind_that_follows(kind, max(plan.target))
@@ -149,7 +140,7 @@ def prospect(paths: Sequence[Path], wanted: Wanted) -> list[str]:
             archives += 1
             continue
         try:
-            size = _size_of(path)
+            size = previews.size_of_sent(path)
         except HPINetError:
             impossible += 1
             continue

@@ -3,7 +3,6 @@
 import re
 import time
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from hpinet.attribution.explain import SURROUNDINGS, Explanation, explain, surro
 from hpinet.attribution.lam import FULL, QUICK, BlurPath
 from hpinet.errors import OptionError
 from hpinet.images.compression import Compression
-from hpinet.plan import Plan, Size, TargetSize, make_plan
+from hpinet.plan import Plan, TargetSize, make_plan
 from hpinet.treatment import Treatment, examine
 from hpinet.ui.jobs.models import SHELF, Choice, choice_of, network_of, pass_operations, pass_seconds
 from hpinet.ui.jobs.previews import open_sent, size_of_sent
@@ -96,7 +95,7 @@ def look(question: Question) -> Answer:
 def expected_seconds(source: Path, *, model: str, scale: int, steps: int, region: int) -> float:
     """Seconds that an explanation should take here, fetching left out. Raises HPINetError."""
     choice, _ = _planned(model, scale)
-    size = _size(source)
+    size = size_of_sent(source)
 
     def seconds(side: int) -> float:
         return pass_seconds(choice, scale, min(side, size[0]), min(side, size[1]))
@@ -115,11 +114,6 @@ def _planned(model: str, scale: int) -> tuple[Choice, Plan]:
     if scale not in choice.natives:
         raise OptionError(f"{choice.key} cannot enlarge ×{scale} in one pass: choose another model or scale.")
     return choice, make_plan((1, 1), TargetSize(scale=scale), natives=[scale])
-
-
-@lru_cache(maxsize=64)
-def _size(source: Path) -> Size:
-    return size_of_sent(source)  # asked again and again while fields change
 
 
 def _declared_seconds(question: Question, strength: float, part: np.ndarray) -> int:  # noqa: ARG001 (as the work is)

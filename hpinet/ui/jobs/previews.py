@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from threading import BoundedSemaphore
 
@@ -42,8 +43,12 @@ def open_sent(path: Path) -> Picture:
         return open_picture(path)
 
 
+@lru_cache(maxsize=4096)
 def size_of_sent(path: Path) -> Size:
-    """Its width and height, by its header alone. Raises as `open_sent` for what that shows."""
+    """Its width and height, by its header alone; kept, for it is asked again whenever a field changes.
+
+    Raises as `open_sent` for what a header shows.
+    """
     with _told_if_gone():
         return picture_size(path)
 

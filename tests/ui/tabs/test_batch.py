@@ -14,23 +14,7 @@ from hpinet.ui import endpoints
 from hpinet.ui.jobs.batch import Batch, Item
 from hpinet.ui.tabs import batch
 
-FIELDS = {
-    "model": "T",
-    "scale": "×4",
-    "side": "Longest side",
-    "pixels": 1920,
-    "treatment": "auto",
-    "format": "PNG",
-    "quality": 90,
-    "metadata": "drop",
-}
-
-
-@pytest.fixture
-def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    (tmp_path / "upload").mkdir()
-    return tmp_path / "upload"
+from .conftest import FIELDS
 
 
 def sent(folder: Path, name: str, width: int = 40) -> dict[str, str]:

@@ -17,11 +17,9 @@ from ..conftest import OpenPage, settle
 
 
 @pytest.fixture
-def tiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def tiff(uploads: Path) -> Path:
     """As it was sent; browsers cannot show it."""
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    path = tmp_path / "upload" / "good.tif"
-    path.parent.mkdir()
+    path = uploads / "good.tif"
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (60, 80, 3), dtype=np.uint8)).save(path)
     return path
 

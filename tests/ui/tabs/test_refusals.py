@@ -15,23 +15,12 @@ from hpinet.ui.server.storage import NOT_SENT_HERE
 from hpinet.ui.tabs import batch, lens, pieces, upscale_events
 from hpinet.ui.tabs.upscale_events import Source, advice, read_source
 
-FIELDS = {
-    "model": "T",
-    "scale": "×4",
-    "side": "Longest side",
-    "pixels": 1920,
-    "treatment": "auto",
-    "format": "PNG",
-    "quality": 90,
-    "metadata": "drop",
-}
+from .conftest import FIELDS
 
 
 @pytest.fixture
-def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    path = tmp_path / "upload" / "small.png"
-    path.parent.mkdir()
+def path(uploads: Path) -> Path:
+    path = uploads / "small.png"
     Image.new("RGB", (40, 30), "teal").save(path)
     return path
 

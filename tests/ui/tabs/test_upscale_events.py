@@ -22,11 +22,9 @@ from hpinet.ui.tabs.upscale_events import FIRST, open_source
 
 
 @pytest.fixture
-def uploaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def uploaded(uploads: Path) -> Path:
     """A picture with 16 bits, which browsers cannot show, among the uploads."""
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    path = tmp_path / "upload" / "deep.tif"
-    path.parent.mkdir()
+    path = uploads / "deep.tif"
     Image.fromarray((np.mgrid[:20, :26].sum(axis=0) * 1400).astype(np.uint16)).save(path)
     return path
 

@@ -16,10 +16,8 @@ from hpinet.ui.tabs import why
 
 
 @pytest.fixture
-def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    path = tmp_path / "upload" / "photo.jpg"
-    path.parent.mkdir()
+def photo(uploads: Path) -> Path:
+    path = uploads / "photo.jpg"
     Image.effect_noise((64, 64), 60).resize((160, 120)).convert("RGB").save(path, quality=50)
     return path
 
