@@ -38,7 +38,9 @@ from hpinet.ui.server.archive import is_extra
 from hpinet.ui.server.storage import given_name, received
 
 ICONS = {"waiting": "·", "running": "…", "done": "✓", "failed": "✗", "stopped": "–"}
-_PATHS = "() => [window.folderPaths ?? []]"  # the page's script has noted them
+# The paths of a folder's files are what the page's script has noted, asked for as work starts: an event that would
+# bring them once the files are there may come after the click.
+_WITH_PATHS = "(_, ...fields) => [window.folderPaths ?? [], ...fields]"
 FORMAT_FIELD = "batch-format"
 # In the browser, which knows whether the visitor has said what it shall be, this moment too.
 _FOLLOW = f"(told, value) => window.restored(told, ['{FORMAT_FIELD}'], [value])"
@@ -72,7 +74,6 @@ def build() -> None:
             table = gr.HTML(elem_id="batch-table")
             download = gr.DownloadButton("Download ZIP", variant="primary", visible=False, elem_id="batch-download")
 
-    tree.upload(None, None, paths, js=_PATHS, **PRIVATE)
     wanted = {"model": model, **size.inputs, "treatment": treatment, **file.inputs}
     gr.on([files.change, tree.change], _count, [files, tree], status, **LIGHT, **RAW)
     told = gr.JSON(visible=False)
@@ -87,14 +88,10 @@ def build() -> None:
     foreseen.then(None, [told, file.format], file.format, js=_FOLLOW, queue=False, **PRIVATE)
     buttons.start(
         upscale_all,
-        inputs={
-            "files": files,
-            "tree": tree,
-            "paths": paths,
-            **wanted,
-        },
+        inputs={"paths": paths, "files": files, "tree": tree, **wanted},
         outputs=[status, table, download],
         status=status,
+        js=_WITH_PATHS,
     )
     buttons.stop.click(_halt, None, None, **LIGHT)  # no `cancels`: what is done so far is still handed over
 
