@@ -10,6 +10,7 @@ most programs, would use steps like these.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from mmap import mmap
 
 import numpy as np
 from PIL import Image, JpegImagePlugin
@@ -77,7 +78,7 @@ def compression_of(image: Image.Image) -> Compression | None:
     return None
 
 
-def compression_of_webp(data: bytes) -> Compression | None:
+def compression_of_webp(data: bytes | mmap) -> Compression | None:
     """What the bytes of a WebP file say: whether any frame has losses, but not of what quality it is."""
     place = 12  # after RIFF, its size and WEBP
     while place + 8 <= len(data):

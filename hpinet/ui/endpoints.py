@@ -47,7 +47,7 @@ def upscale(  # noqa: PLR0917 (programs name the arguments)
     Args:
         image: The picture: PNG, JPEG, WebP, TIFF, AVIF, HEIC, JPEG XL, BMP or GIF. Upload it first; addresses are not
             fetched.
-        model: Which network, by the keys that `models` lists: T is the fastest, L the best.
+        model: Which network, by the keys that `models` lists: T is the fastest, L the largest.
         scale: How many times larger along each side, 2 to 16. Ignored if a size in pixels is given.
         longest_side: Size of the result's longest side in pixels, in place of scale.
         width: Width of the result in pixels, in place of scale.

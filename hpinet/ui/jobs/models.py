@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 ORIGINS = {"bundled": "bundled", "authors": "authors'", "hub": "from the Hub", "path": "from a file"}
 MEMORY_SHARE = 0.75  # of the memory there is, that one job may take
 FETCHING_SECONDS = 40.0  # that visitors wait for weights: what arrived is kept for the next who asks
-CHARACTER = {"T": "fastest", "S": "fast", "M": "better", "L": "best, slow"}
+CHARACTER = {"T": "fastest", "S": "fast", "M": "better", "L": "largest, slow"}
 WORDS = {"T": "Quick", "S": "Good", "M": "Best", "L": "L, larger still", zerogpu.CPU_MODEL: "Without a GPU"}
 """What the page calls them."""
 MAIN = ("T", "S", "M", zerogpu.CPU_MODEL)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from threading import BoundedSemaphore
 
@@ -21,6 +22,7 @@ from hpinet.images import (
     resize_bicubic,
     save_picture,
 )
+from hpinet.images.compression import compression_of_webp
 from hpinet.images.formats import BY_NAME, WRITABLE
 from hpinet.images.metadata import NOTHING
 from hpinet.plan import Plan, Size
@@ -51,6 +53,13 @@ def size_of_sent(path: Path) -> Size:
     """
     with _told_if_gone():
         return picture_size(path)
+
+
+@lru_cache(maxsize=4096)
+def is_lossy_webp(path: Path) -> bool:
+    """Whether a WebP that a visitor has sent is one with losses, without decoding it."""
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        return compression_of_webp(data) is not None
 
 
 @contextmanager

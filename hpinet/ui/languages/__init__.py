@@ -12,13 +12,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape, unescape
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from urllib.parse import parse_qs
 
 from babel import Locale, negotiate_locale
 from babel.numbers import format_decimal, format_percent
 from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 ENGLISH = "en"
@@ -63,7 +63,7 @@ _LTR = re.compile(r"×?\d[\d.,]*(?: ?[×→/] ?\d[\d.,]*)+|×\d+|[+-]\d[\d.,]*")
 
 def asked_for(scope: Scope) -> str:
     """The language of a request: of its link, or else chosen before, or else the browser's, or else English."""
-    if told := linked(scope) or known(_cookie(scope)):
+    if told := linked(scope) or known(HTTPConnection(scope).cookies.get(COOKIE, "")):
         return told
     accepted = []
     for part in Headers(scope=scope).get("accept-language", "")[:400].split(","):
@@ -84,13 +84,6 @@ def linked(scope: Scope) -> str:
 def known(code: str) -> str:
     """A language's code as we write it; empty for any other."""
     return next((each for each in LANGUAGES if each.casefold() == code.casefold()), "")
-
-
-def _cookie(scope: Scope) -> str:
-    try:
-        return SimpleCookie(Headers(scope=scope).get("cookie", ""))[COOKIE].value
-    except (CookieError, KeyError):
-        return ""
 
 
 def direction(language: str) -> str:

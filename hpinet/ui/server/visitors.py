@@ -1,9 +1,8 @@
 """Who is who: a cookie tells browsers apart, whatever pages they open; a program is as old as its session."""
 
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
-from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 COOKIE = "hpinet-visitor"
@@ -11,11 +10,7 @@ COOKIE = "hpinet-visitor"
 
 def cookie_in(scope: Scope) -> str:
     """The cookie that comes with a request of ASGI; empty for programs."""
-    try:
-        cookie = SimpleCookie(Headers(scope=scope).get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return ""
-    return cookie.value if cookie else ""
+    return cookie_of(HTTPConnection(scope))
 
 
 def cookie_of(request: Any) -> str:

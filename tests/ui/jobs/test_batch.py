@@ -242,10 +242,12 @@ def test_the_format_follows_what_the_pictures_have_in_common(tmp_path: Path) -> 
 
     for name in ("a.jpg", "b.jpeg", "a.webp", "wide.webp", "a.png"):
         Image.new("RGB", (4400 if name.startswith("wide") else 30, 20)).save(tmp_path / name)
+    Image.new("RGB", (30, 20)).save(tmp_path / "lossless.webp", lossless=True)
     for name in ("bad.webp", "a.zip"):
         (tmp_path / name).write_text("nothing")
     assert told("a.jpg", "b.jpeg") == "JPEG"
     assert told("a.webp", "bad.webp") == "WebP"
     assert told("wide.webp", scale=2) == "WebP"
+    assert told("lossless.webp") == told("a.webp", "lossless.webp") == "PNG"
     assert told("wide.webp") == "PNG"  # 17,600 pixels
     assert told("wide.webp", "a.webp") == told("a.jpg", "a.webp") == told("a.png") == told("a.jpg", "a.zip") == "PNG"
