@@ -126,10 +126,10 @@ def _format_for(path: Path, wanted: Wanted, choice: Choice) -> str:
         return "PNG"
     try:
         plan = workable.in_pixels(wanted, wanted.size).plan(previews.size_of_sent(path), choice)
+        if kind == "WEBP" and not previews.is_lossy_webp(path):
+            return "PNG"
     except HPINetError:  # and so in any kind of file
         return workable.kind_that_follows(kind, 0)
-    if kind == "WEBP" and not previews.is_lossy_webp(path):
-        return "PNG"
     return workable.kind_that_follows(kind, max(plan.target))
 
 

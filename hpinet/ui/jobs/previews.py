@@ -57,8 +57,8 @@ def size_of_sent(path: Path) -> Size:
 
 @lru_cache(maxsize=4096)
 def is_lossy_webp(path: Path) -> bool:
-    """Whether a WebP that a visitor has sent is one with losses, without decoding it."""
-    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+    """Whether a WebP that a visitor has sent has losses, without decoding it. Raises OptionError once it is gone."""
+    with _told_if_gone(), path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         return compression_of_webp(data) is not None
 
 
@@ -66,6 +66,8 @@ def is_lossy_webp(path: Path) -> bool:
 def _told_if_gone() -> Iterator[None]:
     try:
         yield
+    except FileNotFoundError as error:
+        raise OptionError(NOT_SENT_HERE) from error
     except ImageError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             raise OptionError(NOT_SENT_HERE) from error

@@ -25,6 +25,7 @@ from hpinet.ui.jobs.batch import (
     run_batch,
 )
 from hpinet.ui.jobs.enlarge import Wanted
+from hpinet.ui.jobs.previews import size_of_sent
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.jobs.zerogpu import GpuError, NoGpuError
 from hpinet.ui.server import storage
@@ -249,5 +250,9 @@ def test_the_format_follows_what_the_pictures_have_in_common(tmp_path: Path) -> 
     assert told("a.webp", "bad.webp") == "WebP"
     assert told("wide.webp", scale=2) == "WebP"
     assert told("lossless.webp") == told("a.webp", "lossless.webp") == "PNG"
+    (tmp_path / "gone.webp").write_bytes((tmp_path / "a.webp").read_bytes())
+    assert size_of_sent(tmp_path / "gone.webp") == (30, 20)  # and is kept
+    (tmp_path / "gone.webp").unlink()
+    assert told("gone.webp") == "WebP"
     assert told("wide.webp") == "PNG"  # 17,600 pixels
     assert told("wide.webp", "a.webp") == told("a.jpg", "a.webp") == told("a.png") == told("a.jpg", "a.zip") == "PNG"
