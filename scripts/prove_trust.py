@@ -299,7 +299,7 @@ def hundred(server: Server, folder: Path, short: bool) -> Row:
                 result.unlink()
                 mine.worst = max(mine.worst, time.monotonic() - began)
             except Exception as error:
-                _judge(mine, error, "queue is full", "jobs here already", "Too many people")
+                _judge(mine, error, "queue is full", "as many jobs here", "Too many people")
                 time.sleep(1)
             number += 7
         return mine

@@ -49,8 +49,8 @@ def test_largest_picture(bounded: Callable[[str, str], None], tmp_path: Path) ->
     ("name", "words"),
     [
         ("HPINET_JOBS", "Too many people"),
-        ("HPINET_JOBS_PER_SESSION", "2 jobs here already"),
-        ("HPINET_JOBS_PER_ADDRESS", "2 jobs here already"),
+        ("HPINET_JOBS_PER_SESSION", r"as you may \(2\)"),
+        ("HPINET_JOBS_PER_ADDRESS", r"as you may \(2\)"),
     ],
 )
 def test_jobs_at_once(name: str, words: str, bounded: Callable[[str, str], None]) -> None:

@@ -273,16 +273,47 @@ def test_files_go_where_they_belong(open_page: OpenPage, picture: Path, photo: P
 
 @pytest.mark.slow
 def test_what_is_dropped_where_no_picture_belongs(open_page: OpenPage, picture: Path) -> None:
-    """A picture brings up the first tab, a folder the field that reads folders."""
+    """It brings up the first tab."""
     page = open_page()
     page.get_by_role("tab", name="API").click()
     settle(page)
     send(page, "drop", picture)
     page.locator("#forecast", has_text="28×20").wait_for()
-    assert page.locator("#batch-folder").is_hidden()
-    page.evaluate("() => { DataTransferItem.prototype.webkitGetAsEntry = () => ({ isDirectory: true }); }")
-    send(page, "drop", picture)
-    page.locator("#batch-folder").wait_for()
+
+
+def drop(page: "Page", selector: str, *paths: Path) -> None:
+    """What the browser does when somebody drags files and folders from another window to the middle of an element."""
+    box = page.locator(selector).bounding_box()
+    assert box
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "data": data, **place})
+
+
+@pytest.mark.slow
+def test_dropped_folders_keep_their_trees(open_page: OpenPage, picture: Path, photo: Path, tmp_path: Path) -> None:
+    """Dropped anywhere, on the field for folders too, where they join the one before; files beside them go along."""
+    page = open_page()
+    settle(page)
+    first, second = tmp_path / "holiday", tmp_path / "sea"
+    for path, source in (
+        (first / "day 1" / "peak.png", picture),
+        (first / "day 2" / "peak.png", photo),
+        (second / "wave.png", picture),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(source.read_bytes())
+    drop(page, "#picture", second)
+    page.locator("#batch-status", has_text="1 file to upscale").wait_for()
+    drop(page, "#batch-folder", first, second, picture)
+    page.locator("#batch-status", has_text="5 files to upscale").wait_for()
+    page.get_by_role("button", name="Upscale all").click()
+    page.locator("#batch-download", has_text="Download").wait_for()
+    names = page.locator("#batch-table tbody tr > :first-child").all_inner_texts()
+    in_trees = ["holiday/day 1/peak.png", "holiday/day 2/peak.png", "sea/wave.png", "sea/wave.png"]
+    assert sorted(names) == sorted([*in_trees, picture.name])
 
 
 def test_a_group_of_choices_is_one_stop_of_the_tab_key(open_page: OpenPage) -> None:

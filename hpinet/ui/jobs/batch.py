@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import zipfile
-from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from hpinet.ui.jobs.enlarge import Wanted, enlarge
 from hpinet.ui.jobs.models import Choice, choice_of, expected_seconds
 from hpinet.ui.jobs.running import Reporter, StopFlag
 from hpinet.ui.jobs.zerogpu import NoGpuError
-from hpinet.ui.server.archive import Room, leads_outside, unpack
+from hpinet.ui.server.archive import Room, unpack
 from hpinet.ui.server.defects import reported
 from hpinet.ui.server.ending import Ending
 from hpinet.ui.server.storage import new_folder
@@ -98,19 +97,6 @@ def _inside(archive: Path, name: str, folder: Path, room: Room, progress: Progre
         return [Item(name, None, "failed", str(error))]
     items = [Item(each.name, each.path, "failed" if each.trouble else "waiting", each.trouble) for each in inside]
     return items or [Item(name, None, "failed", "There are no pictures in this.")]
-
-
-def names_in_folder(names: Sequence[str], told: object) -> list[str]:
-    """Names with their folders for the files of an uploaded folder: Gradio hands over bare ``names``.
-
-    ``told`` are the files' paths as the browser tells them, in its order. Each name takes the next path that ends in
-    it and leads nowhere else; one for which there is none stays bare.
-    """
-    paths: defaultdict[str, deque[str]] = defaultdict(deque)
-    for path in told if isinstance(told, list) else []:
-        if isinstance(path, str) and not leads_outside(path):
-            paths[PurePosixPath(path).name].append(path)
-    return [paths[name].popleft() if paths[name] else name for name in names]
 
 
 def format_for_all(paths: Sequence[Path], wanted: Wanted) -> str:

@@ -182,7 +182,9 @@ class Turns:
             of_address = sum(job.load.visitor.address == load.visitor.address for job in self._jobs)
             if of_session >= self._per_session or (load.visitor.address and of_address >= self._per_address):
                 count = self._per_session if of_session >= self._per_session else self._per_address
-                raise BusyError(f"You have {count} jobs here already: wait until one of them is done, or stop one.")
+                raise BusyError(
+                    f"You have as many jobs here as you may ({count}): wait until one of them is done, or stop one."
+                )
             held = sum(job.load.held_mb for job in self._jobs if not job.under_way)
             if len(self._jobs) >= self._most or (held and held + load.held_mb > self._budget_mb):
                 raise BusyError("Too many people are waiting: try again in a minute.")

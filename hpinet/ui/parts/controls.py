@@ -198,11 +198,10 @@ class RunButtons:
         inputs: dict[str, Any],
         outputs: list[Any],
         status: gr.HTML,
-        js: str | None = None,
     ) -> Any:
         """On a click, or whatever `start_after` names, runs ``handler`` with progress shown on ``status``.
 
-        Its inputs, as ``js`` leaves them, arrive raw, see `hpinet.ui.parts.events.RAW`, for it to check. It is all of
+        Its inputs arrive raw, see `hpinet.ui.parts.events.RAW`, for it to check. It is all of
         the work: where events follow each other, one that is cancelled lets the next one begin.
 
         Returns the event, for `stop_on_click`, and for ``cancels`` of whatever begins something else.
@@ -215,7 +214,6 @@ class RunButtons:
             outputs=outputs,
             show_progress_on=[status],
             trigger_mode="multiple",  # not passed over because the one before is still being ended
-            js=js,
             **COMPUTE,
             **RAW,
         )

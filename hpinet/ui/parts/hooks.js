@@ -1,9 +1,17 @@
 // What the page's events call. In the head of the page: whoever is quick uses the page before page.js has run.
 (() => {
   const { say } = window.hpinet; // in the visitor's language
-  // Gradio sends the files of a folder without their folders: they are noted here before it looks.
+  // Gradio sends the files of a folder without their folders: before it looks, their names get them. The sign between
+  // is no one's slash, after which alone a name is read; the server knows it as FOLDER_SIGN.
+  window.withPath = (file, path) => new File([file], path.replaceAll("/", "\u2215"), file);
   document.addEventListener("change", ({ target }) => {
-    if (target.webkitdirectory) window.folderPaths = [...target.files].map((file) => file.webkitRelativePath);
+    if (!target.webkitdirectory) return;
+    const transfer = new DataTransfer();
+    for (const file of target.files) {
+      const path = file.webkitRelativePath;
+      transfer.items.add(path ? window.withPath(file, path) : file);
+    }
+    target.files = transfer.files;
   }, true);
   // What a visitor has set by hand since the page came up, or since everything was reset. It is not restored from the
   // last visit, nor, while it stands there, set by what follows from a picture until the server has heard of it.

@@ -190,12 +190,24 @@
     input().dispatchEvent(new Event("change", { bubbles: true }));
   };
   const bring = (tab) => document.querySelector(`[role=tab][data-tab-id=${tab}]`)?.click();
-  // Only its own field can read a folder: that is where the next try succeeds.
-  const showFolderField = async () => {
+  // The files below an entry of what was dropped.
+  const below = async (entry) => {
+    if (entry.isFile) return [window.withPath(await new Promise((done, fail) => entry.file(done, fail)), entry.fullPath.slice(1))];
+    const reader = entry.createReader(), found = [];
+    for (;;) {
+      const some = await new Promise((done, fail) => reader.readEntries(done, fail)); // about a hundred at a time
+      if (!some.length) return found;
+      for (const each of some) found.push(...await below(each));
+    }
+  };
+  const takeFolders = async (entries) => {
     bring("batch");
     const fold = await waitFor(() => document.querySelector("#batch-tree button"));
     if (!seen("#batch-folder")) fold?.click();
-    if (await waitFor(() => seen("#batch-folder"))) document.querySelector("#batch-folder").scrollIntoView({ block: "center" });
+    if (!await waitFor(() => seen("#batch-folder"))) return;
+    document.querySelector("#batch-folder").scrollIntoView({ block: "center" });
+    const files = (await Promise.all(entries.map(below))).flat();
+    if (files.length) await give("#batch-folder", files);
   };
   const take = async (files) => {
     const isBatch = files.length > 1 || files.some(({ name }) => /\.zip$/i.test(name));
@@ -212,7 +224,7 @@
     event.stopPropagation();
     take(files);
   }, true);
-  const carries = (event) => event.dataTransfer?.types.includes("Files") && !event.target.closest?.("#batch-folder");
+  const carries = (event) => event.dataTransfer?.types.includes("Files");
   let over = 0;
   const hover = (change) => {
     over = Math.max(0, over + change);
@@ -226,9 +238,9 @@
     event.preventDefault();
     event.stopPropagation();
     hover(-over);
-    const folders = [...event.dataTransfer.items].filter((item) => item.webkitGetAsEntry?.()?.isDirectory);
+    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
     const files = [...event.dataTransfer.files];
-    if (folders.length) showFolderField();
+    if (entries.some(({ isDirectory }) => isDirectory)) takeFolders(entries);
     else if (files.length) take(files);
   }, true);
   // Gradio's button on a picture that is there clears it: this one asks for another picture, and changes nothing before.

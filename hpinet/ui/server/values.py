@@ -17,6 +17,7 @@ MAX_PIXELS = 65535
 """The longest side of any picture, as far as fields are concerned; what is possible is less."""
 
 MAX_NAME = 200  # characters of a file's name; file systems take 255 bytes
+FOLDER_SIGN = "\u2215"  # between folders and file where a name holds its path, looking like a slash; put by hooks.js
 
 MISFIT = "A value does not fit its field: reload the page, and choose again."
 """Of what no field of ours lets through, before it has reached anything that could say more."""
@@ -98,6 +99,12 @@ def file_name(value: object, otherwise: str) -> str:
     printable = "".join(character for character in given.replace("\\", "/") if character.isprintable())
     name = PurePosixPath(printable).name
     return name[-MAX_NAME:] if name.strip(".") else otherwise
+
+
+def path_in_folder(value: object, otherwise: str) -> str:
+    """The same of a name that holds the folders above the file, as those from the field for whole folders do."""
+    given = value if isinstance(value, str) else ""
+    return "/".join(filter(None, (file_name(part, "") for part in given.split(FOLDER_SIGN)))) or otherwise
 
 
 def picked(event: object, tiles: Collection[object]) -> int:

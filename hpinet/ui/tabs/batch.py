@@ -16,7 +16,6 @@ from hpinet.ui.jobs.batch import (
     check_count,
     format_for_all,
     gather,
-    names_in_folder,
     prospect,
     run_batch,
 )
@@ -38,9 +37,6 @@ from hpinet.ui.server.archive import is_extra
 from hpinet.ui.server.storage import given_name, received
 
 ICONS = {"waiting": "·", "running": "…", "done": "✓", "failed": "✗", "stopped": "–"}
-# The paths of a folder's files are what the page's script has noted, asked for as work starts: an event that would
-# bring them once the files are there may come after the click.
-_WITH_PATHS = "(_, ...fields) => [window.folderPaths ?? [], ...fields]"
 FORMAT_FIELD = "batch-format"
 # In the browser, which knows whether the visitor has said what it shall be, this moment too.
 _FOLLOW = f"(told, value) => window.restored(told, ['{FORMAT_FIELD}'], [value])"
@@ -61,7 +57,6 @@ def build() -> None:
             gr.HTML('<div class="thumbs" role="group" aria-label="Chosen pictures"></div>', elem_id="batch-thumbs")
             with gr.Accordion("A whole folder", open=False, elem_id="batch-tree"):
                 tree = gr.File(file_count="directory", label="Folder", height=140, elem_id="batch-folder")
-                paths = gr.JSON(visible=False)
             size = size_fields("batch-")
             treatment = treatment_field("batch-")
             model = model_field("batch-")
@@ -88,10 +83,9 @@ def build() -> None:
     foreseen.then(None, [told, file.format], file.format, js=_FOLLOW, queue=False, **PRIVATE)
     buttons.start(
         upscale_all,
-        inputs={"paths": paths, "files": files, "tree": tree, **wanted},
+        inputs={"files": files, "tree": tree, **wanted},
         outputs=[status, table, download],
         status=status,
-        js=_WITH_PATHS,
     )
     buttons.stop.click(_halt, None, None, **LIGHT)  # no `cancels`: what is done so far is still handed over
 
@@ -109,7 +103,7 @@ def foresee(*, files: object, tree: object, **fields: object) -> tuple[str, dict
     What is in a ZIP is not looked at yet.
     """
     try:
-        paths = [path for path, _ in _chosen(files, tree, None)]
+        paths = [path for path, _ in _chosen(files, tree)]
         wanted = wanted_from(**fields)
         if not paths:
             return "", {}
@@ -124,14 +118,13 @@ def upscale_all(
     *,
     files: object,
     tree: object,
-    paths: object,
     **fields: object,
 ) -> Iterator[tuple[Any, ...]]:
     """The button: status, table and download, anew after every picture."""
     stop = StopFlag.of(request, "batch")
     try:
         wanted = wanted_from(**fields)
-        chosen = _chosen(files, tree, paths)
+        chosen = _chosen(files, tree)
         if not chosen:
             raise OptionError("Choose pictures first.")
         items = gather([path for path, _ in chosen], stop, [name for _, name in chosen])
@@ -143,14 +136,14 @@ def upscale_all(
         yield html.trouble(str(error)), gr.skip(), gr.skip()
 
 
-def _chosen(files: object, tree: object, paths: object) -> list[tuple[Path, str]]:
+def _chosen(files: object, tree: object) -> list[tuple[Path, str]]:
     """The files to work on and their names; those of a folder with their folders, less what is no one's picture.
 
     Raises OptionError, before any is looked for, where they are more than a batch has.
     """
     loose, in_tree = values.many("The files", files), values.many("The folder", tree)
-    names = names_in_folder([values.file_name(given_name(file), "") for file in in_tree], paths)
-    kept = [(file, name) for file, name in zip(in_tree, names, strict=True) if not is_extra(name)]
+    named = [(file, values.path_in_folder(given_name(file), "")) for file in in_tree]
+    kept = [(file, name) for file, name in named if not is_extra(name)]
     check_count(len(loose) + len(kept))
     found = [(path, path.name) for path in map(received, loose)]
     return found + [(path, name or path.name) for path, name in ((received(file), name) for file, name in kept)]

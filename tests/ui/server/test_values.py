@@ -74,3 +74,21 @@ def test_numbers() -> None:
 )
 def test_names_of_files(given_name: Any, kept: str) -> None:
     assert values.file_name(given_name, "x.png") == kept
+
+
+@pytest.mark.parametrize(
+    ("given_name", "kept"),
+    [
+        ("a.png", "a.png"),
+        ("trip∕1∕a.png", "trip/1/a.png"),
+        ("∕etc∕a.png", "etc/a.png"),
+        ("..∕..∕a.png", "a.png"),
+        ("C:\\pictures∕../a.png", "pictures/a.png"),
+        ("∕", "x.png"),
+        ("", "x.png"),
+        (None, "x.png"),
+        (["a.png"], "x.png"),
+    ],
+)
+def test_names_of_files_in_a_folder(given_name: Any, kept: str) -> None:
+    assert values.path_in_folder(given_name, "x.png") == kept
