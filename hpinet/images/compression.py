@@ -80,11 +80,13 @@ def compression_of(image: Image.Image) -> Compression | None:
 
 def compression_of_webp(data: bytes | mmap) -> Compression | None:
     """What the bytes of a WebP file say: whether any frame has losses, but not of what quality it is."""
-    place = 12  # after RIFF, its size and WEBP
+    place = 12  # after RIFF, its size, which may be wrong, and WEBP
     while place + 8 <= len(data):
         kind, size = data[place : place + 4], int.from_bytes(data[place + 4 : place + 8], "little")
         if kind == b"VP8 ":
             return Compression("WEBP", None)
+        if not kind.rstrip(b" ").isalnum():  # no chunk: whatever was put behind the end
+            return None
         # Frames of an animation are chunks inside a chunk, behind 16 bytes of their own.
         place += 8 + (16 if kind == b"ANMF" else size + size % 2)
     return None

@@ -84,6 +84,8 @@ def test_webp_says_whether_it_has_losses() -> None:
                 )
                 assert open_picture(data).compression == (None if lossless else Compression("WEBP", None))
     assert compression_of_webp(b"RIFF\0\0\0\0WEBPVP8") is None
+    lossless = encoded(array, "WEBP", lossless=True)
+    assert compression_of_webp(lossless + bytes(8) + b"VP8 \0\0\0\0") is None  # what was put behind the end
 
 
 # ----------------------------------------------------------------------------------------------------- from pixels
