@@ -22,7 +22,7 @@ from pathlib import Path
 from hpinet.errors import Cancelled, HPINetError
 from hpinet.images import Picture
 from hpinet.plan import Plan, run_plan
-from hpinet.progress import Progress
+from hpinet.progress import Progress, Stopwatch
 from hpinet.treatment import Treatment
 from hpinet.upscaler import Upscaler
 
@@ -49,11 +49,11 @@ class Answer:
 def carry_out(
     picture: Picture, plan: Plan, upscaler: Callable[[int], Upscaler], treatment: Treatment, progress: Progress
 ) -> Answer:
-    """`hpinet.plan.run_plan` in this process, timed. What has to be loaded first does not count."""
+    """`hpinet.plan.run_plan` in this process, timed; neither what is loaded first nor waiting for turns counts."""
     engine = upscaler(plan.passes[-1]).engine
-    began = time.perf_counter()
-    result = run_plan(picture, plan, upscaler, treatment=treatment, progress=progress)
-    return Answer(result, f"{engine.name} on {engine.device}", time.perf_counter() - began)
+    watch = Stopwatch(progress)
+    result = run_plan(picture, plan, upscaler, treatment=treatment, progress=watch)
+    return Answer(result, f"{engine.name} on {engine.device}", watch.seconds)
 
 
 class ApartError(HPINetError):

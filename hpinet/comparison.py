@@ -5,7 +5,6 @@
 
 import csv
 import math
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -20,7 +19,7 @@ from hpinet.images.coefficients import read_coefficients
 from hpinet.images.degradations import degrade
 from hpinet.metrics import SSIM_WINDOW, luminance, psnr_y, ssim_y
 from hpinet.plan import Enlarges
-from hpinet.progress import Progress, ignore, nth
+from hpinet.progress import Progress, Stopwatch, ignore, nth
 
 BICUBIC = "bicubic"
 
@@ -118,9 +117,9 @@ def restore(small: Picture, upscalers: Mapping[str, Enlarges], *, progress: Prog
     """The second step of `compare`, the only one that needs the networks."""
     attempts = []
     for number, (name, upscaler) in enumerate(upscalers.items()):
-        began = time.perf_counter()
-        picture = upscaler(small, progress=nth(progress, number, len(upscalers)))
-        attempts.append(Attempt(name, picture, time.perf_counter() - began))
+        watch = Stopwatch(nth(progress, number, len(upscalers)))
+        picture = upscaler(small, progress=watch)
+        attempts.append(Attempt(name, picture, watch.seconds))
     return attempts
 
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from multiprocessing import Pipe
@@ -12,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from hpinet.apart import Apart, ApartError, Request, ask, serve
+from hpinet.apart import Apart, ApartError, Request, ask, carry_out, serve
 from hpinet.checkpoints.registry import find
 from hpinet.errors import Cancelled, CheckpointError
 from hpinet.images import Picture
@@ -58,6 +59,22 @@ def test_both_ends_in_this_process(
         assert answer.result.width == 80
     serving.join(10)
     assert not serving.is_alive()
+
+
+def test_waiting_for_turns_is_none_of_the_seconds() -> None:
+    request, waits = request_for(1), []
+
+    def wait(_done: int, _total: int) -> None:
+        waits.append(0.2)
+        time.sleep(0.2)
+
+    def upscaler(scale: int) -> Upscaler:
+        return Upscaler.load(request.checkpoints[scale], scale=scale, device="cpu")
+
+    carry_out(request.picture, request.plan, upscaler, "clean", ignore)  # which prepares the engine
+    began = time.perf_counter()
+    answer = carry_out(request.picture, request.plan, upscaler, "clean", wait)
+    assert 0 < answer.seconds <= time.perf_counter() - began - sum(waits)
 
 
 @pytest.mark.slow

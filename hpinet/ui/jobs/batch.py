@@ -1,13 +1,15 @@
 """Many pictures, one after the other: a bad one is reported and the rest goes on. Everything passes through files."""
 
-import os
+import io
 import re
 import shutil
+import time
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from hpinet import wording
 from hpinet.errors import Cancelled, HPINetError, ImageError, OptionError
@@ -16,16 +18,20 @@ from hpinet.progress import Progress
 from hpinet.settings import settings
 from hpinet.ui.jobs import previews, workable
 from hpinet.ui.jobs.countdown import Countdown
-from hpinet.ui.jobs.enlarge import Wanted, enlarge
+from hpinet.ui.jobs.enlarge import Wanted, enlarge, nothing_said_of_this_machine
 from hpinet.ui.jobs.models import Choice, choice_of, expected_seconds
 from hpinet.ui.jobs.running import Reporter, StopFlag
+from hpinet.ui.jobs.turns import BusyError
 from hpinet.ui.jobs.zerogpu import NoGpuError
 from hpinet.ui.server.archive import Room, unpack
 from hpinet.ui.server.defects import reported
 from hpinet.ui.server.ending import Ending
-from hpinet.ui.server.storage import new_folder
+from hpinet.ui.server.storage import in_use, new_folder
 
 ACCEPTED_SUFFIXES = sorted(READABLE_SUFFIXES | {".zip"})
+BUSY_SECONDS = 2.0
+"""How long a batch waits until it asks again for room."""
+
 _KIND_OF_SUFFIX = {suffix: format.name for format in FORMATS for suffix in format.suffixes}
 
 
@@ -150,17 +156,17 @@ def run_batch(items: list[Item], wanted: Wanted, stop: StopFlag) -> Iterator[Bat
     batch = Batch(items, folder / "hpinet.zip")
     waiting = [(item, item.path) for item in items if item.path is not None]
     countdown = Countdown()
-    with zipfile.ZipFile(batch.archive, "w", zipfile.ZIP_STORED) as archive:  # pictures are compressed already
+    with in_use(folder, *(path for _, path in waiting)), _Archive(batch.archive) as archive:
         for number, (item, path) in enumerate(waiting):
             item.status = "running"
-            _keep([path for _, path in waiting[number:]])
             yield batch
             label = f"Picture {number + 1} of {len(waiting)}"
             reporter = Reporter(label, stop, start=number / len(waiting), share=1 / len(waiting), countdown=countdown)
             try:
-                file, item.detail = _enlarged(path, wanted, reporter, folder)
+                file, item.detail = _enlarged_in_time(path, wanted, reporter, folder)
                 inner = free_name(item.name, file.suffix, set(archive.namelist()))
-                archive.write(file, inner)
+                with nothing_said_of_this_machine():
+                    archive.add(file, inner)
                 item.status = "done"
                 if PurePosixPath(inner).stem != PurePosixPath(item.name).stem:
                     item.detail += f", as {inner}"
@@ -185,11 +191,58 @@ def run_batch(items: list[Item], wanted: Wanted, stop: StopFlag) -> Iterator[Bat
     yield batch
 
 
-def _keep(waiting: Sequence[Path]) -> None:
-    """Makes files as good as new: none that still waits shall be swept away for its age."""
-    for path in waiting:
-        with suppress(OSError):
-            os.utime(path)
+class _Archive(zipfile.ZipFile):
+    """A new ZIP, from which what did not get in whole is taken out again."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = _Unbuffered(path, "w")
+        super().__init__(self._file, "w", zipfile.ZIP_STORED)  # pictures are compressed already
+
+    def add(self, path: Path, name: str) -> None:
+        """Puts the file in under that name. Raises OSError where the disk is full, and is then as before."""
+        whole, entries = self.start_dir, len(self.filelist)
+        try:
+            self.write(path, name)
+        except BaseException:
+            for entry in self.filelist[entries:]:
+                del self.NameToInfo[entry.filename]
+            del self.filelist[entries:]
+            self.start_dir = whole
+            self._file.truncate(whole)
+            raise
+
+    def close(self) -> None:
+        """See `zipfile.ZipFile.close`."""
+        try:
+            super().close()
+        finally:
+            self._file.close()
+
+
+class _Unbuffered(io.FileIO):
+    """A file that takes all that is written to it at once, or says at once that the disk is full."""
+
+    def write(self, data: Any) -> int:
+        """See `io.BufferedIOBase.write`."""
+        left = memoryview(data).cast("B")
+        size = len(left)
+        while left:
+            left = left[super().write(left) :]
+        return size
+
+
+def _enlarged_in_time(path: Path, wanted: Wanted, reporter: Reporter, folder: Path) -> tuple[Path, str]:
+    """`_enlarged`, as soon as there is room for one more job: that a batch waits costs nobody anything."""
+    while True:
+        try:
+            return _enlarged(path, wanted, reporter, folder)
+        except BusyError:
+            reporter.say("Waiting until there is room")
+            again = time.monotonic() + BUSY_SECONDS
+            while time.monotonic() < again:
+                if reporter.stop.ends():
+                    raise reporter.stop.reason() from None
+                time.sleep(0.1)
 
 
 def _enlarged(path: Path, wanted: Wanted, reporter: Reporter, folder: Path) -> tuple[Path, str]:

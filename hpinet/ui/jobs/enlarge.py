@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from hpinet.ui.jobs.models import (
 from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, gpu_seconds, heavy
 from hpinet.ui.jobs.zerogpu import CPU_PACE, IS_HERE, PACE
 from hpinet.ui.server.defects import reported
-from hpinet.ui.server.storage import FULL, is_full, make_room, results_root
+from hpinet.ui.server.storage import FULL, in_use, is_full, make_room, results_root
 from hpinet.upscaler import rounds_over
 
 
@@ -64,7 +64,7 @@ class Outcome:
     checkpoint: str  # such as hpinet-t-x4: that of the last pass
     origin: str
     engine: str
-    seconds: float
+    seconds: float  # that the network and the reduction took, without waiting for either
     peak_memory_mb: float  # of the whole server process, while this ran
     consistency_db: float  # see `hpinet.comparison.consistency`
     notes: tuple[str, ...] = ()  # of the source, see `hpinet.images.Picture`
@@ -98,10 +98,10 @@ def enlarge(
     """
     told = reporter or Reporter("Enlarging", stop)
     told.say("Opening the picture")
-    engine = ""
+    engine, seconds = "", 0.0
 
     def run(picture: Picture, plan: Plan) -> Picture:
-        nonlocal engine
+        nonlocal engine, seconds
         choice = choice_of(wanted.model)
         check_memory(choice, plan)
         check_seconds(choice, plan, rounds=rounds_over(picture))
@@ -111,16 +111,22 @@ def enlarge(
         if IS_HERE:
             pace = CPU_PACE if choice.on_cpu else PACE
             pace.learn(operations(choice, plan, rounds=rounds_over(picture)), ran.seconds)
-        engine = ran.engine
+        engine, seconds = ran.engine, ran.seconds
         told.say("Saving the result", 0.999)
         return ran.result
 
-    with _PeakMemory() as memory, _nothing_said_of_this_machine():
+    def kept_target(plan: Plan) -> Path:
+        path = target(plan)
+        kept.enter_context(in_use(path.parent))
+        return path
+
+    with _PeakMemory() as memory, nothing_said_of_this_machine(), ExitStack() as kept:
+        kept.enter_context(in_use(source))
         done = enlarge_file(
             source,
             plan=wanted.plan if plan is None else lambda _size: plan,
             run=run,
-            target=target,
+            target=kept_target,
             format=wanted.format,
             quality=wanted.quality,
             metadata=wanted.metadata,
@@ -128,6 +134,8 @@ def enlarge(
         )
         if show is not None:
             show(done)
+        with previews.told_if_gone():
+            agreed = explained(done.result, source)
     found = examine(done.source)
     choice = choice_of(wanted.model)
     return Outcome(
@@ -136,18 +144,18 @@ def enlarge(
         checkpoint=choice.checkpoint(done.plan).name,
         origin=choice.checkpoint(done.plan).origin,
         engine=engine,
-        seconds=done.seconds,
+        seconds=seconds,
         peak_memory_mb=memory.peak_mb,
         consistency_db=consistency(done.result, done.source),
         notes=done.source.notes,
-        explained=explained(done.result, source),
+        explained=agreed,
         found=str(found or ""),
         strength=choice.natives[done.plan.passes[0]].strength(found, wanted.treatment),
     )
 
 
 @contextmanager
-def _nothing_said_of_this_machine() -> Iterator[None]:
+def nothing_said_of_this_machine() -> Iterator[None]:
     """Errors of the place where results lie, told without its path; and room is made where there is none."""
     try:
         yield

@@ -1,7 +1,6 @@
 """Explaining a spot of a picture, as the page and the endpoint do it."""
 
 import re
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from hpinet.attribution.lam import FULL, QUICK, BlurPath
 from hpinet.errors import OptionError
 from hpinet.images.compression import Compression
 from hpinet.plan import Plan, TargetSize, make_plan
+from hpinet.progress import Stopwatch
 from hpinet.treatment import Treatment, examine
 from hpinet.ui.jobs.models import SHELF, Choice, choice_of, network_of, pass_operations, pass_seconds
 from hpinet.ui.jobs.previews import open_sent, size_of_sent
@@ -134,7 +134,7 @@ def _needs(question: Question, strength: float, part: np.ndarray) -> Needs:  # n
 @heavy(duration=_declared_seconds, needs=_needs)
 def _look(question: Question, strength: float, part: np.ndarray) -> tuple[Explanation, float]:
     """Explains the spot in a part of the picture, (h, w, 3) uint8 RGB, from whose corner it counts; and the seconds."""
-    began = time.perf_counter()
+    watch = Stopwatch(Reporter("Looking", question.stop))
     upscaler = SHELF.upscaler(question.model, question.scale)
     explanation = explain(
         upscaler.engine_for(strength).model,
@@ -144,6 +144,6 @@ def _look(question: Question, strength: float, part: np.ndarray) -> tuple[Explan
         window=question.window,
         path=question.path,
         region=question.region,
-        progress=Reporter("Looking", question.stop),
+        progress=watch,
     )
-    return explanation, time.perf_counter() - began
+    return explanation, watch.seconds

@@ -70,6 +70,7 @@ def glimpse(
     folder, views = new_folder(), list[tiles.View]()
     piece = folder / "piece.png"
     save_picture(previews.cropped(picture, left, top, side, side), piece)
+    del picture  # the work on its piece may wait for its turn
     enlarge(
         piece,
         of_piece(wanted, plan, side),

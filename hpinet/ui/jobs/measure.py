@@ -23,6 +23,7 @@ from hpinet.ui.jobs.models import (
 )
 from hpinet.ui.jobs.previews import open_sent
 from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, gpu_seconds, heavy, lent
+from hpinet.ui.server.storage import in_use
 
 T = TypeVar("T")
 
@@ -106,7 +107,8 @@ def measure(
     ready = [trial for trial in trials if trial.choice.key not in missing]
     if not ready:
         raise next(iter(missing.values()))
-    return _compare(replace(task, trials=ready), tell), list(missing.values())
+    with in_use(source):
+        return _compare(replace(task, trials=ready), tell), list(missing.values())
 
 
 def _trials(choice: Choice, plan: Plan, *, is_jpeg: bool) -> list[Trial]:

@@ -41,7 +41,7 @@ _MOST_STEM = 200  # bytes; with what is added to them a name stays below the 255
 
 def open_sent(path: Path) -> Picture:
     """A picture that a visitor has sent. Raises OptionError once it is gone, and what `open_picture` raises."""
-    with _told_if_gone(), _DECODING:
+    with told_if_gone(), _DECODING:
         return open_picture(path)
 
 
@@ -51,19 +51,20 @@ def size_of_sent(path: Path) -> Size:
 
     Raises as `open_sent` for what a header shows.
     """
-    with _told_if_gone():
+    with told_if_gone():
         return picture_size(path)
 
 
 @lru_cache(maxsize=4096)
 def is_lossy_webp(path: Path) -> bool:
     """Whether a WebP that a visitor has sent has losses, without decoding it. Raises OptionError once it is gone."""
-    with _told_if_gone(), path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+    with told_if_gone(), path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         return compression_of_webp(data) is not None
 
 
 @contextmanager
-def _told_if_gone() -> Iterator[None]:
+def told_if_gone() -> Iterator[None]:
+    """Turns the error of a file that is there no more, perhaps deleted by its visitor, into one that says so."""
     try:
         yield
     except FileNotFoundError as error:
@@ -133,10 +134,10 @@ def around(picture: Picture, x: int, y: int, side: int) -> Picture:
 
 
 def cropped(picture: Picture, left: int, top: int, width: int, height: int) -> Picture:
-    """A part of the picture."""
+    """A part of the picture, copied: whoever keeps it does not keep the whole."""
     rows, columns = slice(top, top + height), slice(left, left + width)
-    alpha = None if picture.alpha is None else picture.alpha[rows, columns]
-    return Picture(picture.colour[rows, columns], alpha, picture.icc_profile, picture.format)
+    alpha = None if picture.alpha is None else picture.alpha[rows, columns].copy()
+    return Picture(picture.colour[rows, columns].copy(), alpha, picture.icc_profile, picture.format)
 
 
 def sample_of(picture: Picture) -> Picture:

@@ -160,7 +160,7 @@ class StopFlag:
         event = LocalContext.event_id.get(None)
         return cls(
             results_root() / f"{name}.stop",
-            Visitor(_opaque(session), address and _opaque(address)),
+            Visitor(_opaque(session), address and _opaque(address), passes_by=session == event),
             flag_of(event) if event else None,
         )
 

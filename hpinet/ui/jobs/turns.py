@@ -37,6 +37,12 @@ class Visitor:
 
     session: str
     address: str = ""  # empty if unknown, which no cap applies to
+    passes_by: bool = False  # a program that names no session: each of its calls is one of its own
+
+    @property
+    def account(self) -> str:
+        """Whose time of the machine it is: of programs that pass by, all from one address together."""
+        return self.address if self.passes_by and self.address else self.session
 
 
 @dataclass(frozen=True)
@@ -189,11 +195,11 @@ class Turns:
             if len(self._jobs) >= self._most or (held and held + load.held_mb > self._budget_mb):
                 raise BusyError("Too many people are waiting: try again in a minute.")
             now = self._clock()
-            for session, account in list(self._accounts.items()):
+            for name, account in list(self._accounts.items()):
                 is_here = any(job.account is account for job in self._jobs)
                 if not is_here and now - account.seen > FORGET_SECONDS:
-                    del self._accounts[session]
-            job = _Job(load, self._accounts.setdefault(load.visitor.session, _Account()), now)
+                    del self._accounts[name]
+            job = _Job(load, self._accounts.setdefault(load.visitor.account, _Account()), now)
             self._jobs.append(job)
             return job
 

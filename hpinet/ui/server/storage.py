@@ -9,8 +9,8 @@ import stat
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -159,7 +159,7 @@ def delete_of(request: gr.Request | None) -> int:
 
 
 def sweep(older_than: float | None = None) -> int:
-    """Deletes files not changed for that many seconds, and empty folders; returns how many files.
+    """Deletes files not changed for that many seconds, and empty folders, but for those in use; returns how many files.
 
     By default for as many as the settings say, and then the oldest until no more is kept than they say. Gradio itself
     deletes at the end of the server alone.
@@ -167,10 +167,10 @@ def sweep(older_than: float | None = None) -> int:
     _heed_the_clock()
     if older_than is None:
         return sweep(settings().keep_hours * 3600) + _trim(settings().keep_mb * 1_000_000)
-    root, deadline, deleted = Path(get_upload_folder()), time.time() - older_than, 0
-    for path in sorted(root.rglob("*"), reverse=True):  # contents before their folder
+    deadline, deleted = time.time() - older_than, 0
+    for path in sorted(Path(get_upload_folder()).resolve().rglob("*"), reverse=True):  # contents before their folder
         try:
-            if path.lstat().st_mtime > deadline:
+            if path.lstat().st_mtime > deadline or _is_used(path):
                 continue
             if path.is_dir() and not path.is_symlink():
                 path.rmdir()  # fails unless empty
@@ -180,6 +180,30 @@ def sweep(older_than: float | None = None) -> int:
         except OSError:
             continue  # in use, not empty, or already gone
     return deleted
+
+
+_used = Counter[Path]()  # files and folders of work that is under way, and by how much of it each is used
+_using = threading.Lock()
+
+
+@contextmanager
+def in_use(*paths: Path) -> Iterator[None]:
+    """Within this, the files, and whatever lies in the folders, are kept however old they are and full the disk is."""
+    resolved = [path.resolve() for path in paths]
+    with _using:
+        _used.update(resolved)
+    try:
+        yield
+    finally:
+        with _using:
+            for path in resolved:
+                _used[path] -= 1
+                if not _used[path]:
+                    del _used[path]
+
+
+def _is_used(path: Path) -> bool:
+    return any(each in _used for each in (path, *path.parents))
 
 
 class _Clock:
@@ -243,13 +267,13 @@ def drop_torn(older_than: float = 0) -> int:
 
 
 def _trim(most: int) -> int:
-    """Deletes the oldest files until what lies there has no more than so many bytes; returns how many files.
+    """Deletes the oldest files not in use until all have no more than so many bytes; returns how many files.
 
     A file with several names, as results on offer have, counts once, and is gone with the last of them.
     """
     names: list[tuple[float, tuple[int, int], Path]] = []
     sizes: dict[tuple[int, int], int] = {}
-    for path in Path(get_upload_folder()).rglob("*"):
+    for path in Path(get_upload_folder()).resolve().rglob("*"):
         with suppress(OSError):  # gone since
             status = path.lstat()
             if not stat.S_ISDIR(status.st_mode):
@@ -261,6 +285,8 @@ def _trim(most: int) -> int:
     for _, file, path in sorted(names):
         if left <= most:
             break
+        if _is_used(path):
+            continue
         with suppress(OSError):
             path.unlink()
             deleted += 1

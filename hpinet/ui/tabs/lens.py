@@ -95,15 +95,17 @@ def magnify(
     except HPINetError as error:
         return html.trouble(str(error))
     try:
-        left = picture.width // 2 if x is None else values.number("From the left", x, 0, values.MAX_PIXELS)
-        top = picture.height // 2 if y is None else values.number("From the top", y, 0, values.MAX_PIXELS)
-        if left >= picture.width or top >= picture.height:
-            size = wording.size((picture.width, picture.height))
+        width, height = picture.width, picture.height
+        left = width // 2 if x is None else values.number("From the left", x, 0, values.MAX_PIXELS)
+        top = height // 2 if y is None else values.number("From the top", y, 0, values.MAX_PIXELS)
+        if left >= width or top >= height:
+            size = wording.size((width, height))
             raise OptionError(f"The spot {left}, {top} lies outside the picture of {size} pixels.")
         stop = StopFlag.of(request, "lens")
         stop.lower()  # Gradio takes a connection that was lost for a moment for a page that was closed
         # Its losses are those of the whole: so small a piece tells little of them.
         surroundings = replace(previews.around(picture, left, top, CONTEXT), compression=source.found)
+        del picture  # the work on its piece may wait for its turn
         with only_one(stop):
             views = _enlarged(surroundings, check_treatment(treatment), stop)
     except Cancelled as stopped:  # by another spot or picture, whose turn it is now
@@ -111,7 +113,7 @@ def magnify(
     except HPINetError as error:
         return html.trouble(str(error))
     # The spot within its surroundings, which were moved inside the picture near its borders.
-    spot = _within(left, picture.width), _within(top, picture.height)
+    spot = _within(left, width), _within(top, height)
     return html.figures((_view(view, *spot), name) for name, view in views)
 
 

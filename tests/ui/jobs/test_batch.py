@@ -1,5 +1,6 @@
 """Which pictures a batch on the page is made of."""
 
+import errno
 import os
 import shutil
 import time
@@ -14,7 +15,7 @@ from PIL import Image
 
 from hpinet.errors import Cancelled, ImageError, OptionError
 from hpinet.plan import TargetSize
-from hpinet.ui.jobs import batch, workable
+from hpinet.ui.jobs import batch, enlarge, workable
 from hpinet.ui.jobs.batch import (
     Item,
     format_for_all,
@@ -26,6 +27,7 @@ from hpinet.ui.jobs.batch import (
 from hpinet.ui.jobs.enlarge import Wanted
 from hpinet.ui.jobs.previews import size_of_sent
 from hpinet.ui.jobs.running import StopFlag
+from hpinet.ui.jobs.turns import BusyError
 from hpinet.ui.jobs.zerogpu import GpuError, NoGpuError
 from hpinet.ui.server import storage
 from hpinet.ui.server.archive import Room
@@ -175,6 +177,70 @@ def test_what_waits_is_not_swept_away(tmp_path: Path, monkeypatch: pytest.Monkey
         if items[0].status == "done":
             storage.sweep()
     assert [item.status for item in items] == ["done", "done"]
+
+
+def test_a_batch_waits_until_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "BUSY_SECONDS", 0.2)
+    asked = list[Path]()
+
+    def enlarged(path: Path, _wanted: Wanted, _reporter: object, folder: Path) -> tuple[Path, str]:
+        asked.append(path)
+        if len(asked) in (2, 3):
+            raise BusyError("Too many people are waiting: try again in a minute.")
+        (folder / "result.png").write_text(path.name)
+        return folder / "result.png", "fine"
+
+    monkeypatch.setattr(batch, "_enlarged", enlarged)
+    items = [Item(f"{number}.jpg", tmp_path / f"{number}.jpg") for number in range(3)]
+    *_, done = run_batch(items, Wanted("T", TargetSize(scale=2)), NOBODY)
+    assert [item.status for item in items] == ["done"] * 3
+    assert [int(path.stem) for path in asked] == [0, 1, 1, 1, 2]
+    assert done.finished
+
+
+def test_a_batch_that_waits_for_room_can_be_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = StopFlag.of(None, "batch")
+
+    def busy(*_: object) -> tuple[Path, str]:
+        stop.raise_it()
+        raise BusyError("Too many people are waiting: try again in a minute.")
+
+    monkeypatch.setattr(batch, "_enlarged", busy)
+    items = [Item("a.jpg", tmp_path / "a.jpg"), Item("b.jpg", tmp_path / "b.jpg")]
+    *_, done = run_batch(items, Wanted("T", TargetSize(scale=2)), stop)
+    assert [item.status for item in items] == ["stopped", "stopped"]
+    assert done.finished
+
+
+def test_a_picture_that_finds_no_room_in_the_zip_is_taken_out_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = batch._Unbuffered.write
+
+    def full(self: batch._Unbuffered, data: bytes) -> int:
+        if self.tell() > 60_000 and not freed:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return kept(self, data)
+
+    def enlarged(path: Path, _wanted: Wanted, _reporter: object, folder: Path) -> tuple[Path, str]:
+        (folder / "result.png").write_bytes(path.name.encode() * 10_000)
+        return folder / "result.png", "fine"
+
+    freed: list[bool] = []
+    monkeypatch.setattr(batch._Unbuffered, "write", full)
+    monkeypatch.setattr(batch, "_enlarged", enlarged)
+    monkeypatch.setattr(enlarge, "make_room", lambda: freed.append(True))
+    items = [Item(f"{number}.jpg", tmp_path / f"{number}.jpg") for number in range(3)]
+    *_, done = run_batch(items, Wanted("T", TargetSize(scale=2)), NOBODY)
+    assert [(item.status, item.detail) for item in items] == [
+        ("done", "fine"),
+        ("failed", storage.FULL),
+        ("done", "fine"),
+    ]
+    with zipfile.ZipFile(done.archive) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == ["0.png", "2.png"]
+        assert archive.read("2.png") == b"2.jpg" * 10_000
 
 
 def test_a_picture_that_is_gone_is_told_without_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

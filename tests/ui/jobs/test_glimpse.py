@@ -1,14 +1,20 @@
 """Which piece of a picture is shown before a long run, and when."""
 
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
-from hpinet.errors import OptionError
-from hpinet.images import Picture
+from hpinet.errors import Cancelled, OptionError
+from hpinet.images import Picture, open_picture
 from hpinet.plan import TargetSize
 from hpinet.ui.jobs import glimpse
 from hpinet.ui.jobs.enlarge import Wanted
 from hpinet.ui.jobs.models import choice_of
+from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.server import values
 
 
@@ -57,3 +63,27 @@ def test_a_part_that_is_none_is_refused(index: object) -> None:
     with pytest.raises(OptionError):
         values.frame({"index": index})
     assert values.frame({"index": [1, 2, 3, 4]}) == (1, 2, 3, 4)
+
+
+def test_the_whole_picture_is_let_go_while_the_piece_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture, there = tmp_path / "picture.png", list[bool]()
+    Image.new("RGB", (200, 150)).save(picture)
+    opened = list[weakref.ref[Picture]]()
+
+    def open_sent(path: Path) -> Picture:
+        found = open_picture(path)
+        opened.append(weakref.ref(found))
+        return found
+
+    def enlarge(_piece: Path, *_: object, show: Callable[[object], None], **__: object) -> None:
+        there.append(opened[0]() is not None)
+        raise Cancelled
+
+    monkeypatch.setattr(glimpse.previews, "open_sent", open_sent)
+    monkeypatch.setattr(glimpse, "enlarge", enlarge)
+    wanted = Wanted("T", TargetSize(scale=2))
+    with pytest.raises(Cancelled):
+        glimpse.glimpse(
+            picture, wanted, wanted.plan((200, 150)), 64, stop=StopFlag.of(None, "x"), new_folder=lambda: tmp_path
+        )
+    assert there == [False]

@@ -107,3 +107,12 @@ def test_what_is_shown_leads_back_to_what_was_chosen(tmp_path: Path) -> None:
     nameless.write_bytes(shown.read_bytes())
     for own in (deep, plain, nameless, previews.shown_instead(plain, open_picture(plain))):
         assert previews.original_of(own) == own
+
+
+def test_a_part_does_not_keep_the_whole() -> None:
+    part = previews.sample_of(Picture.from_array(np.zeros((500, 400, 4), np.uint8)))
+    assert part.alpha is not None
+    assert part.colour.shape[:2] == part.alpha.shape[:2] == (96, 96)
+    for samples in (part.colour, part.alpha):
+        kept = samples if samples.base is None else samples.base
+        assert kept.nbytes == samples.nbytes

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 import gradio as gr
 import pytest
+from gradio.context import LocalContext
 
 from hpinet.attribution.explain import Explanation
 from hpinet.attribution.lam import BlurPath
@@ -53,6 +54,16 @@ def test_flags_are_of_one_visitor_and_one_kind_of_work() -> None:
 def test_no_session_shares_no_flag() -> None:
     assert StopFlag.of(visitor(None), "api") != StopFlag.of(visitor(None), "api")
     assert StopFlag.of(None, "api") != StopFlag.of(None, "api")
+
+
+@pytest.mark.parametrize("session", ["the call", "a session"])
+def test_a_call_without_a_session_passes_by(session: str) -> None:
+    token = LocalContext.event_id.set("the call")
+    try:
+        assert StopFlag.of(visitor(session), "api").visitor.passes_by == (session == "the call")
+    finally:
+        LocalContext.event_id.reset(token)
+    assert not StopFlag.of(visitor(session), "api").visitor.passes_by
 
 
 def test_session_names_are_not_paths() -> None:

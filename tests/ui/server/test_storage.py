@@ -65,6 +65,26 @@ def test_a_sweep_leaves_work_in_progress(root: Path) -> None:
     assert (folder / "result.png").exists()
 
 
+def test_what_is_in_use_is_kept_however_old_and_much_it_is(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload, results, other = (storage.new_folder() for _ in range(3))
+    for path in (upload / "picture.png", results / "deep" / "result.png", other / "picture.png"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(bytes(2_000_000))
+        for each in (path, path.parent, path.parent.parent):
+            age(each, 5)
+    empty = storage.new_folder()
+    age(empty, 5)
+    with storage.in_use(upload / "picture.png", results), storage.in_use(upload / "picture.png", empty):
+        assert storage.sweep() == 1
+        assert storage.make_room() == 0
+        monkeypatch.setattr(storage, "settings", lambda: SimpleNamespace(keep_hours=9, keep_mb=1))
+        assert storage.sweep() == 0
+        assert empty.exists()
+    assert not (other / "picture.png").exists()
+    assert storage.sweep() == 2
+    assert not storage._used
+
+
 def test_no_more_is_kept_than_set(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "settings", lambda: SimpleNamespace(keep_hours=3, keep_mb=2))
     for hours, name in enumerate(("new", "older", "oldest")):

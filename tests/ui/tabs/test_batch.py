@@ -52,7 +52,7 @@ def test_more_than_a_batch_has_are_refused_before_they_are_looked_for(
     monkeypatch.setattr("hpinet.ui.jobs.batch.settings", lambda: SimpleNamespace(batch_files=2))
     nowhere: list[Any] = [{"path": "/nowhere"}] * 3
     told, _ = batch.foresee(files=nowhere, tree=[], **FIELDS)
-    (status, *_), *more = batch.upscale_all(gr.Request(), files=nowhere[:2], tree=nowhere[:1], paths=[], **FIELDS)
+    (status, *_), *more = batch.upscale_all(gr.Request(), files=nowhere[:2], tree=nowhere[:1], **FIELDS)
     assert "A batch has at most 2 pictures." in told
     assert "A batch has at most 2 pictures." in status
     assert more == []
@@ -77,7 +77,7 @@ def test_a_zip_of_the_batch_before_does_not_stand_under_the_next(
     files = [sent(uploads, "a.png"), sent(uploads, "b.png")]
     under_way, finished = (
         cast(dict[str, Any], offer)
-        for _, _, offer in batch.upscale_all(gr.Request(), files=files, tree=[], paths=[], **FIELDS)
+        for _, _, offer in batch.upscale_all(gr.Request(), files=files, tree=[], **FIELDS)
     )
     assert under_way["visible"] is False
     done = statuses.count("done")

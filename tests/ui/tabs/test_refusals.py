@@ -87,7 +87,7 @@ def test_a_batch(path: Path) -> None:
     told, followed = batch.foresee(files=[{"path": str(path)}], tree=[], **{**FIELDS, "scale": "×5"})
     assert 'role="alert"' in told
     assert followed == {}
-    (status, *_), *more = batch.upscale_all(gr.Request(), files=[], tree=[], paths=[], **FIELDS)
+    (status, *_), *more = batch.upscale_all(gr.Request(), files=[], tree=[], **FIELDS)
     assert "Choose pictures first." in status
     assert more == []
 
