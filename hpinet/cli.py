@@ -207,7 +207,7 @@ def upscale(
             worker_memory=worker_memory,
         )
         return
-    place = None if output is None else Path(output)
+    place = None if output is None else path_of(output)
     into_file = place is not None and is_file_name(place)
     if place and into_file and format and format_of(format) != format_of(place):
         raise OptionError(f"{place} is no name of a {format} file: leave --format away, or change one of them.")
@@ -381,7 +381,7 @@ def fetch(
         str | None, typer.Argument(help="S, M or L, a name such as hpinet-m-x4, or a Hub repository owner/name@commit.")
     ] = None,
     *,
-    scale: Annotated[int | None, typer.Option(help="2, 3 or 4. Default: 4.")] = None,
+    scale: Annotated[int | None, typer.Option(help="2, 3 or 4. Default: 4, and with --all each.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that the authors publish.")] = False,
 ) -> None:
     """Fetch weights from the authors or the Hub.
@@ -392,7 +392,11 @@ def fetch(
 
     if everything == (source is not None):
         raise OptionError("Name a model to fetch, or give --all.")
-    wanted = list(registry.PUBLISHED) if everything else [(source or "", scale)]
+    wanted = [(source or "", scale)]
+    if everything:
+        wanted = [(variant, its_scale) for variant, its_scale in registry.PUBLISHED if scale in (None, its_scale)]
+        if not wanted:
+            raise OptionError(f"The authors publish no weights for ×{scale}.")
     failed = False
     with bars() as bar:
         for variant, its_scale in wanted:

@@ -6,6 +6,7 @@
 import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -164,13 +165,16 @@ def explained(result: Picture, file: Path) -> float | None:
 
     At 1, saving the reduction as the file was saved gives the file again. That is the honest measure for a JPEG, whose
     decoded pixels `consistency` compares with, blocks and all. None where it cannot be told: for other files, unusual
-    kinds of JPEG, those whose colours were converted on opening, and the finest qualities (see
-    `hpinet.images.coefficients`). Raises ImageError if the file cannot be read.
+    kinds of JPEG, damaged ones that could be opened all the same, those whose colours were converted on opening, and
+    the finest qualities (see `hpinet.images.coefficients`). Raises ImageError if the file cannot be read.
     """
     try:
-        coefficients = read_coefficients(file.read_bytes())
+        data = file.read_bytes()
     except OSError as error:
         raise ImageError(f"{file} cannot be read.") from error
+    coefficients = None
+    with suppress(ImageError):  # of damage that was tolerated when the picture was opened
+        coefficients = read_coefficients(data)
     if coefficients is None or coefficients.icc_profile != result.icc_profile:
         return None
     reduced = resize_bicubic(result, coefficients.width, coefficients.height)

@@ -6,6 +6,7 @@ those of `hpinet.metrics`, on 8-bit RGB; alpha is left out.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -23,6 +24,7 @@ from hpinet.files import find_pictures, open_named
 from hpinet.images import Picture, resize_bicubic
 from hpinet.images.degradations import degrade
 from hpinet.metrics import SSIM_WINDOW, psnr_y, ssim_y
+from hpinet.model import SCALES
 from hpinet.progress import Progress, ignore, nth
 from hpinet.treatment import Treatment
 from hpinet.upscaler import Upscaler
@@ -126,7 +128,10 @@ def evaluate(
 
 
 def find_pairs(hr: Path, lr: Path | None, *, scale: int) -> list[Pair]:
-    """The pictures of a benchmark by name. Raises OptionError if there are none or an LR picture is missing."""
+    """The pictures of a benchmark by name. Raises OptionError if there are none, or a folder lacks one of the other.
+
+    Small ones of other scales may lie beside those of this one.
+    """
     truths = find_pictures(hr)
     if lr is None:
         return [Pair(truth.stem, truth, None) for truth in truths]
@@ -138,7 +143,15 @@ def find_pairs(hr: Path, lr: Path | None, *, scale: int) -> list[Pair]:
         if match is None:
             raise OptionError(f"{lr} has no picture {' or '.join(names)}, the small one of {truth.name}.")
         pairs.append(Pair(truth.stem, truth, match))
+    names = {truth.stem for truth in truths}
+    for path in small.values():
+        name = _ENDING.sub("", path.stem)
+        if not names & {name, path.stem}:
+            raise OptionError(f"{hr} has no picture {name}, the true one of {path.name}.")
     return pairs
+
+
+_ENDING = re.compile(f"x[{''.join(map(str, SCALES))}]$")  # of small pictures' names, of any scale
 
 
 def benchmark_name(hr: Path) -> str:

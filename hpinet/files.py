@@ -34,7 +34,7 @@ LINK = "linked folder"
 DONE = "done already"
 
 _OTHER_PICTURES = (".jp2", ".psd", ".svg", ".tga", ".exr", ".dng", ".pdf", ".ico")
-_RESULT = re.compile(r"_(x\d+|\d+x\d+)_hpinet-[a-z]+")
+_RESULT = re.compile(r"(?P<source>.*)_(x\d+|\d+x\d+)_hpinet-[a-z]+", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,12 @@ class Job:
         """
         label = f"_{result_label(plan, checkpoint)}" if self.is_labelled else ""
         path = self.folder / f"{self.stem}{label}{self.suffix}"
+        if existing == "skip" and path.exists() and _size_of(path) == plan.target:
+            raise AlreadyDone(f"{path} is there already.")  # even if it is an input as well: nothing is replaced
         if path.resolve() in self.inputs:
             raise OptionError(f"its result would replace {path}: choose another output.")
-        if existing != "replace" and path.exists():
-            if existing == "skip" and _size_of(path) == plan.target:
-                raise AlreadyDone(f"{path} is there already.")
-            if existing == "fail":
-                raise OptionError(f"{path} is there already: choose another output, or --existing replace.")
+        if existing == "fail" and path.exists():
+            raise OptionError(f"{path} is there already: choose another output, or --existing replace.")
         return path
 
 
@@ -207,8 +206,9 @@ def gather(inputs: Sequence[str], *, output: Path | None = None) -> tuple[list[F
     """The pictures that ``inputs`` mean, each once.
 
     Args:
-        inputs: Files, which are taken whatever they are called; folders with all that is below them; and patterns
-            such as ``photos/**/*.jpg``, of which the files count.
+        inputs: Files, which are taken whatever they are called, but for results of those among them, as a shell names
+            for ``*``; folders with all that is below them; and patterns such as ``photos/**/*.jpg``, of which the files
+            count. Of folders and patterns results of earlier runs are skipped.
         output: Folder of the results; what lies in it already is no input.
     """
     found: dict[Path, Found] = {}
@@ -226,7 +226,24 @@ def gather(inputs: Sequence[str], *, output: Path | None = None) -> tuple[list[F
             there = found.setdefault(picture.path.resolve(), picture)
             if there.path.is_symlink() and not picture.path.is_symlink():
                 found[picture.path.resolve()] = picture  # under its own name, not that of a link to it
-    return list(found.values()), skipped, failures
+    pictures = list(found.values())
+    results = _results_among(pictures)
+    skipped += [Skipped(picture.path, EARLIER) for picture in pictures if picture in results]
+    return [picture for picture in pictures if picture not in results], skipped, failures
+
+
+def _results_among(pictures: Sequence[Found]) -> set[Found]:
+    """Those that an earlier run has put beside others of them, going by their names."""
+    sources = [picture for picture in pictures if not _RESULT.match(picture.path.stem)]
+    stems = _free_stems(sources, [source.path.parent for source in sources])
+    named = [(source.path.parent, stem) for source, stem in zip(sources, stems, strict=True)]
+    named += [(picture.path.parent, picture.path.stem) for picture in pictures]
+    known = {_key(folder, stem) for folder, stem in named}
+    return {
+        picture
+        for picture in pictures
+        if (parts := _RESULT.match(picture.path.stem)) and _key(picture.path.parent, parts["source"]) in known
+    }
 
 
 def _meant_by(given: str, output: Path | None) -> tuple[list[Found], list[Skipped], list[Failure]]:
@@ -243,11 +260,16 @@ def _meant_by(given: str, output: Path | None) -> tuple[list[Found], list[Skippe
         return [Found(path)], [], []
     matches = [Path(match) for match in sorted(glob(str(path), recursive=True))]  # noqa: PTH207 (any pattern)
     files = [match for match in matches if match.is_file()]
-    results = {match for match in files if output is not None and _is_below(match, output)}
-    skipped = [Skipped(match, OUTPUT) for match in files if match in results]
-    skipped += [Skipped(match, FOLDER) for match in matches if match.is_dir()]
+    skipped = [Skipped(match, FOLDER) for match in matches if match.is_dir()]
+    found: list[Found] = []
+    for match in files:
+        is_result = output is not None and _is_below(match, output)
+        if is_result or _RESULT.match(match.stem):
+            skipped.append(Skipped(match, OUTPUT if is_result else EARLIER))
+        else:
+            found.append(Found(match))
     failures = [] if files else [Failure(given, "there is no such file.")]
-    return [Found(match) for match in files if match not in results], skipped, failures
+    return found, skipped, failures
 
 
 def assign(pictures: Sequence[Found], *, output: Path | None, format: str) -> list[Job]:
@@ -275,23 +297,23 @@ def assign(pictures: Sequence[Found], *, output: Path | None, format: str) -> li
 
 def _free_stems(pictures: Sequence[Found], folders: Sequence[Path]) -> list[str]:
     """A stem for each result that no other one in its folder has, upper and lower case being the same."""
-
-    def key(folder: Path, stem: str) -> tuple[Path, str]:
-        return folder.resolve(), stem.casefold()
-
     stems = [picture.path.stem for picture in pictures]
-    shared = Counter(map(key, folders, stems))
+    shared = Counter(map(_key, folders, stems))
     taken = {name for name, count in shared.items() if count == 1}
     for number, (picture, folder) in enumerate(zip(pictures, folders, strict=True)):
-        if shared[key(folder, stems[number])] == 1:
+        if shared[_key(folder, stems[number])] == 1:
             continue
         stem = free = f"{picture.path.stem}-{picture.path.suffix[1:].lower()}"
         count = 2
-        while key(folder, free) in taken:
+        while _key(folder, free) in taken:
             free, count = f"{stem}-{count}", count + 1
-        taken.add(key(folder, free))
+        taken.add(_key(folder, free))
         stems[number] = free
     return stems
+
+
+def _key(folder: Path, stem: str) -> tuple[Path, str]:
+    return folder.resolve(), stem.casefold()
 
 
 def is_file_name(output: Path) -> bool:
@@ -358,7 +380,7 @@ def left_alone(inside: PurePath) -> str:
         return HIDDEN
     if not is_picture_name(inside):
         return NOT_A_PICTURE
-    return EARLIER if _RESULT.search(inside.stem) else ""
+    return EARLIER if _RESULT.match(inside.stem) else ""
 
 
 def _is_below(path: Path, folder: Path) -> bool:

@@ -125,4 +125,4 @@ def _window_means(x: Tensor, starts: list[int], patch: int, *, dim: int) -> Tens
     if regular < len(starts):
         flush = x.narrow(dim, starts[-1], patch).sum(dim, keepdim=True)
         sums = torch.cat((sums, flush), dim)
-    return sums / patch
+    return sums.div_(patch)  # in place: of a large map even this takes room

@@ -3,13 +3,18 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from io import TextIOWrapper
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 from typer import Typer, echo
+from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
+from typer.main import get_command
 
 from hpinet.errors import HPINetError
+from hpinet.paths import path_of
 from hpinet.progress import Progress, ignore
 
 Bars = Callable[[str], Progress]
@@ -23,8 +28,10 @@ def run(commands: Typer, *, name: str) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):  # names of files can be anything: one must not end a run of many
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    command = get_command(commands)
+    _know_home(command)
     try:
-        code = commands(prog_name=name, standalone_mode=False)
+        code = command(prog_name=name, standalone_mode=False)
     except TyperException as error:  # a wrong option or argument; or help, where a group is called without a command
         code = FAILED
         message = error.format_message()
@@ -37,6 +44,28 @@ def run(commands: Typer, *, name: str) -> NoReturn:
         what = error.strerror or str(error) or type(error).__name__
         complain(f"{error.filename}: {what}." if error.filename else f"{what}.")
     sys.exit(code)
+
+
+def _know_home(command: object) -> None:
+    """Lets every path that is given to a command begin with ~, which shells leave as it is in ``--output=~/large``."""
+    if isinstance(command, TyperGroup):
+        for each in command.commands.values():
+            _know_home(each)
+    elif isinstance(command, TyperCommand) and command.callback is not None:
+        command.callback = _knowing_home(command.callback)
+
+
+def _knowing_home(command: Callable[..., Any]) -> Callable[..., Any]:
+    def meant(value: Any) -> Any:
+        if isinstance(value, list):
+            return [meant(each) for each in value]
+        return path_of(value) if isinstance(value, Path) else value
+
+    @wraps(command)
+    def called(**values: Any) -> Any:
+        return command(**{name: meant(value) for name, value in values.items()})
+
+    return called
 
 
 def complain(message: str) -> None:

@@ -26,6 +26,7 @@ PAGE = (
     *("ui/page.py", "ui/privacy.py", "ui/links.py", "wording.py", "comparison.py", "ui/server/defects.py"),
     *(
         "images/compression.py",
+        "images/notes.py",
         "images/reading.py",
         "ui/server/preview.py",
         "ui/server/storage.py",

@@ -160,6 +160,42 @@ def test_a_second_run_ignores_the_results_of_the_first(run: Run, weights: Path, 
         assert len(list((tmp_path / "in").iterdir())) == 2, count
 
 
+def test_a_run_over_files_that_a_shell_names_is_resumed(run: Run, weights: Path, tmp_path: Path) -> None:
+    """The shell names the results of the first run too, and so does a pattern."""
+    options = ("--weights", weights, "--existing", "skip")
+    picture(tmp_path / "in/a.png")
+    assert run("upscale", *sorted((tmp_path / "in").iterdir()), *options).code == 0
+    picture(tmp_path / "in/b.png")
+    ended = run("upscale", *sorted((tmp_path / "in").iterdir()), *options)
+    assert ended.code == 0
+    earlier = "1 skipped (result of an earlier run: a_x2_hpinet-custom.png)"
+    assert ended.err == f"1 enlarged, {earlier}, 1 skipped (done already: a.png).\n"
+    ended = run("upscale", tmp_path / "in/*.png", *options)
+    assert (ended.code, ended.out) == (0, "")
+    assert len(list((tmp_path / "in").iterdir())) == 4
+
+
+def test_paths_may_begin_with_a_home_folder(
+    run: Run, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no shell has put it in, as in ``--output=~/large``."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    picture(tmp_path / "set/a.png", 40, 41)
+    assert run("upscale", "~/set/a.png", "--weights=~/small", "--output=~/large").code == 0
+    assert Image.open(tmp_path / "large/a.png").size == (82, 80)
+    assert run("evaluate", "~/set", "--lr=~/nowhere", "--weights=~/small").err == (
+        f"Error: There is no folder {tmp_path / 'nowhere'}.\n"
+    )
+    assert run("convert", "~/small/model.safetensors", "--output=~/converted").code == 0
+    assert (tmp_path / "converted/config.json").is_file()
+    ended = run("explain-reach", "~/set/a.png", "--model=~/small", "--tile=16", "-o~/a.png", "--output=~/b.svg")
+    assert ended.code == 0, ended.err
+    assert ended.out.splitlines()[-2:] == [str(tmp_path / "a.png"), str(tmp_path / "b.svg")]
+    assert run("train", "plot", "~/runs", "--output=~/curve.png").err.startswith(f"Error: {tmp_path / 'runs'} has no")
+    assert not (tmp_path / "~").exists()
+
+
 @pytest.mark.parametrize(("scale", "size"), [(2, (34, 28)), (3, (51, 42)), (4, (68, 56))])
 def test_other_scales_by_native_passes(
     run: Run, weights: Path, tmp_path: Path, scale: int, size: tuple[int, int]
@@ -277,6 +313,7 @@ def test_nothing_to_do(run: Run, tmp_path: Path) -> None:
         (["fetch"], "--all"),
         (["fetch", "S", "--all"], "--all"),
         (["fetch", "S", "--scale", "2"], "no weights for S ×2"),
+        (["fetch", "--all", "--scale", "5"], "no weights for ×5"),
         (["convert", "nowhere.pth", "-o", "out"], "no file nowhere.pth"),
         (["evaluate", "nowhere"], "no folder nowhere"),
         (["train", "export", "run", "out", "--credits", "missing.md"], "missing.md: No such file or directory."),
@@ -345,6 +382,8 @@ def test_fetch(run: Run, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HPINET_AUTHORS_URL", server.url)
         settings.cache_clear()
         ended = run("fetch", "m", "--scale", 2)
+        assert (ended.code, ended.out, ended.err) == (0, f"hpinet-m-x2  {find('M', scale=2).path}\n", "")
+        ended = run("fetch", "--all", "--scale", 2)
         assert (ended.code, ended.out, ended.err) == (0, f"hpinet-m-x2  {find('M', scale=2).path}\n", "")
         ended = run("fetch", "--all")
     assert ended.code == 2  # the fifth file is not there

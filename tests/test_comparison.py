@@ -232,5 +232,8 @@ def test_what_a_result_explains_of_a_jpeg(tmp_path: Path) -> None:
     assert explained(replace(decoded, icc_profile=b"another"), file) is None
     save_picture(source, tmp_path / "source.png")
     assert explained(source, tmp_path / "source.png") is None
-    with pytest.raises(ImageError, match="cannot be read"):
+    with pytest.raises(ImageError, match="cannot be read") as refused:
         explained(source, tmp_path / "none.jpg")
+    assert isinstance(refused.value.__cause__, FileNotFoundError)
+    file.write_bytes(file.read_bytes()[:-2])  # without the end marker, which does not hinder
+    assert explained(open_picture(file), file) is None

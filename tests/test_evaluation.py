@@ -109,7 +109,7 @@ def test_small_pictures_from_a_folder(upscaler: Upscaler, benchmark: Path, tmp_p
     for seed, name in enumerate(("ant", "bee")):
         small = resize_bicubic(Picture(picture(seed)[:45, :51]), 17, 15).colour
         save(tmp_path / "small" / pattern.format(name), small)
-    save(tmp_path / "small" / "cow.png", picture(9))  # of no true picture
+    save(tmp_path / "small" / "antx2.png", picture(9))  # of another scale
     assert evaluate(upscaler, benchmark, lr=tmp_path / "small") == evaluate(upscaler, benchmark)
 
 
@@ -124,6 +124,13 @@ def test_a_missing_small_picture(upscaler: Upscaler, benchmark: Path, tmp_path: 
     save(tmp_path / "small" / "ant.png", picture(0))
     with pytest.raises(OptionError, match=r"no picture beex3 or bee, the small one of bee\.png"):
         evaluate(upscaler, benchmark, lr=tmp_path / "small")
+
+
+def test_a_missing_true_picture(benchmark: Path, tmp_path: Path) -> None:
+    for name in ("antx3", "beex3", "cowx3"):
+        save(tmp_path / "small" / f"{name}.png", picture(0))
+    with pytest.raises(OptionError, match=r"tinyset has no picture cow, the true one of cowx3\.png"):
+        find_pairs(benchmark, tmp_path / "small", scale=3)
 
 
 def test_a_small_picture_of_the_wrong_size(upscaler: Upscaler, benchmark: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hpinet.errors import ImageError, OptionError
-from hpinet.files import LINK, OUTPUT, AlreadyDone, Found, Job, assign, enlarge_file, gather, is_file_name
+from hpinet.files import EARLIER, LINK, OUTPUT, AlreadyDone, Found, Job, assign, enlarge_file, gather, is_file_name
 from hpinet.images import Picture, save_picture
 from hpinet.plan import Plan, TargetSize, make_plan
 
@@ -75,8 +75,28 @@ def test_named_files_are_taken_whatever_they_are_called(photos: Path) -> None:
     assert (skipped, failures) == ([], [])
 
 
+def test_results_of_named_files_are_left_out(photos: Path) -> None:
+    """As of a shell's ``*.png`` in a folder where an earlier run has put them."""
+    twice = [f"photos/{name}_hpinet-t.png" for name in ("a_x4", "a_x4_hpinet-t_x4", "sea_x2")]
+    found, skipped, failures = gather(["photos/a.png", *map(touched, twice)])
+    assert (names(found), failures) == (["photos/a.png", twice[2]], [])  # of the third there is no source
+    assert [(str(each.path), each.reason) for each in skipped] == [(path, EARLIER) for path in twice[:2]]
+    sources = [touched(f"photos/sea/{name}") for name in ("a.png", "a.gif")]
+    results = [touched(f"photos/sea/{stem}_40x32_hpinet-m.tif") for stem in ("a-png", "a-gif", "A")]
+    found, skipped, _ = gather([*results, *sources])
+    assert names(found) == sources
+    assert {each.reason for each in skipped} == {EARLIER}
+
+
+def touched(path: str) -> str:
+    Path(path).write_bytes(b"")
+    return path
+
+
 def test_patterns(photos: Path) -> None:
-    assert names(gather(["photos/*.png"])[0]) == ["photos/a.png", "photos/a_x4_hpinet-t.png"]
+    found, skipped, failures = gather(["photos/*.png"])
+    assert (names(found), failures) == (["photos/a.png"], [])
+    assert [(str(each.path), each.reason) for each in skipped] == [("photos/a_x4_hpinet-t.png", EARLIER)]
     assert names(gather(["photos/**/*.webp"])[0]) == ["photos/sea/c.webp"]
     found, skipped, failures = gather(["photos/s*"])
     assert ([str(each.path) for each in skipped], skipped[0].reason) == (["photos/sea"], "folder")
@@ -90,7 +110,7 @@ def test_a_file_whose_name_is_a_pattern(photos: Path) -> None:
 
 
 def test_each_picture_once(photos: Path) -> None:
-    assert len(gather(["photos", "photos/a.png", "photos/../photos/a.png", "photos/*.png", "photos"])[0]) == 5
+    assert len(gather(["photos", "photos/a.png", "photos/../photos/a.png", "photos/*.png", "photos"])[0]) == 4
 
 
 def test_what_is_not_there(photos: Path) -> None:
@@ -176,8 +196,13 @@ def test_what_becomes_of_results_that_are_there(tmp_path: Path) -> None:
         job.target(PLAN, "hpinet-t", "skip")
     with pytest.raises(OptionError, match="--existing replace"):
         job.target(PLAN, "hpinet-t", "fail")
+    named = Job(tmp_path / "a.jpg", path.parent, "a", ".png", False, frozenset([path.resolve()]))
+    with pytest.raises(AlreadyDone):  # although it is an input too, it stays as it is
+        named.target(PLAN, "hpinet-t", "skip")
     Image.new("RGB", (3, 3)).save(path)
     assert job.target(PLAN, "hpinet-t", "skip") == path
+    with pytest.raises(OptionError, match="would replace"):
+        named.target(PLAN, "hpinet-t", "skip")
     path.write_text("no picture")
     assert job.target(PLAN, "hpinet-t", "skip") == path
 

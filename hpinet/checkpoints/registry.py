@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from hpinet.checkpoints.download import Digest, download
 from hpinet.checkpoints.files import (
+    CARD,
     CONFIG,
     WEIGHTS,
     Provenance,
@@ -225,12 +226,12 @@ def convert(source: Path, output: Path) -> CheckpointInfo:
 
     What is known of the source (its SHA-256; for the authors' files their address and rights) goes into the card and
     the metadata of the weights. Raises CheckpointError if ``source`` is not the weights of a named variant, or
-    ``output`` holds a checkpoint already.
+    ``output`` has a file that it would replace: a checkpoint's, or a README.md or config.json of anything else.
     """
     if source.is_dir():
         raise CheckpointError(f"{source} is a folder: convert takes a .pth or .safetensors file.")
-    if (output / WEIGHTS).exists():
-        raise CheckpointError(f"{output} holds a checkpoint already: choose another folder.")
+    if there := next((name for name in (WEIGHTS, CONFIG, CARD) if exists(output / name)), None):
+        raise CheckpointError(f"{output} has a file {there} already: choose another folder.")
     model = read_model(source)
     key = variant_name(model.config), model.config.scale
     published = PUBLISHED.get(key)
@@ -276,7 +277,9 @@ def _find_named(variant: str, scale: int) -> CheckpointInfo:
 def _bundled() -> list[CheckpointInfo]:
     packaged = Path(__file__).parents[1] / "_checkpoints"  # inside an installed wheel
     folder = packaged if packaged.is_dir() else Path(__file__).parents[2] / "checkpoints"
-    return [_describe(config.parent, "bundled") for config in sorted(folder.glob(f"hpinet-*-x*/{CONFIG}"))]
+    found = [_describe(config.parent, "bundled") for config in sorted(folder.glob(f"hpinet-*-x*/{CONFIG}"))]
+    # Where two fit a name, it means the folder that is called so.
+    return sorted(found, key=lambda info: info.path is not None and info.path.name != info.name)
 
 
 def _authors(variant: str, scale: int) -> CheckpointInfo:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 
 from hpinet.model import LAYERS_PER_STAGE, HPINetConfig
-from hpinet.patches import patch_grid
+from hpinet.patches import OVERLAP, patch_grid
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,11 @@ def arithmetic(config: HPINetConfig, height: int, width: int) -> Arithmetic:
 
 
 def expected_megabytes(config: HPINetConfig, height: int, width: int) -> float:
-    """Memory that a picture of ``height`` x ``width`` LR pixels takes, beyond the engine's own working set: two feature
-    maps in float32, and the result with 16 bits.
+    """Memory that a picture of ``height`` x ``width`` LR pixels takes, beyond the engine's own working set.
+
+    In float32 the picture, two feature maps, and one whose rows are means over patches, of sides padded to the minimum;
+    and the result with 16 bits.
     """
-    return (4 * 2 * config.dim + 2 * 3 * config.scale**2) * height * width / 1e6
+    padded = max(height, config.minimum_size) * max(width, config.minimum_size)
+    means = config.dim / (min(config.patch_sizes) - OVERLAP)
+    return (4 * (3 + 2 * config.dim + means) * padded + 2 * 3 * config.scale**2 * height * width) / 1e6

@@ -13,6 +13,7 @@ from PIL import Image, JpegImagePlugin
 
 from hpinet.errors import ImageError
 from hpinet.images.compression import BLOCK, dct_basis
+from hpinet.images.formats import kind_of
 from hpinet.images.picture import orientation_of, stored
 from hpinet.images.pillow import PILLOW_AT_EASE
 
@@ -37,7 +38,7 @@ class JpegCoefficients:
     width: int
     planes: tuple[Plane, ...]  # one if grey, else three
     orientation: int  # by EXIF, from the stored picture to the upright one
-    tables: dict[int, list[int]]
+    tables: list[list[int]]  # of each plane, whatever number it has in the file: encoders want 0, 1, 2
     icc_profile: bytes | None
 
     def explained(self, colour: np.ndarray) -> float | None:
@@ -67,13 +68,16 @@ def read_coefficients(data: bytes) -> JpegCoefficients | None:
     """The coefficients of a JPEG file in grey or in YCbCr of 4:4:4 or 4:2:0; None for any other picture.
 
     They are those of the decoded planes, to the nearest multiple. Libjpeg decodes colour at half the size of the
-    picture without any filter, if asked for half the size in all. Raises ImageError if the file is damaged.
+    picture without any filter, if asked for half the size in all. Raises ImageError if a JPEG is damaged, even if so
+    little that `hpinet.images.open_picture` opens it.
     """
+    if kind_of(data) != "JPEG":
+        return None
     try:
-        with Image.open(BytesIO(data)) as image:
-            if not isinstance(image, JpegImagePlugin.JpegImageFile):
-                return None
-            size, layers, tables = image.size, image.layer, dict(image.quantization)
+        with Image.open(BytesIO(data), formats=["JPEG"]) as image:
+            assert isinstance(image, JpegImagePlugin.JpegImageFile)
+            size, layers = image.size, image.layer
+            tables = [image.quantization[layer[3]] for layer in layers]
             profile = image.info.get("icc_profile")
             full_colour = all(layer[1:3] == layers[0][1:3] for layer in layers)
             halved = [layer[1:3] for layer in layers] == [(2, 2), (1, 1), (1, 1)]
@@ -82,11 +86,11 @@ def read_coefficients(data: bytes) -> JpegCoefficients | None:
                 return None
         whole, orientation = _decoded(data, None)
         colours = _decoded(data, (size[0] // 2, size[1] // 2))[0] if halved else whole
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # as in `hpinet.images.open_picture`: Pillow promises nothing
         raise ImageError("The JPEG file is damaged.") from error
     planes = []
-    for number, layer in enumerate(layers):
-        steps = np.array(tables[layer[3]], np.float32).reshape(BLOCK, BLOCK)
+    for number, table in enumerate(tables):
+        steps = np.array(table, np.float32).reshape(BLOCK, BLOCK)
         samples = (colours if number else whole)[..., number].astype(np.float32) - 128
         multiples = np.rint(dct(samples) / steps).astype(np.int16)
         planes.append(Plane(multiples, steps, 2 if halved and number else 1))

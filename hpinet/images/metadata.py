@@ -1,7 +1,8 @@
 """What a file says of its picture beside colour: EXIF, XMP, IPTC, resolution; and what of it a result keeps.
 
 Whatever the choice, nothing is written that would not be true of the result: orientation, size, thumbnail, positions
-in pixels, and what belongs to further pictures of the file. The resolution is scaled, so that a print keeps its size.
+in the picture, as of faces, places of its pixels on a map, and what belongs to further pictures of the file. The
+resolution is scaled, so that a print keeps its size.
 """
 
 import struct
@@ -27,10 +28,13 @@ _ORIENTATION, _LYING = 274, {5, 6, 7, 8}
 # Of EXIF: what was true of the file alone. Tags of TIFF's layout of pixels, embedded data that have places of their own
 _LAYOUT = {*range(254, 269), *range(273, 285), *range(288, 294), 296, 297, 301, *range(317, 348), *range(512, 534)}
 _LAYOUT |= {700, 33421, 33422, 33723, 34377, 34675, 37724, 50341}
+# and what places pixels on a map (GeoTIFF, and older or other ways): scales, tie points, keys, polynomials
+_LAYOUT |= {33550, 33920, 33922, 34264, *range(34735, 34738), 50844}
 _OF_PIXELS = {INTEROPERABILITY, _COLOUR_SPACE, _WIDTH, _HEIGHT, 37122, 37396, 41486, 41487, 41488, 41492}
 # and what `keep` leaves out: maker's note, unique number, serial numbers of body and lens, private tags but for words
 _PERSONAL = {37500, 42016, 42033, 42037}
 _PRIVATE, _WORDS = 32768, {33432, 36867, *range(40091, 40096)}
+_PRIVATE_OF_CAMERA = 0xEA1C  # beyond all that EXIF names; Adobe has a raw's owner and serial number at 65000 and 65001
 
 # Of XMP: namespaces and names
 _NAMES = "http://www.w3.org/2000/xmlns/"  # of declarations
@@ -45,6 +49,7 @@ _OUTDATED |= {"XResolution", "YResolution", "ResolutionUnit", "BitsPerSample", "
 _OUTDATED |= {"PhotometricInterpretation", "SamplesPerPixel", "PlanarConfiguration", "ColorSpace", "SubjectLocation"}
 _OUTDATED |= {"FocalPlaneXResolution", "FocalPlaneYResolution", "FocalPlaneResolutionUnit", "ICCProfile", "ColorMode"}
 _OUTDATED |= {"CompressedBitsPerPixel", "NativeDigest"}
+_OUTDATED |= {"Regions", "RegionInfo", "ImageRegion"}  # faces and the like: of MWG and ACDSee, Microsoft, IPTC
 
 # Of IPTC: the record about the picture, and in it places, orientation, previews
 _ABOUT, _IPTC_PLACES, _IPTC_OUTDATED = 2, {26, 27, 90, 92, 95, 100, 101}, {130, 131, 200, 201, 202}
@@ -126,7 +131,7 @@ def _without_persons(exif: Exif, *, is_all: bool) -> Exif:
     return replace(
         exif,
         main=tuple(entry for entry in main if entry.tag < _PRIVATE or entry.tag in _WORDS),
-        camera=tuple(entry for entry in camera if entry.tag not in _PERSONAL),
+        camera=tuple(entry for entry in camera if entry.tag < _PRIVATE_OF_CAMERA and entry.tag not in _PERSONAL),
         place=(),
     )
 

@@ -5,6 +5,7 @@ ODD_PROFILE = "Its colour profile is damaged or of other colours, so it was take
 GAIN_MAP = "It has a gain map for HDR screens: only the picture for ordinary ones was taken."
 DEPTH_MAP = "It has a depth map: only the picture was taken."
 ANIMATED = "It is animated: the first frame was taken."
+FURTHER_CHANNELS = "It has channels beside its colours that were left out."
 
 
 def further_pictures(count: int) -> str:

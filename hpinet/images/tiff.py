@@ -17,12 +17,14 @@ from hpinet.images import jpeg, jxl
 from hpinet.images.exif import Entry, Exif, read_exif
 from hpinet.images.formats import camera_raw, kind_of
 from hpinet.images.metadata import Metadata, of_tiff
+from hpinet.images.notes import FURTHER_CHANNELS
 from hpinet.images.picture import Picture, from_samples, from_unit, profile_by_exif, stretched, unmultiplied
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what is odd about a file is not the terminal's affair
 
 # Values of TIFF tags (TIFF 6.0, TIFF/EP, DNG 1.7)
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR, _LAB = 0, 1, 2, 3, 5, 6, 8  # interpretations
+_GREYS = {_WHITE_IS_ZERO, _BLACK_IS_ZERO}
 _OF_SENSORS = {32803, 34892}  # colour filter array, linear raw
 _CHANNELS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4, _YCBCR: 3}
 _RAW_COMPRESSIONS = {32767, 34713, 65535}  # Sony, Nikon, Pentax
@@ -30,6 +32,8 @@ _OLD_JPEG, _JPEG = 6, 7  # compressions
 _PICTURES = {_JPEG, *TIFF.IMAGE_COMPRESSIONS}  # compressions of which each strip or tile is a file with a header
 _UNSIGNED, _FLOAT = 1, 3  # sample formats
 _PREMULTIPLIED, _NOT_PREMULTIPLIED = 1, 2  # meanings of an extra sample
+_ALPHAS = {_PREMULTIPLIED, _NOT_PREMULTIPLIED}
+_MOST_UNNAMED = 1  # extra samples of no known meaning that grey may have: with more, they may well be colours
 _MOST_SAMPLES = 6  # a pixel: CMYK with alpha and one to spare, as in Pillow
 _MOST_PAGES = 32  # looked at
 _JPEG_2000 = rb"\xff\x4f\xff\x51"  # how the code of such a picture begins, before its size
@@ -109,7 +113,9 @@ def decode(page: TiffPage, data: bytes) -> Picture | None:
         orientation=orientation_of(page),
         format="TIFF",
     )
-    return replace(picture, metadata=metadata_in(page, data))
+    is_less = samples.shape[2] > channels + (alpha is not None)
+    notes = (*picture.notes, *((FURTHER_CHANNELS,) if is_less else ()))
+    return replace(picture, notes=notes, metadata=metadata_in(page, data))
 
 
 def metadata_in(page: TiffPage, data: bytes) -> Metadata:
@@ -158,6 +164,11 @@ def check_samples(page: TiffPage) -> None:
         )
     if page.samplesperpixel > _MOST_SAMPLES:
         raise ImageError(f"This TIFF file has more than {_MOST_SAMPLES} samples a pixel: save it as grey or RGB.")
+    unnamed = page.samplesperpixel - 1 - sum(int(kind) in _ALPHAS for kind in page.extrasamples)
+    if int(page.photometric or 0) in _GREYS and unnamed > _MOST_UNNAMED:
+        raise ImageError(
+            f"This TIFF file has {page.samplesperpixel} channels that are not named as colours: save it as RGB."
+        )
     if page.imagedepth > 1:
         raise ImageError("This TIFF file is a volume: save its layers as pages of their own.")
 
@@ -234,7 +245,7 @@ def _to_8_or_16_bits(samples: np.ndarray, page: TiffPage) -> np.ndarray:
 def _alpha(samples: np.ndarray, page: TiffPage, channels: int) -> tuple[np.ndarray | None, int]:
     """The first extra sample that is called alpha, and its kind; extras of no known meaning are left out."""
     for number, kind in enumerate(page.extrasamples):
-        if int(kind) in (_PREMULTIPLIED, _NOT_PREMULTIPLIED) and channels + number < samples.shape[2]:
+        if int(kind) in _ALPHAS and channels + number < samples.shape[2]:
             return samples[..., channels + number], int(kind)
     return None, 0
 

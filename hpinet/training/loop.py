@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
+from torch.utils import deterministic
 
 from hpinet.checkpoints.registry import load
 from hpinet.errors import CheckpointError, HPINetError, OptionError, needs_extra
@@ -103,9 +104,27 @@ def train(
     with _subnormal_numbers_as_zero():
         trainer = Trainer(folder, run, options or Options(), decoding)
         try:
-            return trainer.run(progress)
+            with _deterministic(trainer.accelerator.device):
+                return trainer.run(progress)
         finally:
             trainer.close()
+
+
+@contextmanager
+def _deterministic(device: torch.device) -> Iterator[None]:
+    """Lets the threads of a CPU add up in one order, at no cost: gradients of overlapping patches are such sums.
+
+    GPUs are left alone: not all that training needs has such a way there.
+    """
+    before = torch.are_deterministic_algorithms_enabled(), deterministic.fill_uninitialized_memory
+    if device.type == "cpu":
+        torch.use_deterministic_algorithms(True)
+        deterministic.fill_uninitialized_memory = False  # it hides nothing here, and takes time
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        deterministic.fill_uninitialized_memory = before[1]
 
 
 @contextmanager
@@ -294,6 +313,8 @@ class Trainer:
                 self.accelerator.scaler.load_state_dict(state["scaler"])
             self.watch = LossWatch(**state["watch"])
             self.step, self.hours = state["step"], state["hours"]
+        if self._over_processes(torch.tensor(float(self.step), device=self.accelerator.device), "mean") != self.step:
+            raise OptionError(f"The processes do not find the same state: all need the same folder {self.folder}.")
         if self.accelerator.is_main_process:
             rewind_log(self.folder, self.step)
         self.accelerator.wait_for_everyone()

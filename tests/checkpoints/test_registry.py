@@ -121,6 +121,16 @@ def test_recorded_facts_of_the_authors_files(shared: Path) -> None:
         assert file.set5.ssim_y == pytest.approx(measured["ssim_y"], abs=0.00006)
 
 
+def test_a_name_means_the_folder_that_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "__file__", str(tmp_path / "hpinet" / "checkpoints" / "registry.py"))
+    provenance = Provenance(source="Made for a test", licence="apache-2.0", note="")
+    for name in ("hpinet-mine-x2", "hpinet-t-x2", "hpinet-zz-x2"):
+        write_checkpoint(tiny(2), tmp_path / "checkpoints" / name, provenance)
+    found = find("hpinet-t-x2").path
+    assert found is not None
+    assert found.name == "hpinet-t-x2"
+
+
 def test_an_installed_package_finds_its_own_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "site-packages" / "hpinet"
     provenance = Provenance(source="Made for a test", licence="apache-2.0", note="")
@@ -403,8 +413,15 @@ def test_convert_weights_of_unknown_origin(published: bytes, tmp_path: Path, suf
 def test_convert_overwrites_nothing(published: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.pth").write_bytes(published)
     convert(tmp_path / "a.pth", tmp_path / "out")
-    with pytest.raises(CheckpointError, match="holds a checkpoint already"):
+    with pytest.raises(CheckpointError, match=r"out has a file model\.safetensors already"):
         convert(tmp_path / "a.pth", tmp_path / "out")
+    for name in ("README.md", "config.json"):
+        folder = tmp_path / f"project-with-{name}"
+        folder.mkdir()
+        (folder / name).write_text("mine")
+        with pytest.raises(CheckpointError, match=f"has a file {name} already"):
+            convert(tmp_path / "a.pth", folder)
+        assert [(path.name, path.read_text()) for path in folder.iterdir()] == [(name, "mine")]
     with pytest.raises(CheckpointError, match="convert takes"):
         convert(tmp_path / "out", tmp_path / "again")
     with pytest.raises(CheckpointError, match="Cannot write"):

@@ -7,6 +7,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from hpinet.engines import arithmetic
+from hpinet.engines.arithmetic import expected_megabytes
 from hpinet.model import SCALES, HPINetConfig, variant_config
 
 # TFLOP per LR megapixel of a very large picture, matching aside, by variant and for the scales 2, 3 and 4.
@@ -34,6 +35,13 @@ def test_sides_under_the_minimum_count_as_padded() -> None:
     config = small_config(2, qk_dim=8)
     assert arithmetic(config, 1, 30) == arithmetic(config, 8, 30)
     assert arithmetic(config, 1, 30).total == counted(config, 1, 30)
+
+
+def test_memory_of_thin_pictures_is_that_of_padded_ones() -> None:
+    config = variant_config("T", 4)
+    thin, padded = (expected_megabytes(config, height, 60_000) for height in (1, config.minimum_size))
+    result = 6 * config.scale**2 * 60_000 / 1e6
+    assert thin - result == pytest.approx(padded - config.minimum_size * result)
 
 
 @pytest.mark.parametrize("variant", PER_MEGAPIXEL)

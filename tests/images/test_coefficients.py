@@ -4,6 +4,7 @@ import io
 import struct
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,6 +13,7 @@ from hpinet.errors import ImageError
 from hpinet.images import open_picture
 from hpinet.images.coefficients import read_coefficients
 from hpinet.images.degradations import blur
+from hpinet.images.jpeg import segments
 
 CAT = Image.open(Path(__file__).parents[2] / "examples/cat.png").convert("RGB")
 
@@ -68,10 +70,29 @@ def test_an_orientation_that_is_none_turns_nothing(kind: int, value: int) -> Non
     assert share > 0.999
 
 
+@pytest.mark.parametrize(("mode", "numbers"), [("L", [1]), ("RGB", [0, 2]), ("RGB", [1, 0]), ("RGB", [2, 3])])
+def test_tables_may_have_any_numbers(mode: str, numbers: list[int]) -> None:
+    data = bytearray(saved(CAT.convert(mode), quality=60))
+    expected = read_coefficients(bytes(data))
+    assert expected is not None
+    for segment in segments(bytes(data)):
+        if segment.marker == 0xDB:
+            data[segment.start + 4] = numbers[data[segment.start + 4]]
+        elif segment.marker == 0xC0:
+            for component in range(len(expected.planes)):
+                at = segment.start + 12 + 3 * component
+                data[at] = numbers[data[at]]
+    coefficients = read_coefficients(bytes(data))
+    assert coefficients is not None
+    seen = open_picture(bytes(data)).to_8_bit_rgb()
+    assert coefficients.explained(seen) == expected.explained(seen)
+
+
 def test_what_cannot_be_held_to_it() -> None:
     file = io.BytesIO()
     CAT.save(file, "PNG")
     assert read_coefficients(file.getvalue()) is None
+    assert read_coefficients(bytes(imagecodecs.jpegxl_encode(np.asarray(CAT)))) is None  # which Pillow does not know
     assert read_coefficients(saved(CAT.resize((12, 40)))) is None  # less than two blocks
     assert read_coefficients(saved(subsampling="4:2:2")) is None
     assert read_coefficients(saved(CAT.convert("CMYK"))) is None

@@ -29,9 +29,16 @@ XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
  xmlns:drone="http://www.dji.com/drone-dji/1.0/" xmlns:geo="http://www.w3.org/2003/01/geo/wgs84_pos#"
  drone:GpsLatitude="+48.135" drone:GpsLongtitude="+11.567" drone:AbsoluteAltitude="+512.3" geo:lat="48.135"
  drone:DroneSerialNumber="serial-4" drone:GimbalPitchDegree="-89"
+ xmlns:mwg-rs="http://www.metadataworkinggroup.com/schemas/regions/" xmlns:acdsee-rs="http://ns.acdsee.com/regions/"
+ xmlns:MP="http://ns.microsoft.com/photo/1.2/" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
  aux:SerialNumber="serial-1" xmpMM:InstanceID="instance-1" xmp:Rating="5" hdrgm:Version="1.0">
 <dc:creator><rdf:Seq><rdf:li>Jürgen Müller</rdf:li></rdf:Seq></dc:creator>
-<exif:GPSLongitude>11,34E</exif:GPSLongitude></rdf:Description></rdf:RDF></x:xmpmeta>
+<exif:GPSLongitude>11,34E</exif:GPSLongitude>
+<mwg-rs:Regions rdf:parseType="Resource"><mwg-rs:RegionList><rdf:Bag><rdf:li mwg-rs:Name="face-1"/></rdf:Bag>
+</mwg-rs:RegionList></mwg-rs:Regions>
+<acdsee-rs:Regions rdf:parseType="Resource"><acdsee-rs:DLYArea>face-2</acdsee-rs:DLYArea></acdsee-rs:Regions>
+<MP:RegionInfo rdf:parseType="Resource"><MP:Regions>face-3</MP:Regions></MP:RegionInfo>
+<Iptc4xmpExt:ImageRegion><rdf:Bag><rdf:li>face-4</rdf:li></rdf:Bag></Iptc4xmpExt:ImageRegion></rdf:Description></rdf:RDF></x:xmpmeta>
 <?xpacket end="w"?>""".encode()
 
 
@@ -56,6 +63,7 @@ def exif(order: str = "<", orientation: int = 6) -> bytes:
     main = (number(274, orientation), text(271, "Maker"), text(315, NAME), ratio(282, 300), ratio(283, 300))
     main += (number(296, 2), Entry(0xC62F, 2, b"serial-2\0"))
     camera = (text(42033, "serial-3"), text(36867, "2024:01:02 03:04:05"), number(40962, 32), number(40963, 24))
+    camera += (text(65000, "owner-1"), text(65001, "serial-5"))
     camera += (Entry(37500, 7, b"a maker's note"), ratio(33434, 1), number(40961, 2), text(42036, "Objektiv für alles"))
     place = (text(1, "N"), ratio(2, 48, 8, 6))
     return Exif(order, main, camera, place).to_bytes()
@@ -109,11 +117,13 @@ def test_keep(origin: str, target: str, order: str) -> None:
     assert words[315].rstrip(b"\0").decode() == NAME
     assert words[42036].rstrip(b"\0").decode() == "Objektiv für alles"
     assert words[36867].startswith(b"2024:01:02")
-    assert not set(words) & {274, 0xC62F, 42033, 37500}
+    assert not set(words) & {274, 0xC62F, 42033, 37500, 65000, 65001}
     assert (found.number(40962), found.number(40963)) == (48, 64)
     assert found.place == ()
     for secret in (
         b"serial-",
+        b"owner-",
+        b"face-",
         b"maker's note",
         b"48,8.1N",
         b"11,34E",
@@ -149,12 +159,13 @@ def test_keep(origin: str, target: str, order: str) -> None:
 def test_keep_all(origin: str, target: str) -> None:
     picture, _ = kept(source(origin), "keep-all", target)
     found = read_exif(picture.metadata.exif)
-    assert {entry.tag for entry in found.camera} >= {42033, 37500}
+    assert {entry.tag for entry in found.camera} >= {42033, 37500, 65000, 65001}
     assert {entry.tag for entry in found.place} == {1, 2}
     assert not {entry.tag for entry in found.main} & {274}
     assert b"Ulm" in picture.metadata.xmp
     assert b"48,8.1N" in picture.metadata.xmp
     assert b"Orientation" not in picture.metadata.xmp
+    assert b"face-" not in picture.metadata.xmp
     if picture.metadata.iptc:
         assert b"Ulm" in picture.metadata.iptc
 
@@ -182,6 +193,23 @@ def test_a_picture_on_its_side_swaps_its_resolutions() -> None:
     said = Exif("<", (Entry(274, 3, b"\6\0"),)).to_bytes()
     metadata = Metadata(exif=said, dpi=(100, 200), size=(10, 20))
     assert metadata.kept("keep", (10, 20), is_srgb=True).dpi == (200, 100)
+
+
+GEOREFERENCES = (33550, 33920, 33922, 34264, 34735, 34736, 34737, 50844)
+
+
+@pytest.mark.parametrize("choice", ["keep", "keep-all"])
+def test_pixels_of_a_result_lie_elsewhere_on_a_map(choice: Any) -> None:
+    """GeoTIFF's scale of a pixel and its like, which a result of another size would belie."""
+    tags: list[Any] = [(tag, "d", 3, (10.0, 10.0, 0.0), True) for tag in GEOREFERENCES]
+    tags.append((42112, "s", 0, "<GDALMetadata/>", True))
+    file = BytesIO()
+    tifffile.imwrite(file, np.zeros((24, 32, 3), np.uint8), photometric="rgb", metadata=None, extratags=tags)
+    picture = open_picture(file.getvalue())
+    with tifffile.TiffFile(BytesIO(encode_picture(picture, "TIFF", metadata=choice))) as written:
+        kept = {tag.code for tag in written.pages.first.tags}
+    assert not kept & set(GEOREFERENCES)
+    assert (42112 in kept) == (choice == "keep-all")
 
 
 @pytest.mark.parametrize("xmp", [b"<", b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", b"<a>" * 20_000, b"\xff\xfe"])

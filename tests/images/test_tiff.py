@@ -263,3 +263,35 @@ def test_a_thumbnail_before_the_picture_is_not_the_picture() -> None:
 def test_pages_beyond_the_first_are_mentioned() -> None:
     data = written(RNG.integers(0, 256, (3, 16, 16)).astype(np.uint8), photometric="minisblack")
     assert any("3 pages" in note for note in open_picture(data).notes)
+
+
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+@pytest.mark.parametrize("extras", [["unspecified"] * 2, ["unspecified"] * 3, [*["unspecified"] * 2, "unassalpha"]])
+def test_channels_that_may_be_colours_are_not_left_out(photometric: str, extras: list[str]) -> None:
+    """As GDAL writes RGB of 16 bits."""
+    samples = RNG.integers(0, 65536, (24, 20, 1 + len(extras))).astype(np.uint16)
+    data = written(samples, photometric=photometric, planarconfig="contig", extrasamples=extras)
+    with pytest.raises(ImageError, match=f"has {1 + len(extras)} channels that are not named as colours"):
+        open_picture(data)
+
+
+@pytest.mark.parametrize(
+    ("photometric", "colours", "extras"),
+    [
+        ("minisblack", 1, ["unspecified"]),
+        ("minisblack", 1, ["unspecified", "unassalpha"]),
+        ("rgb", 3, ["unspecified"]),
+        ("rgb", 3, ["unassalpha", "unspecified"]),
+        ("separated", 4, ["unspecified"]),
+    ],
+)
+def test_channels_that_are_left_out_are_told(photometric: str, colours: int, extras: list[str]) -> None:
+    samples = RNG.integers(0, 256, (24, 20, colours + len(extras))).astype(np.uint8)
+    picture = open_picture(written(samples, photometric=photometric, planarconfig="contig", extrasamples=extras))
+    assert picture.notes == ("It has channels beside its colours that were left out.",)
+    assert (picture.alpha is not None) == ("unassalpha" in extras)
+
+
+def test_alpha_is_nothing_left_out() -> None:
+    samples = RNG.integers(0, 256, (24, 20, 4)).astype(np.uint8)
+    assert open_picture(written(samples, photometric="rgb", extrasamples=["unassalpha"])).notes == ()

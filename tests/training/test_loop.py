@@ -22,6 +22,7 @@ from hpinet.training.loop import (
     LossWatch,
     Options,
     TrainingStopped,
+    _deterministic,
     _moving_average,
     loss_of_each,
     new_model,
@@ -124,6 +125,52 @@ def test_kill_9_changes_nothing(pictures: Path, tmp_path: Path) -> None:
         assert state is not None
         del state["hours"]
     assert same(*states)
+
+
+def test_threads_add_up_in_one_order(pictures: Path, tmp_path: Path) -> None:
+    """The gradient of patches that overlap is a sum, which many threads would make in whatever order they come."""
+    seen: list[bool] = []
+    train(
+        tmp_path / "run",
+        tiny_run(pictures),
+        progress=lambda *_: seen.append(torch.are_deterministic_algorithms_enabled()),
+    )
+    assert seen
+    assert all(seen)
+    assert not torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(8)
+    index, weights = torch.randint(0, 400, (20_000,)), torch.randn(20_000, 32)
+    gradients = set[bytes]()
+    with _deterministic(torch.device("cpu")):
+        for _ in range(12):
+            pixels = torch.zeros(400, 32, requires_grad=True)
+            (pixels[index] * weights).sum().backward()
+            assert pixels.grad is not None
+            gradients.add(pixels.grad.numpy().tobytes())
+    assert len(gradients) == 1
+
+
+@pytest.mark.slow
+def test_processes_with_folders_of_their_own_do_not_go_on(pictures: Path, tmp_path: Path) -> None:
+    """As on machines that do not share the folder: one would go on, and the others begin anew."""
+    run = tiny_run(pictures, batch=8, micro_batch=2)
+    train(tmp_path / "0", run, options=Options(save_every=1, time_budget=0))
+    script = tmp_path / "go_on.py"
+    script.write_text(
+        "import os, pathlib\n"
+        "from hpinet.training.loop import train\n"
+        "from hpinet.training.state import Run\n"
+        f"folder = pathlib.Path({str(tmp_path)!r})\n"
+        "train(folder / os.environ['RANK'], Run.load(folder / '0'))\n"
+    )
+    state = load_state(tmp_path / "0")
+    assert state is not None
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
+    done = subprocess.run(launcher, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode != 0
+    assert "all need the same folder" in done.stderr
 
 
 @pytest.mark.slow
