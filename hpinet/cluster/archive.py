@@ -11,6 +11,7 @@ under the same name. A driver that is started again leaves out what the manifest
 import logging
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -19,11 +20,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from hpinet.cluster.connection import ClusterError, Workers
-from hpinet.cluster.manifest import Line, Manifest
+from hpinet.cluster.manifest import Line, Manifest, Outcome, written
 from hpinet.cluster.order import Order, enlarge, said
-from hpinet.cluster.places import READ_ONLY, Place
-from hpinet.errors import HPINetError, ImageError, OptionError
-from hpinet.files import DONE, OUTPUT, Found, assign, left_alone
+from hpinet.cluster.places import READ_ONLY, Place, pass_over, why
+from hpinet.errors import OptionError
+from hpinet.files import DONE, OUTPUT, Failure, Found, assign, left_alone
 from hpinet.progress import Progress, ignore
 from hpinet.settings import settings
 from hpinet.version import __version__
@@ -38,6 +39,11 @@ PORTION = 20_000
 """Pictures of which Ray Data keeps account at a time. Each is a piece of work of its own, so little is done twice."""
 
 LOOKED_AT_ONCE = 64  # headers in one task
+
+LOOKS = ROUNDS * (1 + TRIES)
+"""How often a header is looked at whose worker ends each time."""
+
+ENDED = "Its worker ended each time, perhaps for want of memory."
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ class Summary:
 
     done: int = 0
     failed: list[Line] = field(default_factory=list)
+    locked: list[Failure] = field(default_factory=list)  # folders of the source that cannot be listed
     skipped: dict[str, list[str]] = field(default_factory=dict)  # names by reason
 
 
@@ -123,7 +130,7 @@ def run(
                         note(line)
                         progress.hear(line)
         for picture in rest.values():
-            note(_line(order, picture, "failed", "Its worker ended each time, perhaps for want of memory."))
+            note(_line(order, picture, "failed", ENDED))
         results.tidy()
     finally:
         _close(manifest)
@@ -138,9 +145,9 @@ def _close(manifest: Manifest) -> None:
     """Raises ClusterError if the lines cannot be kept."""
     try:
         manifest.compact()
-    except OSError as error:
+    except Exception as error:  # networks fail in any way
         raise ClusterError(
-            f"The manifest cannot be written: {error.strerror or error}. Start again when it can be: "
+            f"The manifest cannot be written: {why(error)} Start again when it can be: "
             "what it does not say is made again."
         ) from error
 
@@ -153,7 +160,7 @@ def check_target(source: Place, results: Place) -> None:
         raise OptionError(f"Results cannot be written to {results.protocol}:// addresses: name a folder or a bucket.")
 
 
-def _line(order: Order, picture: Picture, outcome: Any, error: str) -> Line:
+def _line(order: Order, picture: Picture, outcome: Outcome, error: str) -> Line:
     """A picture that no worker had to do with."""
     return Line(
         source=picture.name,
@@ -177,13 +184,14 @@ def _line(order: Order, picture: Picture, outcome: Any, error: str) -> Line:
 def _wanted(order: Order, source: Place, results: Place, manifest: Manifest, summary: Summary) -> Iterator[Picture]:
     """Pictures of the source without those that are done, folder by folder as they are listed.
 
-    Raises OptionError if there are none at all.
+    Folders that cannot be listed go into the summary and not into the manifest: it is one of pictures, and would say so
+    when the pictures in them have long been done. Raises OptionError if there are none at all, nor such folders.
     """
     done = manifest.done(order.fingerprint())
-    there = {name for name, _ in results.files()} if results.exists() else set()
+    there = {name for name, _ in results.files(pass_over)}  # what cannot be seen is made again
     inside = results.address.removeprefix(f"{source.address}/")
     any_found = False
-    for _, files in groupby(source.files(), key=lambda file: PurePosixPath(file[0]).parent):
+    for _, files in groupby(source.files(summary.locked.append), key=lambda file: PurePosixPath(file[0]).parent):
         sizes: dict[str, int] = {}
         for name, size in files:
             reason = left_alone(PurePosixPath(name))
@@ -195,11 +203,11 @@ def _wanted(order: Order, source: Place, results: Place, manifest: Manifest, sum
                 sizes[name] = size
         any_found |= bool(sizes)
         for name, target in named(sizes, order.format):
-            if done.get(name) == (sizes[name], target) and target in there:
+            if done.get(written(name)) == (sizes[name], written(target)) and target in there:
                 summary.skipped.setdefault(DONE, []).append(name)
             else:
                 yield Picture(name, target, sizes[name])
-    if not any_found:
+    if not any_found and not summary.locked:
         raise OptionError(f"There are no pictures in {source.address}.")
 
 
@@ -214,20 +222,31 @@ def _looked_at(
     order: Order, source: Place, pictures: list[Picture], megabytes: float
 ) -> Iterator[tuple[Picture, Line | None]]:
     """The pictures with their pixels, and for what cannot be done the line that says so: by their headers, on all
-    machines at once, before any work begins.
+    machines at once, before any work begins. Those whose worker ends are looked at again, each alone.
     """
     import ray
+    from ray.exceptions import RayError, RayTaskError
 
-    task = ray.remote(num_cpus=1, max_retries=-1)(_look)
+    # Ray shall begin none again by itself: where memory is short it would without end, with any number but 0.
+    task = ray.remote(num_cpus=1, max_retries=0)(_look)
     waiting = [pictures[at : at + LOOKED_AT_ONCE] for at in range(0, len(pictures), LOOKED_AT_ONCE)][::-1]
     cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
-    under_way: list[Any] = []
+    under_way: dict[Any, list[Picture]] = {}
+    ends: Counter[Picture] = Counter()
     while waiting or under_way:
         while waiting and len(under_way) < 2 * cpus:
-            under_way.append(task.remote(order, source, waiting.pop(), megabytes, settings().max_upload_mb * 1_000_000))
-        ready, under_way = ray.wait(under_way)
-        for ref in ready:
-            yield from ray.get(ref)
+            some = waiting.pop()
+            under_way[task.remote(order, source, some, megabytes, settings().max_upload_mb * 1_000_000)] = some
+        (ready,), _ = ray.wait(list(under_way))
+        some = under_way.pop(ready)
+        try:
+            yield from ray.get(ready)
+        except RayTaskError:  # a machine that cannot begin at all, for want of this package
+            raise
+        except RayError:
+            ends.update(some)
+            waiting += [[picture] for picture in some if ends[picture] < LOOKS]
+            yield from ((picture, _line(order, picture, "failed", ENDED)) for picture in some if ends[picture] >= LOOKS)
 
 
 def _look(
@@ -238,8 +257,8 @@ def _look(
     for picture in pictures:
         try:
             width, height = order.check(source.read(picture.name, most=most + 1), megabytes)
-        except (HPINetError, OSError) as error:
-            outcome = "failed" if isinstance(error, (ImageError, OSError)) else "refused"
+        except Exception as error:  # networks fail in any way, and one file is no reason to stop
+            outcome: Outcome = "refused" if isinstance(error, OptionError) else "failed"
             seen.append((picture, _line(order, picture, outcome, said(error))))
         else:
             seen.append((replace(picture, pixels=width * height), None))

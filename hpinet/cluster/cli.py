@@ -129,10 +129,12 @@ class _Teller:
 
 def _summarise(summary: "Summary") -> None:
     """The last lines on standard error, and the exit code."""
-    for line in summary.failed:
-        complain(f"{line.source}: {line.error}")
-    typer.echo(tally(summary.done, len(summary.failed), summary.skipped), err=True)
-    if summary.failed:
+    failures = [f"{folder.path}: {folder.reason}" for folder in summary.locked]
+    failures += [f"{line.source}: {line.error}" for line in summary.failed]
+    for failure in failures:
+        complain(failure)
+    typer.echo(tally(summary.done, len(failures), summary.skipped), err=True)
+    if failures:
         raise typer.Exit(FAILED)
 
 

@@ -61,7 +61,9 @@ class Manifest:
         self._flushed = time.monotonic()
 
     def done(self, order: str) -> dict[str, tuple[int, str]]:
-        """Bytes of the source and name of the result, by source, of what was done by such an order."""
+        """Bytes of the source and name of the result, by source, of what was done by such an order; both names as they
+        are `written`.
+        """
         lines = self._read()[0]
         if lines is None:
             return {}
@@ -73,7 +75,7 @@ class Manifest:
         }
 
     def lines(self) -> Iterator[Line]:
-        """The last line of each picture."""
+        """The last line of each picture, as it is `written`."""
         lines = self._read()[0]
         for row in [] if lines is None else lines.to_pylist():
             yield Line(**row)
@@ -82,11 +84,11 @@ class Manifest:
         """Notes a line, which is on disk after a moment, or where the disk is full when there is room again."""
         self._waiting.append(line)
         if len(self._waiting) >= FLUSH_LINES or time.monotonic() - self._flushed > FLUSH_SECONDS:
-            with suppress(OSError):
+            with suppress(Exception):  # networks fail in any way; what stays wrong is said at the end
                 self.flush()
 
     def flush(self) -> None:
-        """Writes what is noted. Raises OSError."""
+        """Writes what is noted. Raises OSError or, behind an address, any other."""
         if self._waiting:
             self._parts.write(f"{time.time_ns():020d}-{token_hex(4)}.parquet", _encoded(_table(self._waiting)))
             self._waiting = []
@@ -107,9 +109,7 @@ class Manifest:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        parts: list[str] = []
-        if self._parts.exists():
-            parts = sorted(name for name, _ in self._parts.files() if name.endswith(".parquet") and name[0] != ".")
+        parts = sorted(name for name, _ in self._parts.files() if name.endswith(".parquet") and name[0] != ".")
         files = [self._parts.read(name) for name in parts]
         with suppress(FileNotFoundError):
             files.insert(0, self._place.read(NAME))
@@ -120,12 +120,21 @@ class Manifest:
         return together.take(sorted(last.values())), parts
 
 
+def written(text: str) -> str:
+    """A text as the manifest has it: with escapes for bytes of names that are no UTF-8, which Parquet cannot hold."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _row(line: Line) -> dict[str, object]:
+    return {name: written(value) if isinstance(value, str) else value for name, value in asdict(line).items()}
+
+
 def _table(lines: list[Line]) -> "pyarrow.Table":
     import pyarrow as pa
 
     names = [field.name for field in fields(Line)]
     schema = pa.schema([(name, _COLUMNS.get(name, "string")) for name in names])
-    return pa.Table.from_pylist([asdict(line) for line in lines], schema=schema)
+    return pa.Table.from_pylist([_row(line) for line in lines], schema=schema)
 
 
 def _encoded(table: "pyarrow.Table") -> bytes:

@@ -4,7 +4,7 @@
 # ruff: noqa: PLC0415 (fsspec comes with the extra)
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from secrets import token_hex
@@ -12,6 +12,7 @@ from typing import Any
 
 from hpinet.atomic import write_atomically
 from hpinet.errors import OptionError
+from hpinet.files import Failure
 from hpinet.paths import path_of
 
 READ_ONLY = ("hf", "http", "https")
@@ -49,13 +50,28 @@ class Place:
         system, root = self._open()
         return bool(system.isdir(root))
 
-    def files(self) -> Iterator[tuple[str, int]]:
-        """Name and bytes of each file below, folder by folder as they are listed."""
+    def files(self, locked: Callable[[Failure], None] | None = None) -> Iterator[tuple[str, int]]:
+        """Name and bytes of each file below, folder by folder as they are listed; none if there is no such folder.
+
+        ``locked`` hears of folders that cannot be listed. Without it, what went wrong with the first is raised: OSError
+        or, behind an address, any other.
+        """
         system, root = self._open()
-        for folder, _, files in system.walk(root, detail=True):
-            inside = PurePosixPath(str(folder)).relative_to(PurePosixPath(root))
+        waiting = [(root, PurePosixPath())]
+        while waiting:
+            folder, inside = waiting.pop()
+            try:
+                folders, files = _listed(system, folder)
+            except Exception as error:  # fsspec's own walk passes over some of them and does not say so
+                if folder == root and isinstance(error, FileNotFoundError):
+                    return
+                if locked is None:
+                    raise
+                locked(Failure(self.below(str(inside)).address if inside.name else self.address, why(error)))
+                continue
             for name in sorted(files):
-                yield str(inside / name), int(files[name].get("size") or 0)
+                yield str(inside / name), files[name]
+            waiting += [(folders[name], inside / name) for name in sorted(folders, reverse=True)]
 
     def read(self, name: str, *, most: int | None = None) -> bytes:
         """The bytes of a file, or the first ``most`` of them. Raises OSError."""
@@ -89,8 +105,9 @@ class Place:
 
     def tidy(self) -> None:
         """Removes what writers left that were killed; there must be none at work."""
-        if self.exists():
-            for name in [name for name, _ in self.files() if _TEMPORARY.fullmatch(PurePosixPath(name).name)]:
+        names = [name for name, _ in self.files(pass_over)]
+        for name in names:
+            if _TEMPORARY.fullmatch(PurePosixPath(name).name):
                 self.delete(name)
 
     def below(self, name: str) -> "Place":
@@ -107,3 +124,29 @@ class Place:
             raise OptionError(f"{self.address} cannot be opened: {error}.") from error
         system.invalidate_cache()  # listings that fsspec remembers would hide what others wrote meanwhile
         return system, str(root).rstrip("/")
+
+
+def pass_over(_folder: Failure) -> None:
+    """For `Place.files`, where a folder that cannot be listed changes nothing."""
+
+
+def _listed(system: Any, folder: str) -> tuple[dict[str, str], dict[str, int]]:
+    """The paths of the folders directly in one, and the bytes of the files, by name."""
+    folders: dict[str, str] = {}
+    files: dict[str, int] = {}
+    for entry in system.ls(folder, detail=True):
+        path = str(entry["name"]).rstrip("/")
+        name = path.rpartition("/")[2]
+        if path == folder:  # buckets can hold an empty object that stands for the folder
+            continue
+        if entry["type"] == "directory":
+            folders[name] = path
+        else:
+            files[name] = int(entry.get("size") or 0)
+    return folders, files
+
+
+def why(error: Exception) -> str:
+    """What went wrong with a file or folder, as the local command says it."""
+    told = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0] or type(error).__name__
+    return f"{told}."

@@ -22,7 +22,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
-from torch.utils import deterministic
 
 from hpinet.checkpoints.registry import load
 from hpinet.errors import CheckpointError, HPINetError, OptionError, needs_extra
@@ -112,19 +111,17 @@ def train(
 
 @contextmanager
 def _deterministic(device: torch.device) -> Iterator[None]:
-    """Lets the threads of a CPU add up in one order, at no cost: gradients of overlapping patches are such sums.
+    """Lets a CPU's threads add up in one order, at hardly any cost: gradients of overlapping patches are such sums.
 
     GPUs are left alone: not all that training needs has such a way there.
     """
-    before = torch.are_deterministic_algorithms_enabled(), deterministic.fill_uninitialized_memory
+    before = torch.are_deterministic_algorithms_enabled()
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True)
-        deterministic.fill_uninitialized_memory = False  # it hides nothing here, and takes time
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0])
-        deterministic.fill_uninitialized_memory = before[1]
+        torch.use_deterministic_algorithms(before)
 
 
 @contextmanager

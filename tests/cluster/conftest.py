@@ -1,6 +1,6 @@
 """Fixtures of the tests of clusters: those that need Ray skip without it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hpinet.cluster.places import Place
 from hpinet.settings import settings
 from scripts.prove_cluster import raylets
 
@@ -41,3 +42,24 @@ def scans(tmp_path: Path) -> Path:
     (folder / "deep" / "torn.png").write_bytes(b"no picture")
     (folder / "notes.txt").write_text("no picture either")
     return folder
+
+
+Lock = Callable[[Place, str, Exception], None]
+
+
+@pytest.fixture
+def lock(monkeypatch: pytest.MonkeyPatch) -> Lock:
+    """Makes a folder in a place one that cannot be listed; modes would not stop root."""
+
+    def locked(place: Place, name: str, error: Exception) -> None:
+        system, root = place._open()
+        kind, listed = type(system), type(system).ls
+
+        def ls(self: Any, path: str, detail: bool = True, **options: Any) -> Any:
+            if path == f"{root}/{name}".rstrip("/"):
+                raise error
+            return listed(self, path, detail=detail, **options)
+
+        monkeypatch.setattr(kind, "ls", ls)
+
+    return locked

@@ -1,11 +1,12 @@
 """Archives on a cluster of two raylets."""
 
+import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,7 +17,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from hpinet.cluster.manifest import NAME, Line, Manifest
+from hpinet.cluster.manifest import NAME, Line, Manifest, written
 from hpinet.cluster.places import Place
 from scripts.prove_cluster import until
 
@@ -77,6 +78,21 @@ def test_results_and_names_are_the_local_command_s(cluster: Any, scans: Path, tm
     assert len(lines(there)) == 5
 
 
+def test_a_name_that_is_no_utf_8_is_a_name_like_others(cluster: Any, scans: Path, tmp_path: Path) -> None:
+    name, there = os.fsdecode("Müller.png".encode("latin-1")), tmp_path / "there"
+    (scans / "a.png").rename(scans / name)
+    (scans / "deep" / "torn.png").unlink()
+    arguments = str(scans), str(there), "--cluster", cluster.address
+    done = run(*arguments)
+    assert "3 enlarged, 1 skipped" in done.stderr
+    assert done.returncode == 0
+    assert r"M\udcfcller.png  24×20, " in done.stdout
+    assert "Traceback" not in done.stderr
+    assert set(results_in(there)) == {name, "a.png", "deep/b.png"}
+    assert lines(there)[written(name)].outcome == "done"
+    assert "0 enlarged" in run(*arguments).stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_stopped_goes_on(cluster: Any, tmp_path: Path, number: signal.Signals) -> None:
     source, there = tmp_path / "source", tmp_path / "source" / "large"  # what lies in the output is no input
@@ -125,15 +141,26 @@ def test_no_cluster_is_said(ray_is_here: None, scans: Path, tmp_path: Path) -> N
     assert "There is no Ray cluster at 127.0.0.1:1: Connection refused." in done.stderr
 
 
-@pytest.fixture
-def deadly(scans: Path) -> Iterator[str]:
-    """Address of a server with pictures, one of which ends every worker that asks for it."""
+@contextmanager
+def serving(scans: Path, handler: type[SimpleHTTPRequestHandler]) -> Iterator[str]:
+    """Address of a server with pictures."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(scans.parent)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/{scans.name}"
+    server.shutdown()
+
+
+@pytest.fixture(params=["MapWorker", "ray::_look"])
+def deadly(request: pytest.FixtureRequest, scans: Path) -> Iterator[str]:
+    """Address of a server with pictures, one of which ends every worker that asks for it: to enlarge it, or already to
+    look at its header.
+    """
 
     class Handler(SimpleHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path.endswith("b.png"):
                 for each in psutil.process_iter(["cmdline"]):
-                    if "MapWorker" in " ".join(each.info["cmdline"] or []) and self._is_from(each):
+                    if request.param in " ".join(each.info["cmdline"] or []) and self._is_from(each):
                         each.kill()
             super().do_GET()
 
@@ -145,10 +172,8 @@ def deadly(scans: Path) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(scans.parent)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/{scans.name}"
-    server.shutdown()
+    with serving(scans, Handler) as address:
+        yield address
 
 
 def test_a_picture_that_ends_every_worker_is_a_line(cluster: Any, deadly: str, tmp_path: Path) -> None:
@@ -160,3 +185,31 @@ def test_a_picture_that_ends_every_worker_is_a_line(cluster: Any, deadly: str, t
     assert "2 enlarged, 2 failed" in done.stderr
     assert lines(there)["deep/b.png"].outcome == "failed"
     assert set(results_in(there)) == {"a-png.png", "a-jpg.png"}
+
+
+def test_what_a_server_does_not_give_is_a_line(cluster: Any, scans: Path, tmp_path: Path) -> None:
+    """A folder, and a picture that breaks off."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path.rstrip("/").endswith("deep"):
+                self.send_error(403)
+            elif self.path.endswith("a.jpg"):
+                self.send_response(200)
+                self.send_header("Content-Length", "1000")
+                self.end_headers()
+                self.wfile.write(b"no more")
+            else:
+                super().do_GET()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with serving(scans, Handler) as address:
+        done = run(address, str(tmp_path / "there"), "--cluster", cluster.address)
+    assert done.returncode == 2
+    assert f"Error: {address}/deep: 403, message='Forbidden'" in done.stderr
+    assert "Error: a.jpg: ClientPayloadError: " in done.stderr
+    assert "1 enlarged, 2 failed" in done.stderr
+    assert set(results_in(tmp_path / "there")) == {"a-png.png"}
+    assert set(lines(tmp_path / "there")) == {"a.png", "a.jpg"}

@@ -8,6 +8,9 @@ import pytest
 from hpinet.cluster.archive import check_target
 from hpinet.cluster.places import Place
 from hpinet.errors import OptionError
+from hpinet.files import Failure
+
+from .conftest import Lock
 
 
 @pytest.fixture(params=["folder", "file", "memory"])
@@ -29,6 +32,50 @@ def test_what_is_written_is_listed_and_read(place: Place) -> None:
     assert not place.below("other").exists()
     place.delete("b.bin")
     assert [name for name, _ in place.files()] == ["deep/er/a.bin"]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PermissionError(13, "Permission denied"), "Permission denied."),
+        (RuntimeError("502 at last\nmore"), "502 at last."),
+    ],
+)
+def test_a_folder_that_cannot_be_listed_is_told(place: Place, lock: Lock, error: Exception, words: str) -> None:
+    """However deep it is. What is beside it is listed."""
+    for name in ("a.bin", "deep/b.bin", "deep/er/c.bin", "deep/est/d.bin"):
+        place.write(name, b"1")
+    lock(place, "deep/er", error)
+    heard: list[Failure] = []
+    assert [name for name, _ in place.files(heard.append)] == ["a.bin", "deep/b.bin", "deep/est/d.bin"]
+    assert heard == [Failure(f"{place.address}/deep/er", words)]
+    with pytest.raises(type(error)):
+        list(place.files())
+    place.tidy()  # which leaves alone what it cannot see
+
+
+def test_the_folder_itself_may_be_the_one(place: Place, lock: Lock) -> None:
+    place.write("a.bin", b"1")
+    lock(place, "", PermissionError(13, "Permission denied"))
+    heard: list[Failure] = []
+    assert not list(place.files(heard.append))
+    assert heard == [Failure(place.address, "Permission denied.")]
+
+
+def test_files_are_listed_folder_by_folder(place: Place) -> None:
+    for name in ("b/c/1.bin", "b/1.bin", "a/2.bin", "b/0.bin", "a/1.bin", "0.bin"):
+        place.write(name, b"1")
+    expected = ["0.bin", "a/1.bin", "a/2.bin", "b/0.bin", "b/1.bin", "b/c/1.bin"]
+    assert [name for name, _ in place.files()] == expected
+
+
+def test_an_object_that_stands_for_its_folder_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place.of("memory:///marked")
+    place.write("a.bin", b"1")
+    system = fsspec.filesystem("memory")
+    listed = [{"name": "/marked/", "size": 0, "type": "file"}, *system.ls("/marked", detail=True)]
+    monkeypatch.setattr(type(system), "ls", lambda *_, **__: listed)
+    assert list(place.files()) == [("a.bin", 1)]
 
 
 def test_a_home_folder_of_nobody_is_a_name_like_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
