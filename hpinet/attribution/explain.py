@@ -159,9 +159,11 @@ def in_words(explanation: Explanation) -> list[str]:
     ]
     far = [match.distance for match in explanation.chain]
     if far:
+        left, top, right, bottom = explanation.surroundings
+        median = _pixels(float(np.median(explanation.distances)))
         sentences.append(
             f"To find similar detail, the patch around the spot looked {_range(far)} away; "
-            f"over the whole picture the median is {_pixels(float(np.median(explanation.distances)))}."
+            f"over the {right - left}×{bottom - top} pixels searched the median is {median}."
         )
     return sentences
 

@@ -18,11 +18,14 @@ from hpinet.ui.tabs.upscale_events import FIRST, Source, preselect
 _FOLLOW = """(...choices) => { window.history.replaceState(window.history.state, '', window.linkOf(...choices)); }"""
 # In one step of the browser's, so that nothing can be chosen between looking and setting.
 _RESTORE = f"(told, ...values) => window.restored(told, {NAMES}, values)"
+_KEEP = "(value, kept) => ({ ...kept, %s: value })"
 _FORGET = """(...values) => {
   window.history.replaceState(window.history.state, '', window.location.pathname);
   window.forget();
   return values;
 }"""
+_IN_TURN: dict[str, Any] = {**LIGHT, "concurrency_limit": 1, "concurrency_id": "wishes"}
+"""For whatever changes the wishes: of two that read them at once, the later would undo the earlier."""
 
 
 def connect(demo: gr.Blocks, tab: UpscaleTab) -> None:
@@ -34,19 +37,21 @@ def connect(demo: gr.Blocks, tab: UpscaleTab) -> None:
     watched = [fields[name] for name in NAMES]
     first = {name: field.value for name, field in fields.items()}
     told = gr.JSON(visible=False)
-    come = demo.load(restore, [tab.kept, tab.wishes], [told, fields["model"], tab.wishes], **LIGHT)
+    come = demo.load(restore, [tab.kept, tab.wishes], [told, fields["model"], tab.wishes], **_IN_TURN)
     come.then(None, [told, *watched], watched, js=_RESTORE, queue=False, **PRIVATE)
     gr.on([control.input for control in watched], None, watched, None, js=_FOLLOW, queue=False, **PRIVATE)
     for name in NAMES:
+        # In the browser: two choices on their way to the server at once would each take along what was kept before.
+        fields[name].input(None, [fields[name], tab.kept], tab.kept, js=_KEEP % name, queue=False, **PRIVATE)
         fields[name].input(
             _noting(name),
-            [fields[name], tab.kept, tab.wishes],
-            [tab.kept, tab.wishes],
+            [fields[name], tab.wishes],
+            tab.wishes,
             trigger_mode="always_last",  # else a choice goes unheard while the one before is noted
-            **LIGHT,
+            **_IN_TURN,
         )
     tab.reset.click(
-        partial(reset, first), tab.source, [*fields.values(), tab.kept, tab.wishes, tab.placed], js=_FORGET, **LIGHT
+        partial(reset, first), tab.source, [*fields.values(), tab.kept, tab.wishes, tab.placed], js=_FORGET, **_IN_TURN
     )
 
 
@@ -78,9 +83,9 @@ def _asked(request: gr.Request) -> Wishes:
 
 
 def _noting(name: str) -> Callable[..., Any]:
-    def note(value: object, kept: object, wishes: object) -> tuple[Any, Any]:
+    def note(value: object, wishes: object) -> dict[str, Any]:
         touched = Wishes.read({name: values.text("The setting", value)})
-        return touched.over(Wishes.read(kept)).to_keep(), touched.over(Wishes.read(wishes)).to_keep()
+        return touched.over(Wishes.read(wishes)).to_keep()
 
     return note
 

@@ -111,7 +111,9 @@ def test_refuses_spots_that_cannot_be_explained(untrained: HPINet, facade: np.nd
 def test_words_carry_the_numbers(explanation: Explanation) -> None:
     words = " ".join(in_words(explanation))
     attribution = explanation.attribution
+    left, top, right, bottom = explanation.surroundings
     for number in (
+        f"over the {right - left}×{bottom - top} pixels searched",  # not all of a large picture
         f"{attribution.diffusion_index:.1f}",
         f"{attribution.completeness_error:.1%}",
         f"{explanation.radius(0.9):.0f}",

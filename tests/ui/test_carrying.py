@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import EXAMPLES, OpenPage, settle
-from .test_browser import loaded, upload, upscale
+from .test_browser import choose, click_spot, loaded, upload, upscale
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -48,17 +48,24 @@ def test_why_explains_the_spot_that_was_clicked(open_page: OpenPage, picture: Pa
     """With nothing chosen there before: what comes along must not be taken for a picture alone, with its middle."""
     page = open_page()
     upload(page, picture)
-    page.locator("#forecast", has_text="28×20").wait_for()
+    choose(page, "#scale", "×2")
+    page.locator("#forecast", has_text="28×20 → 56×40").wait_for()
     upscale(page)
     page.locator("#result hpinet-viewer[shown]").wait_for()
     viewer = page.locator("#result hpinet-viewer")
     viewer.evaluate("viewer => { viewer.marked = { x: 0.25, y: 0.8 }; viewer.ask('explain'); }")
-    page.locator("#why-facts", has_text="hpinet-t-x4 at 7, 16").wait_for()
+    page.locator("#why-facts", has_text="hpinet-t-x2 at 7, 16").wait_for()
+    page.locator("#voice", has_text="hpinet-t-x2 at 7, 16").wait_for(state="attached")
     assert page.locator("#why-heat svg").get_attribute("aria-label", timeout=5000)
     assert page.locator("#why-chain .pair").count() == 4  # the stages of T
     assert page.locator("#why-words li").count()
+    # What the panel says is what more is told of, wherever the lens has looked since.
+    settle(page)  # it has come into view
+    click_spot(page, "#picture", 20, 5)
+    page.locator("#crops figure").nth(1).wait_for()
+    page.locator("#voice", has_text="The spot, enlarged by: bicubic, hpinet-t-x4").wait_for(state="attached")
     page.get_by_role("button", name="More in Look inside").click()
-    page.locator("#look-status", has_text="hpinet-t-x4").wait_for()
+    page.locator("#look-status", has_text="hpinet-t-x2").wait_for()
     assert loaded(page, "#look-picture img") == [(28, 20)]
     assert page.locator("#look-picture-x input").input_value() == "7"
     assert page.locator("#look-picture-y input").input_value() == "16"
@@ -70,7 +77,7 @@ def test_why_explains_the_spot_that_was_clicked(open_page: OpenPage, picture: Pa
     for y in (0.2, 0.8):
         viewer.evaluate(f"viewer => {{ viewer.marked = {{ x: 0.25, y: {y} }}; viewer.ask('explain'); }}")
         page.wait_for_timeout(150)
-    page.locator("#why-facts", has_text="hpinet-t-x4 at 7, 16").wait_for()
+    page.locator("#why-facts", has_text="hpinet-t-x2 at 7, 16").wait_for()
     settle(page)
     assert "at 7, 16" in page.locator("#why-facts").inner_text()
     page.locator("#examples button.thumbnail-item").first.click()

@@ -17,15 +17,16 @@ from hpinet.settings import settings
 from hpinet.ui import links
 from hpinet.ui.jobs import running
 from hpinet.ui.jobs.running import StopFlag
-from hpinet.ui.parts.wishes import Wishes
+from hpinet.ui.parts.wishes import NAMES, Wishes
 from hpinet.ui.tabs import pieces, upscale_events
+from hpinet.ui.tabs.upscale import build
 from hpinet.ui.tabs.upscale_events import Source
 
 from .conftest import EXAMPLES, OpenPage, settle
 from .test_browser import begin_long_run, choose, choose_long_run, shown, upload, upscale
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 pytestmark = pytest.mark.browser
 
@@ -245,7 +246,7 @@ FILES = """async ([kind, files]) => {
   const event = kind === "paste"
     ? new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true, cancelable: true })
     : new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true });
-  document.body.dispatchEvent(event);
+  document.activeElement.dispatchEvent(event);
 }"""
 
 
@@ -269,6 +270,83 @@ def test_files_go_where_they_belong(open_page: OpenPage, picture: Path, photo: P
     send(page, kind, picture, photo)  # several are a batch, whatever tab is open
     page.locator("#batch-status", has_text="2 files to upscale").wait_for()
     page.locator("#batch-forecast", has_text="megapixels to be made").wait_for()
+
+
+@pytest.mark.slow
+def test_what_is_pasted_goes_to_the_picture_unless_one_types(open_page: OpenPage, picture: Path, photo: Path) -> None:
+    page = open_page()
+    settle(page)
+    choose(page, "#scale", "Pixels")
+    page.locator("#scale input[value='Pixels…']").focus()
+    send(page, "paste", picture)
+    page.locator("#forecast", has_text="28×20").wait_for()
+    page.locator("#pixels input").focus()
+    send(page, "paste", photo)
+    settle(page)
+    assert "28×20" in page.locator("#forecast").inner_text()
+
+
+@pytest.mark.slow
+def test_after_the_button_for_the_clipboard_files_are_taken_as_before(
+    open_page: OpenPage, picture: Path, photo: Path
+) -> None:
+    page = open_page()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    copy = """async (data) => {
+      const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0)), type = "image/png";
+      await navigator.clipboard.write([new ClipboardItem({ [type]: new Blob([bytes], { type }) })]);
+    }"""
+    settle(page)
+    page.evaluate(copy, b64encode(picture.read_bytes()).decode())
+    sources = page.locator("#picture [data-testid=source-select] button")
+    sources.nth(1).click()
+    page.locator("#forecast", has_text="28×20").wait_for()
+    send(page, "drop", photo)
+    page.locator("#forecast", has_text="96×80").wait_for()
+    sources.nth(1).click()
+    page.locator("#forecast", has_text="28×20").wait_for()
+    sources.nth(0).click()
+    page.locator("#picture button", has_text="Drop a picture here").wait_for()
+
+
+def hold(page: "Page", calls: str) -> Callable[[], None]:
+    """Keeps such calls of the page from reaching the server until the function is called that this returns."""
+    held: list[Route] = []
+
+    def keep(route: "Route") -> None:
+        held.append(route)
+
+    def let_go() -> None:
+        for route in held:
+            route.continue_()
+        page.unroute(re.compile(calls))
+
+    page.route(re.compile(calls), keep)
+    return let_go
+
+
+@pytest.mark.slow
+def test_what_is_sent_while_something_is_on_its_way_waits_for_it(
+    open_page: OpenPage, picture: Path, photo: Path
+) -> None:
+    page = open_page()
+    settle(page)
+    let_go = hold(page, "/upload")
+    send(page, "drop", photo)
+    page.locator("#picture .uploading").wait_for()
+    send(page, "paste", picture)  # in place of it
+    page.wait_for_timeout(3500)  # an impatient page gives up by now
+    let_go()
+    page.locator("#forecast", has_text="28×20").wait_for()
+    page.get_by_role("tab", name="Batch").click()
+    let_go = hold(page, "/upload")
+    send(page, "drop", picture, photo)
+    page.locator("#batch-files .uploading").wait_for()
+    send(page, "drop", photo)  # on their tab any file joins them
+    send(page, "drop", EXAMPLES / "cat.png")
+    page.wait_for_timeout(3500)
+    let_go()
+    page.locator("#batch-status", has_text="4 files to upscale").wait_for()
 
 
 @pytest.mark.slow
@@ -314,6 +392,61 @@ def test_dropped_folders_keep_their_trees(open_page: OpenPage, picture: Path, ph
     names = page.locator("#batch-table tbody tr > :first-child").all_inner_texts()
     in_trees = ["holiday/day 1/peak.png", "holiday/day 2/peak.png", "sea/wave.png", "sea/wave.png"]
     assert sorted(names) == sorted([*in_trees, picture.name])
+
+
+# Makes gone.png a file that cannot be read any more once its folder is.
+GONE = """() => {
+  const { webkitGetAsEntry } = DataTransferItem.prototype;
+  DataTransferItem.prototype.webkitGetAsEntry = function () {
+    const folder = webkitGetAsEntry.call(this), reader = folder.createReader(), read = reader.readEntries.bind(reader);
+    const gone = (_, fail) => fail(new DOMException("It could not be found.", "NotFoundError"));
+    reader.readEntries = (done, fail) => read((entries) => {
+      for (const entry of entries) if (entry.name === "gone.png") entry.file = gone;
+      done(entries);
+    }, fail);
+    folder.createReader = () => reader;
+    return folder;
+  };
+}"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["dropped", "chosen"])
+def test_of_a_folder_what_cannot_be_sent_is_left_out_and_the_rest_goes_on(
+    open_page: OpenPage, picture: Path, tmp_path: Path, how: str
+) -> None:
+    page = open_page()
+    settle(page)
+    folder = tmp_path / "holiday"
+    for name in ("peak.PNG", "day 1/wave.png", "gone.png", ".DS_Store", ".thumbs/peak.png", "clip.mp4", "large.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(picture.read_bytes())
+    megabytes = settings().max_upload_mb
+    with (folder / "large.png").open("ab") as large:
+        large.truncate(megabytes * 1_000_000 + 1)
+    if how == "dropped":
+        page.evaluate(GONE)
+        drop(page, "#picture", folder)
+    else:
+        (folder / "gone.png").unlink()
+        page.get_by_role("tab", name="Batch").click()
+        page.get_by_role("button", name="A whole folder").click()
+        page.locator("#batch-folder input[type=file]").set_input_files(folder)
+    count = 5 if how == "dropped" else 4
+    told = f"Left out: {count} (hidden, no picture, over {megabytes} MB, or unreadable)"
+    page.locator("#batch-left-out", has_text=told).wait_for()
+    page.locator("#batch-status", has_text="2 files to upscale").wait_for()
+    assert page.locator(".toast-body").count() == 0
+    # Nothing of the kind is said of the next one.
+    page.locator("#batch-folder button:is([aria-label=Clear], [data-named=Clear])").click()
+    page.locator("#batch-left-out").wait_for(state="hidden")
+    drop(page, "#batch-folder", folder / "day 1")
+    page.locator("#batch-status", has_text="1 file to upscale").wait_for()
+    assert page.locator("#batch-left-out").is_hidden()
+    # Where nothing is left, that is told.
+    drop(page, "#batch-folder", folder / ".thumbs")
+    page.locator("#batch-left-out", has_text="Left out: 1 (").wait_for()
+    page.locator("#voice", has_text="Left out: 1 (").wait_for(state="attached")
 
 
 def test_a_group_of_choices_is_one_stop_of_the_tab_key(open_page: OpenPage) -> None:
@@ -397,3 +530,28 @@ def test_what_is_touched_first_is_not_overwritten_by_what_is_restored(
     monkeypatch.undo()
     settle(page)
     selected(next_visit(page), "#scale", "×3")
+
+
+@pytest.mark.slow
+def test_of_two_choices_at_once_both_are_kept(open_page: OpenPage) -> None:
+    page = open_page()
+    settle(page)
+    let_go = hold(page, "/queue/join")
+    choose(page, "#treatment", "Clean")
+    choose(page, "#scale", "×2")
+    page.wait_for_timeout(200)
+    let_go()
+    settle(page)
+    page = next_visit(page)
+    selected(page, "#scale", "×2")
+    selected(page, "#treatment", "Clean")
+
+
+def test_wishes_change_one_after_the_other() -> None:
+    """Two handlers at once would read the same ones, and the later would undo what the earlier has noted."""
+    with gr.Blocks() as page:
+        tab = build([])
+        links.connect(page, tab)
+    changing = [fn for fn in page.fns.values() if tab.wishes in fn.outputs]
+    assert len(changing) == 2 + len(NAMES)  # they are restored and reset too
+    assert {(fn.concurrency_id, fn.concurrency_limit) for fn in changing} == {("wishes", 1)}

@@ -33,6 +33,8 @@ def test_a_long_run_begins_with_its_most_telling_piece(open_page: OpenPage, tmp_
     spots = "() => { window.spots = []; document.addEventListener('hpinet-spot', (e) => window.spots.push(e.detail)); }"
     page.evaluate(spots)
     page.get_by_role("button", name="This spot…").click()
+    page.get_by_role("button", name="Compare models here").wait_for()
+    assert page.get_by_role("button", name="Why?").count() == 0  # there is no result yet
     page.get_by_role("button", name="Compare models here").click()
     [spot] = page.evaluate("window.spots")
     left, top = told["corner"]

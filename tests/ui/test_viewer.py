@@ -103,6 +103,7 @@ def test_mouse_and_keys_move_what_is_shown(open_page: OpenPage, view: tiles.View
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
+    assert stage.evaluate("stage => stage.getRootNode().activeElement === stage")  # where one can go on by keys
     spot = page.evaluate("window.spot")
     assert spot["what"] == "explain"
     assert spot["x"] == pytest.approx(900 * before["x"], abs=1)

@@ -3,16 +3,36 @@
   const { say } = window.hpinet; // in the visitor's language
   // Gradio sends the files of a folder without their folders: before it looks, their names get them. The sign between
   // is no one's slash, after which alone a name is read; the server knows it as FOLDER_SIGN.
-  window.withPath = (file, path) => new File([file], path.replaceAll("/", "\u2215"), file);
-  document.addEventListener("change", ({ target }) => {
+  const FOLDER_SIGN = "\u2215";
+  window.withPath = (file, path) => new File([file], path.replaceAll("/", FOLDER_SIGN), file);
+  // Of a folder, chosen or dropped, what is nobody's picture is left out, and what is too large: for one such file Gradio
+  // would refuse them all. `unread` says how many could not even be read.
+  document.addEventListener("change", ({ target, unread = 0 }) => {
     if (!target.webkitdirectory) return;
+    const { suffixes, megabytes } = leftOut().dataset, accepted = suffixes.split(" ");
     const transfer = new DataTransfer();
     for (const file of target.files) {
-      const path = file.webkitRelativePath;
-      transfer.items.add(path ? window.withPath(file, path) : file);
+      const path = file.webkitRelativePath || file.name.replaceAll(FOLDER_SIGN, "/");
+      const isHidden = path.split("/").some((part) => part.startsWith(".") || part === "__MACOSX");
+      const isPicture = accepted.includes(path.slice(path.lastIndexOf(".")).toLowerCase());
+      if (!isHidden && isPicture && file.size <= megabytes * 1e6) transfer.items.add(window.withPath(file, path));
     }
+    window.tellLeftOut(unread + target.files.length - transfer.files.length);
     target.files = transfer.files;
   }, true);
+  const leftOut = () => document.querySelector("#batch-left-out p"); // which also says what is taken
+  window.tellLeftOut = (count) => {
+    const { megabytes } = leftOut().dataset;
+    leftOut().textContent = count
+      ? say("Left out: {count:n} (hidden, no picture, over {megabytes:n} MB, or unreadable)", { count, megabytes })
+      : "";
+    if (count) tellAloud(leftOut().textContent);
+  };
+  // To whoever listens to the page; page.js makes the place.
+  const tellAloud = (words) => {
+    const voice = document.querySelector("#voice");
+    if (voice) voice.textContent = words;
+  };
   // What a visitor has set by hand since the page came up, or since everything was reset. It is not restored from the
   // last visit, nor, while it stands there, set by what follows from a picture until the server has heard of it.
   const touched = new Map();
@@ -58,7 +78,7 @@
     const button = document.querySelector("#share"), url = String(window.linkOf(...choices));
     const tell = (words) => {
       button.dataset.said = words;
-      document.querySelector("#voice").textContent = words;
+      tellAloud(words);
       setTimeout(() => delete button.dataset.said, 3000);
     };
     try {

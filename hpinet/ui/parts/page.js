@@ -129,17 +129,25 @@
   voice.setAttribute("aria-live", "polite");
   document.body.append(voice);
   const heard = new Map();
+  const saidBy = (place) => {
+    const bar = place.querySelector("[role=progressbar]");
+    if (bar) {
+      const quarter = Math.floor(+bar.ariaValueNow / 25);
+      return quarter && percent(25 * quarter);
+    }
+    const told = place.querySelector(".html-container:not(.pending)");
+    if (place.id !== "crops") return told?.innerText.trim().replace(/\s+/g, " ").slice(0, 200);
+    const names = [...told?.querySelectorAll("figcaption") ?? []].map((caption) => caption.textContent).join(", ");
+    return names && say("The spot, enlarged by: {names}", { names });
+  };
   const speak = () => {
-    for (const status of document.querySelectorAll(".block.status")) {
-      if (!status.offsetParent) continue;
-      const bar = status.querySelector("[role=progressbar]");
-      const quarter = bar ? Math.floor(+bar.ariaValueNow / 25) : 0;
-      const words = bar
-        ? quarter && percent(25 * quarter)
-        : status.querySelector(".html-container:not(.pending)")?.innerText.trim().replace(/\s+/g, " ").slice(0, 200);
-      if (!words || heard.get(status.id) === words) continue;
-      if (heard.has(status.id)) voice.textContent = words; // what stands there from the start is no news
-      heard.set(status.id, words);
+    for (const place of document.querySelectorAll(".block.status, #why-facts, #crops")) {
+      if (!place.offsetParent) continue;
+      const isAnswer = !place.matches(".status"), words = saidBy(place);
+      if (isAnswer && !words) heard.delete(place.id); // the next one is news, though it should say the same
+      if (!words || heard.get(place.id) === words) continue;
+      if (isAnswer || heard.has(place.id)) voice.textContent = words; // what a status says from the start is no news
+      heard.set(place.id, words);
     }
   };
   // Gradio writes shares as English does, and large ones with a decimal that only flickers.
@@ -171,43 +179,70 @@
   };
   // Files that are pasted, or dropped anywhere, go where the visible tab takes pictures; several at once to Batch.
   const seen = (selector) => [...document.querySelectorAll(selector)].find((element) => element.offsetParent);
-  const waitFor = async (find) => {
-    for (let tries = 0; tries < 60; tries++) {
+  const pause = () => new Promise((resolve) => setTimeout(resolve, 50));
+  const waitFor = async (find, most = 60) => {
+    for (let tries = 0; tries < most; tries++) {
       const found = find();
       if (found) return found;
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await pause();
     }
   };
-  const give = async (place, files) => {
+  const FOR_FILES = "[data-testid=source-select] button:is([aria-label='Upload file'], [data-named='Upload file'])";
+  // One after the other: while files are on their way to a place, it takes no others.
+  const queues = new Map(); // by place
+  const give = (place, ...what) => {
+    const begin = () => bringIn(place, ...what), before = queues.get(place) ?? Promise.resolve();
+    const given = before.then(begin, begin);
+    queues.set(place, given);
+    return given;
+  };
+  const bringIn = async (place, files, unread = 0) => {
     const input = () => document.querySelector(`${place} input[type=file]`);
-    if (!input()) {
-      document.querySelector(`${place} button:is([aria-label=Clear], [aria-label='Remove Image'], [data-named=Clear], [data-named='Remove Image'])`)?.click();
+    const isUploading = () => document.querySelector(`${place} .uploading`);
+    const isOver = async () => { while (isUploading()) await pause(); };
+    await isOver();
+    if (!input()) { // once its button for the clipboard was used, Gradio takes no files until it is asked for some
+      document.querySelector(`${place} ${FOR_FILES}`)?.click();
+      await pause();
+      await isOver();
       if (!await waitFor(input)) return;
     }
     const transfer = new DataTransfer();
     for (const file of files) transfer.items.add(file);
     input().files = transfer.files;
-    input().dispatchEvent(new Event("change", { bubbles: true }));
+    input().dispatchEvent(Object.assign(new Event("change", { bubbles: true }), { unread }));
+    await waitFor(isUploading, 10); // it begins a little later; the next ones wait for its end
   };
   const bring = (tab) => document.querySelector(`[role=tab][data-tab-id=${tab}]`)?.click();
-  // The files below an entry of what was dropped.
+  // The files below an entry of what was dropped; null for what cannot be read, which would fail the whole upload.
   const below = async (entry) => {
-    if (entry.isFile) return [window.withPath(await new Promise((done, fail) => entry.file(done, fail)), entry.fullPath.slice(1))];
-    const reader = entry.createReader(), found = [];
-    for (;;) {
-      const some = await new Promise((done, fail) => reader.readEntries(done, fail)); // about a hundred at a time
-      if (!some.length) return found;
-      for (const each of some) found.push(...await below(each));
+    const found = [];
+    try {
+      if (entry.isFile) {
+        const file = await new Promise((done, fail) => entry.file(done, fail));
+        await file.slice(0, 1).arrayBuffer();
+        return [window.withPath(file, entry.fullPath.slice(1))];
+      }
+      const reader = entry.createReader();
+      for (;;) {
+        const some = await new Promise((done, fail) => reader.readEntries(done, fail)); // about a hundred at a time
+        if (!some.length) return found;
+        for (const each of some) found.push(...await below(each));
+      }
+    } catch {
+      return [...found, null];
     }
   };
   const takeFolders = async (entries) => {
     bring("batch");
-    const fold = await waitFor(() => document.querySelector("#batch-tree button"));
-    if (!seen("#batch-folder")) fold?.click();
-    if (!await waitFor(() => seen("#batch-folder"))) return;
+    const isOpen = () => {
+      document.querySelector("#batch-tree button.label-wrap:not(.open)")?.click(); // again, if it came too early
+      return seen("#batch-folder");
+    };
+    if (!await waitFor(isOpen)) return;
     document.querySelector("#batch-folder").scrollIntoView({ block: "center" });
-    const files = (await Promise.all(entries.map(below))).flat();
-    if (files.length) await give("#batch-folder", files);
+    const found = (await Promise.all(entries.map(below))).flat(), files = found.filter(Boolean);
+    if (found.length) await give("#batch-folder", files, found.length - files.length);
   };
   const take = async (files) => {
     const isBatch = files.length > 1 || files.some(({ name }) => /\.zip$/i.test(name));
@@ -217,9 +252,11 @@
     const place = await waitFor(() => wanted.find(seen));
     if (place) await give(place, files);
   };
+  const UNTYPED = "[type=file], [type=radio], [type=checkbox], [type=range]";
+  const TYPED_INTO = `input:not(${UNTYPED}), textarea, [contenteditable=true]`;
   document.addEventListener("paste", (event) => {
     const files = [...event.clipboardData?.files ?? []];
-    if (!files.length || event.target.closest?.("input:not([type=file]), textarea, [contenteditable=true]")) return;
+    if (!files.length || event.target.closest?.(TYPED_INTO)) return;
     event.preventDefault();
     event.stopPropagation();
     take(files);
@@ -245,12 +282,11 @@
   }, true);
   // Gradio's button on a picture that is there clears it: this one asks for another picture, and changes nothing before.
   document.addEventListener("click", (event) => {
-    const button = event.target.closest?.("[data-testid=source-select] button:is([aria-label='Upload file'], [data-named='Upload file'])");
-    const block = button?.closest(".block");
-    if (!block?.querySelector(".image-frame img")) return;
+    const block = event.target.closest?.(FOR_FILES)?.closest(".block"), input = block?.querySelector("input[type=file]");
+    if (!input || !block.querySelector(".image-frame img")) return;
     event.preventDefault();
     event.stopPropagation();
-    block.querySelector("input[type=file]")?.click();
+    input.click();
   }, true);
   let due = false;
   new MutationObserver(() => {

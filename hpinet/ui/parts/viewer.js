@@ -252,6 +252,7 @@
       const { result, upload, picture, spot } = this.view;
       this.tiles = new Tiles(() => this.redraw());
       this.toggleAttribute("uploadalone", Boolean(this.view.isUpload));
+      this.menu.querySelector("[data-do=explain]").hidden = Boolean(this.view.corner); // a piece alone is no result yet
       this.after = new Layer(this, this.view.isUpload ? "upload" : "result", ...result);
       this.befores = {
         bicubic: new Layer(this, "bicubic", ...result),
@@ -518,7 +519,7 @@
       const detail = {
         what, x: left + clamp(Math.floor(x * w), 0, w - 1), y: top + clamp(Math.floor(y * h), 0, h - 1),
       };
-      this.closeMenu();
+      this.closeMenu(true);
       this.dispatchEvent(new CustomEvent("hpinet-spot", { bubbles: true, detail }));
     }
 

@@ -37,14 +37,14 @@ def showing(
     model: str,
     others: Sequence[tuple[str, View, str]] = (),
     *,
-    corner: tuple[int, int] = (0, 0),
+    corner: tuple[int, int] | None = None,
     is_upload: bool = False,
 ) -> str:
     """The value that shows a view by its ``name`` in `hpinet.ui.jobs.tiles.VIEWS`; ``model`` names the result.
 
     ``others`` are results of the same picture that it can be compared with: their names, views and models.
-    ``corner`` is that of a view of a piece alone, in pixels of the upload. With ``is_upload`` nothing is compared: a
-    part of the upload is chosen.
+    ``corner`` is that of a view of a piece alone, in pixels of the upload; why a piece looks as it does is not asked.
+    With ``is_upload`` nothing is compared: a part of the upload is chosen.
     """
     told = {
         "name": name,

@@ -40,6 +40,9 @@ ICONS = {"waiting": "·", "running": "…", "done": "✓", "failed": "✗", "sto
 FORMAT_FIELD = "batch-format"
 # In the browser, which knows whether the visitor has said what it shall be, this moment too.
 _FOLLOW = f"(told, value) => window.restored(told, ['{FORMAT_FIELD}'], [value])"
+_LEFT_OUT = '<p class="quiet" data-suffixes="{}" data-megabytes="{}"></p>'
+"""Where hooks.js tells how many files of a folder it has left out, and which it takes."""
+
 _EMPTY = "Choose pictures, a ZIP of pictures or a folder. One bad file does not stop the others."
 
 
@@ -57,6 +60,9 @@ def build() -> None:
             gr.HTML('<div class="thumbs" role="group" aria-label="Chosen pictures"></div>', elem_id="batch-thumbs")
             with gr.Accordion("A whole folder", open=False, elem_id="batch-tree"):
                 tree = gr.File(file_count="directory", label="Folder", height=140, elem_id="batch-folder")
+                gr.HTML(
+                    _LEFT_OUT.format(" ".join(ACCEPTED_SUFFIXES), settings().max_upload_mb), elem_id="batch-left-out"
+                )
             size = size_fields("batch-")
             treatment = treatment_field("batch-")
             model = model_field("batch-")
@@ -71,6 +77,7 @@ def build() -> None:
 
     wanted = {"model": model, **size.inputs, "treatment": treatment, **file.inputs}
     gr.on([files.change, tree.change], _count, [files, tree], status, **LIGHT, **RAW)
+    tree.clear(None, None, None, js="() => { window.tellLeftOut(0); return []; }", queue=False, **PRIVATE)
     told = gr.JSON(visible=False)
     foreseen = gr.on(
         [files.change, tree.change, *(field.change for field in wanted.values())],
@@ -91,7 +98,7 @@ def build() -> None:
 
 
 def _count(files: object, tree: object) -> str:
-    count = len(values.many("The files", files)) + len(values.many("The folder", tree))
+    count = len(values.many("The files", files)) + len(_of_folder(tree))
     if not count:
         return html.quiet(_EMPTY)
     return html.quiet(f"{count} {'file' if count == 1 else 'files'} to upscale.")
@@ -141,12 +148,16 @@ def _chosen(files: object, tree: object) -> list[tuple[Path, str]]:
 
     Raises OptionError, before any is looked for, where they are more than a batch has.
     """
-    loose, in_tree = values.many("The files", files), values.many("The folder", tree)
-    named = [(file, values.path_in_folder(given_name(file), "")) for file in in_tree]
-    kept = [(file, name) for file, name in named if not is_extra(name)]
+    loose, kept = values.many("The files", files), _of_folder(tree)
     check_count(len(loose) + len(kept))
     found = [(path, path.name) for path in map(received, loose)]
     return found + [(path, name or path.name) for path, name in ((received(file), name) for file, name in kept)]
+
+
+def _of_folder(tree: object) -> list[tuple[object, str]]:
+    """The files of a folder that count, not looked for yet, with their paths in it."""
+    named = [(file, values.path_in_folder(given_name(file), "")) for file in values.many("The folder", tree)]
+    return [(file, name) for file, name in named if not is_extra(name)]
 
 
 def _summary(batch: Batch) -> str:

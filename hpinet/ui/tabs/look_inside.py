@@ -23,15 +23,16 @@ from hpinet.ui.jobs.explain import (
     is_installed,
     look,
 )
-from hpinet.ui.jobs.models import as_key, choice_of, choices
+from hpinet.ui.jobs.models import as_key, choices
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.parts import carrying, explanation_svg, html
 from hpinet.ui.parts.controls import example_gallery, model_field, new_word, picture_field, run_buttons
 from hpinet.ui.parts.events import COMPUTE, FORESIGHT, LIGHT, PRIVATE, RAW, chosen, uploaded
-from hpinet.ui.parts.spots import SpotFields, spot_fields
+from hpinet.ui.parts.spots import spot_fields
 from hpinet.ui.server import values
 from hpinet.ui.server.ending import Ending
 from hpinet.ui.server.storage import new_folder
+from hpinet.ui.tabs.why import Asked
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,8 @@ class Spotted:
     """Spots that are chosen on another tab, to be explained here."""
 
     chosen: Callable[..., Any]  # an event of a component
-    source: gr.State  # of the picture: an object with the file that is ``shown``, or None
-    shown: gr.State  # the result there: an object with the ``model`` that made it
-    spot: SpotFields
+    source: gr.State  # the picture there
+    asked: gr.State  # `hpinet.ui.tabs.why.Asked`: the spot, its picture, and how to look at it
 
 
 def build(elsewhere: Spotted, tabs: gr.Tabs, tab: gr.Tab) -> None:
@@ -118,7 +118,7 @@ def build(elsewhere: Spotted, tabs: gr.Tabs, tab: gr.Tab) -> None:
                     with gr.Column(min_width=280):
                         gr.Markdown("## Where it found something similar")
                         chain = gr.HTML(elem_id="look-chain")
-                        gr.Markdown("## How far patches reach, over the whole picture")
+                        gr.Markdown("## How far patches reach, in up to 256×256 pixels around the spot")
                         distances = gr.HTML(elem_id="look-distances")
                 with gr.Row():
                     downloads = [
@@ -131,7 +131,7 @@ def build(elsewhere: Spotted, tabs: gr.Tabs, tab: gr.Tab) -> None:
             gallery = example_gallery("Examples: one click explains", tiles, "look-examples")
             _how_to_read()
 
-    answer, drawn, kept = gr.State(None), gr.State(None), gr.State([])
+    answer, drawn, kept, asked = gr.State(None), gr.State(None), gr.State([]), gr.State(None)
     outputs = [image, status, spot.x, spot.y, results]
     cost = {"image": image, "model": model, "path": path, "scale": scale, "region": region}
     gr.on(
@@ -144,7 +144,7 @@ def build(elsewhere: Spotted, tabs: gr.Tabs, tab: gr.Tab) -> None:
     )
     run: dict[str, Any] = {
         "handler": explain_spot,
-        "inputs": {**cost, **spot.inputs, "window": window, "kept": kept},
+        "inputs": {**cost, **spot.inputs, "window": window, "asked": asked, "kept": kept},
         "outputs": [status, results, heat, words, chain, distances, cards, answer, kept, *downloads],
         "status": status,
     }
@@ -163,15 +163,17 @@ def build(elsewhere: Spotted, tabs: gr.Tabs, tab: gr.Tab) -> None:
     buttons.end_on(others, running)
     carrying.connect(carry, tab, elsewhere.source, image, fill=_carried, outputs=outputs)
     image.upload(_showable, image, outputs, **LIGHT, **RAW)
-    clicked = spot.take_and_go(image.select, buttons.go)
-    picked = gallery.select(_pick(spots), None, [image, spot.x, spot.y, results, buttons.go], **LIGHT)
-    brought = elsewhere.chosen(
-        _bring,
-        inputs_kwargs={"source": elsewhere.source, "shown": elsewhere.shown, **elsewhere.spot.inputs},
-        outputs=[tabs, image, model, spot.x, spot.y, results, buttons.go],
-        **LIGHT,
-    )
-    for begun in (clicked, picked, brought):
+    image.clear(_emptied, None, [status, results], **LIGHT)
+    for begun in (
+        spot.take_and_go(image.select, buttons.go),
+        gallery.select(_pick(spots), None, [image, spot.x, spot.y, results, buttons.go], **LIGHT),
+        elsewhere.chosen(
+            _bring,
+            elsewhere.asked,
+            [tabs, image, model, scale, spot.x, spot.y, asked, results, buttons.go],
+            **LIGHT,
+        ),
+    ):
         buttons.start_after(begun)
 
 
@@ -238,9 +240,13 @@ def explain_spot(
     scale: object,
     window: object,
     region: object,
+    asked: Asked | None,
     kept: list[str],
 ) -> tuple[Any, ...]:
-    """The button: status, results group, heat map, words, patches, distances, cards, answer, kept cards, downloads."""
+    """The button: status, results group, heat map, words, patches, distances, cards, answer, kept cards, downloads.
+
+    A picture that was brought here with what was ``asked`` is looked at in the same way: as what made its result did.
+    """
     try:
         source = chosen(image)
         if source is None:
@@ -256,14 +262,15 @@ def explain_spot(
             path=_exactness(path),
             window=values.choice("The window", window, WINDOWS),
             region=_clamped(region),
-            treatment="auto",
+            treatment=asked.treatment if asked is not None and asked.source.path == source else "auto",
         )
         answer = look(question)
     except Cancelled as stopped:  # whatever else stopped it says so
         said = html.quiet(str(stopped)) if isinstance(stopped, Ending) else gr.skip()
         return said, *[gr.skip()] * 6, None, *[gr.skip()] * (1 + len(FIGURES))
-    except HPINetError as error:
-        return html.trouble(str(error)), *[gr.skip()] * 6, None, *[gr.skip()] * (1 + len(FIGURES))
+    except HPINetError as error:  # the explanation of another spot would stand beside this
+        hidden = gr.update(visible=False)
+        return html.trouble(str(error)), hidden, *[gr.skip()] * 5, None, *[gr.skip()] * (1 + len(FIGURES))
     explanation = answer.explanation
     cards = [explanation_svg.card(explanation, answer.checkpoint), *kept][:REMEMBERED]
     return (
@@ -331,12 +338,11 @@ def _pick(spots: Sequence[Spot]) -> Callable[..., Any]:
     return pick
 
 
-def _bring(*, source: Any, shown: Any, x: object, y: object) -> tuple[Any, ...]:
-    """This tab, with the picture and the spot that were chosen on another one, and the model of the result there."""
-    if source is None or shown is None:
-        return (gr.skip(),) * 7
-    model = choice_of(shown.model).network
-    there = gr.update(selected="look"), str(source.shown), model, *values.place(x, y)
+def _bring(asked: Asked | None) -> tuple[Any, ...]:
+    """This tab, with what was asked on another one."""
+    if asked is None:
+        return (gr.skip(),) * 9
+    there = gr.update(selected="look"), str(asked.source.shown), asked.model, asked.scale, asked.x, asked.y, asked
     return *there, gr.update(visible=False), new_word()
 
 
@@ -353,6 +359,11 @@ def _showable(image: dict[str, Any] | None) -> tuple[Any, ...]:
     middle = picture.width // 2, picture.height // 2
     shown = previews.shown_instead(path, picture)
     return gr.skip() if shown == path else str(shown), html.quiet(_READY), *middle, hidden
+
+
+def _emptied() -> tuple[Any, ...]:
+    """Nothing is said where no picture is."""
+    return html.quiet(EMPTY), gr.update(visible=False)
 
 
 def _carried(source: Any) -> tuple[Any, ...]:

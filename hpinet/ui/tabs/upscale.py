@@ -158,9 +158,7 @@ def build(examples: list[Example]) -> UpscaleTab:
         **PRIVATE,
     )
     fields = {**settings_of_run, "more": more}
-    return UpscaleTab(
-        fields, kept, wishes, placed, reset, source, Spotted(because.more.click, source, shown, glass.spot)
-    )
+    return UpscaleTab(fields, kept, wishes, placed, reset, source, Spotted(because.more.click, source, because.asked))
 
 
 def _follow(chosen: Any, told: gr.JSON, fields: list[Any]) -> Any:

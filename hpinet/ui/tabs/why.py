@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 from hpinet.errors import Cancelled, HPINetError, OptionError
+from hpinet.treatment import Treatment
 from hpinet.ui.jobs.explain import Question, look
 from hpinet.ui.jobs.models import choice_of
 from hpinet.ui.jobs.running import StopFlag, only_one
@@ -14,9 +15,21 @@ from hpinet.ui.parts.events import COMPUTE, LIGHT, PRIVATE
 from hpinet.ui.parts.spots import SpotFields
 from hpinet.ui.server import values
 from hpinet.ui.server.ending import Ending
-from hpinet.ui.tabs.upscale_events import Shown
+from hpinet.ui.tabs.upscale_events import Shown, Source
 
 _SHOW = """() => { setTimeout(window.bringNear, 100, "why"); return []; }"""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the panel answers, to be gone on with in "Look inside"."""
+
+    source: Source  # the picture
+    x: int
+    y: int
+    model: str  # key of the network
+    scale: int  # of the first pass
+    treatment: Treatment
 
 
 @dataclass(frozen=True)
@@ -30,11 +43,12 @@ class Why:
     chain: gr.HTML
     more: gr.Button
     close: gr.Button
+    asked: gr.State  # an `Asked`, None as long as there is no answer
 
     @property
     def outputs(self) -> list[Any]:
         """What `explain_here` fills."""
-        return [self.facts, self.heat, self.words, self.chain]
+        return [self.facts, self.heat, self.words, self.chain, self.more, self.asked]
 
 
 def build() -> Why:
@@ -51,7 +65,7 @@ def build() -> Why:
         with gr.Row():
             more = gr.Button("More in Look inside", size="sm", elem_id="why-more")
             close = gr.Button("Close", size="sm", elem_id="why-close")
-    return Why(panel, facts, heat, words, chain, more, close)
+    return Why(panel, facts, heat, words, chain, more, close, gr.State(None))
 
 
 def connect(why: Why, chosen: Any, *, source: gr.State, shown: gr.State, spot: SpotFields) -> None:
@@ -73,7 +87,7 @@ def connect(why: Why, chosen: Any, *, source: gr.State, shown: gr.State, spot: S
 
 def _begin(request: gr.Request) -> tuple[Any, ...]:
     StopFlag.of(request, "why").lower()
-    return gr.update(visible=True), html.quiet("Looking…"), "", "", ""
+    return gr.update(visible=True), html.quiet("Looking…"), "", "", "", gr.update(interactive=False), None
 
 
 def _end(request: gr.Request) -> Any:
@@ -89,19 +103,22 @@ def explain_here(
     x: object,
     y: object,
 ) -> tuple[Any, ...]:
-    """Facts, heat map, words and matched patches of a spot, as what made the result saw it in its first pass."""
+    """Facts, heat map, words and matched patches of a spot, as what made the result saw it in its first pass.
+
+    Then the button that goes on from there, and with what.
+    """
     try:
         if shown is None:
-            raise OptionError("Choose a picture first.")
-        stop, scale = StopFlag.of(request, "why"), shown.outcome.plan.passes[0]
-        place, model = values.place(x, y), choice_of(shown.model).network
-        question = Question(shown.source.path, *place, model, scale, stop, treatment=shown.treatment)
+            raise OptionError("Upscale the picture first.")
+        stop, model, scale = StopFlag.of(request, "why"), choice_of(shown.model).network, shown.outcome.plan.passes[0]
+        asked = Asked(shown.source, *values.place(x, y), model, scale, shown.treatment)
+        question = Question(asked.source.path, asked.x, asked.y, model, scale, stop, treatment=asked.treatment)
         with only_one(stop):
             answer = look(question)
     except Cancelled as stopped:  # by another spot or picture, whose turn it is now
-        return html.quiet(str(stopped)) if isinstance(stopped, Ending) else gr.skip(), *[gr.skip()] * 3
+        return html.quiet(str(stopped)) if isinstance(stopped, Ending) else gr.skip(), *[gr.skip()] * 5
     except HPINetError as error:
-        return html.trouble(str(error)), *[gr.skip()] * 3
+        return html.trouble(str(error)), *[gr.skip()] * 5
     explanation = answer.explanation
     return (
         html.facts(
@@ -112,4 +129,6 @@ def explain_here(
             ]
         ),
         *explanation_svg.in_short(explanation),
+        gr.update(interactive=True),
+        asked,
     )

@@ -41,9 +41,12 @@ def test_the_format_follows_as_far_as_it_holds_the_results(uploads: Path) -> Non
 
 def test_what_is_no_ones_picture_is_not_foreseen(uploads: Path) -> None:
     hidden = {"path": str(uploads / "none"), "orig_name": ".DS_Store"}
-    forecast, followed = batch.foresee(files=[], tree=[hidden, sent(uploads, "a.jpg")], **FIELDS)
+    tree: list[Any] = [hidden, sent(uploads, "a.jpg")]
+    forecast, followed = batch.foresee(files=[], tree=tree, **FIELDS)
     assert "cannot be enlarged" not in forecast
     assert followed == {batch.FORMAT_FIELD: "JPEG"}
+    assert ">1 file to upscale.<" in batch._count([], tree)
+    assert "Choose pictures" in batch._count([], [hidden])
 
 
 def test_more_than_a_batch_has_are_refused_before_they_are_looked_for(
@@ -76,8 +79,7 @@ def test_a_zip_of_the_batch_before_does_not_stand_under_the_next(
     monkeypatch.setattr(batch, "run_batch", run)
     files = [sent(uploads, "a.png"), sent(uploads, "b.png")]
     under_way, finished = (
-        cast(dict[str, Any], offer)
-        for _, _, offer in batch.upscale_all(gr.Request(), files=files, tree=[], **FIELDS)
+        cast(dict[str, Any], offer) for _, _, offer in batch.upscale_all(gr.Request(), files=files, tree=[], **FIELDS)
     )
     assert under_way["visible"] is False
     done = statuses.count("done")

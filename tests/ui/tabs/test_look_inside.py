@@ -14,14 +14,15 @@ from PIL import Image
 
 from hpinet.attribution.explain import Explanation, explain
 from hpinet.attribution.lam import BlurPath
+from hpinet.errors import OptionError
 from hpinet.model import HPINet, HPINetConfig
 from hpinet.ui.jobs import zerogpu
-from hpinet.ui.jobs.explain import expected_seconds
+from hpinet.ui.jobs.explain import Question, expected_seconds
 from hpinet.ui.jobs.models import choices
 from hpinet.ui.parts import explanation_svg
-from hpinet.ui.parts.spots import spot_fields
 from hpinet.ui.server import storage
 from hpinet.ui.tabs import look_inside
+from hpinet.ui.tabs.why import Asked
 
 from ..conftest import EXAMPLES, OpenPage
 
@@ -96,8 +97,8 @@ def _received() -> None:
     storage.show([EXAMPLES / "facade.png", Path(__file__)])
 
 
-def ask(**changes: Any) -> str:
-    """The words of the status after a run with these settings."""
+def ask(**changes: Any) -> tuple[Any, ...]:
+    """What a run with these settings comes to."""
     settings: dict[str, Any] = {
         "image": {"path": str(EXAMPLES / "facade.png")},
         "x": 5,
@@ -107,9 +108,10 @@ def ask(**changes: Any) -> str:
         "scale": 4,
         "window": 16,
         "region": 48,
+        "asked": None,
         "kept": [],
     }
-    return str(look_inside.explain_spot(gr.Request(), **{**settings, **changes})[0])
+    return look_inside.explain_spot(gr.Request(), **{**settings, **changes})
 
 
 @pytest.mark.parametrize(
@@ -127,9 +129,10 @@ def ask(**changes: Any) -> str:
     ],
 )
 def test_what_makes_no_sense_is_said(changes: dict[str, Any], words: str) -> None:
-    told = ask(**changes)
+    told, results, *_ = ask(**changes)
     assert 'role="alert"' in told
     assert words in told
+    assert results == gr.update(visible=False)  # of another spot, if there are any
 
 
 def foreseen(**changes: Any) -> str:
@@ -161,11 +164,27 @@ def test_models_on_offer_are_those_that_can_be_explained(monkeypatch: pytest.Mon
     monkeypatch.setattr(zerogpu, "IS_HERE", True)
     with gr.Blocks() as page:
         come, nothing, tabs, tab = gr.Button().click, gr.State(), gr.Tabs(), gr.Tab()
-        look_inside.build(look_inside.Spotted(come, nothing, nothing, spot_fields("picture")), tabs, tab)
+        look_inside.build(look_inside.Spotted(come, nothing, nothing), tabs, tab)
     [field] = [block for block in page.blocks.values() if isinstance(block, gr.Radio) and block.elem_id == "look-model"]
     assert [key for _, key in field.choices] == list(choices())
-    source, shown = SimpleNamespace(shown=EXAMPLES / "facade.png"), SimpleNamespace(model="T-cpu")
-    assert look_inside._bring(source=source, shown=shown, x=3, y=4)[1:5] == (str(EXAMPLES / "facade.png"), "T", 3, 4)
+
+
+def test_what_was_asked_on_another_tab_is_answered_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(question: Question) -> None:
+        raise OptionError(
+            f"asked: {question.model} ×{question.scale} at {question.x}, {question.y}, {question.treatment}"
+        )
+
+    monkeypatch.setattr(look_inside, "look", refuse)
+    facade = EXAMPLES / "facade.png"
+    source: Any = SimpleNamespace(path=facade, shown=facade)
+    asked = Asked(source, 3, 4, "T", 2, "clean")
+    _, image, model, scale, x, y, kept, *_ = look_inside._bring(asked)
+    fields = {"image": {"path": image}, "model": model, "scale": scale, "x": x, "y": y, "asked": kept}
+    assert "asked: T ×2 at 3, 4, clean" in ask(**fields)[0]
+    storage.show([EXAMPLES / "cat.png"])
+    assert "4, auto" in ask(**{**fields, "image": {"path": str(EXAMPLES / "cat.png")}})[0]  # another picture
+    assert look_inside._bring(None) == (gr.skip(),) * 9
 
 
 # -------------------------------------------------------------------------------------------------------- browser
@@ -223,6 +242,11 @@ def test_click_a_spot_see_it_explained_and_download_the_figure(
     page.locator("#look-run").click()
     page.locator("#look-cards figure").nth(1).wait_for(timeout=120_000)
     page.locator("#look-pdf:not([disabled])").wait_for(timeout=60_000)  # nothing runs on when the test is over
+
+    # Nothing is said of no picture.
+    page.locator("#look-picture [aria-label='Clear'], #look-picture [aria-label='Remove Image']").first.click()
+    page.locator("#look-status", has_text="Choose a picture").wait_for()
+    page.locator("#look-heat").wait_for(state="hidden")
 
 
 @pytest.mark.slow

@@ -28,13 +28,23 @@ def photo(uploads: Path) -> Path:
 )
 def test_the_weights_are_those_of_the_result(photo: Path, treatment: str, scale: int, told: str) -> None:
     plan = make_plan((160, 120), TargetSize(scale=scale), natives=[2, 3, 4])
-    outcome, source = SimpleNamespace(plan=plan), SimpleNamespace(path=photo)
+    outcome, source = SimpleNamespace(plan=plan), cast(Any, SimpleNamespace(path=photo))
     shown = cast(Any, SimpleNamespace(source=source, outcome=outcome, model="T", treatment=treatment))
-    facts, heat, *_ = why.explain_here(gr.Request(), shown=shown, x=80, y=60)
+    facts, heat, *_, more, asked = why.explain_here(gr.Request(), shown=shown, x=80, y=60)
     assert f"<b>hpinet-t-x{plan.passes[0]}</b> at 80, 60" in facts
     assert told in facts
     assert ("treated" in facts) == bool(told)
     assert "<svg" in heat
+    assert asked == why.Asked(source, 80, 60, "T", plan.passes[0], cast(Any, treatment))
+    assert more == gr.update(interactive=True)
+
+
+def test_without_an_answer_there_is_nothing_to_go_on_with() -> None:
+    facts, *others = why.explain_here(gr.Request(), shown=None, x=3, y=4)
+    assert "Upscale the picture first." in facts
+    assert others == [gr.skip()] * 5
+    *_, more, asked = why._begin(gr.Request())
+    assert (more, asked) == (gr.update(interactive=False), None)
 
 
 def test_what_was_made_without_a_gpu_is_explained_by_the_same_network_with_one(
