@@ -22,6 +22,7 @@ from hpinet.training.data import CropSampler, open_store
 
 QUALITIES = (30, 50, 65, 75, 85, 90, 95, 98, 100)
 PIECE = 64  # side of the LR pieces
+ALIKE_DB = 0.01
 
 
 def calibrate(
@@ -65,12 +66,19 @@ def calibrate(
             results = [psnr_y(_enlarged(network, as_jpeg(lr, quality)), hr, scale=scale) for hr, lr in pairs]
             scores[quality].append(float(np.mean(results)))
     progress(len(strengths), len(strengths))
-    best = {quality: strengths[int(np.argmax(row))] for quality, row in scores.items()}
+    best = {quality: mildest_of_the_best(strengths, row) for quality, row in scores.items()}
     # Chance must not make a worse quality count as a better one.
     falling = np.maximum.accumulate([best[quality] for quality in reversed(QUALITIES)])[::-1].tolist()
     levels = Levels(names, tuple(zip(QUALITIES, falling, strict=True)))
     write_atomically(checkpoint / TREATMENT, levels.to_json().encode())
     return scores
+
+
+def mildest_of_the_best(strengths: Sequence[float], scores: Sequence[float]) -> float:
+    """The first of the growing ``strengths`` that is as good as the best, to a hundredth of a dB: less than that tells
+    nothing of other pictures, and what is treated less keeps more of its detail.
+    """
+    return next(strength for strength, score in zip(strengths, scores, strict=True) if score > max(scores) - ALIKE_DB)
 
 
 @torch.inference_mode()

@@ -13,7 +13,7 @@ from hpinet.checkpoints.levels import read_levels
 from hpinet.errors import CheckpointError, OptionError
 from hpinet.model import HPINet, HPINetConfig
 from hpinet.training import calibration
-from hpinet.training.calibration import calibrate
+from hpinet.training.calibration import calibrate, mildest_of_the_best
 from hpinet.training.cli import train_app
 
 
@@ -76,3 +76,10 @@ def test_what_is_missing_is_said(checkpoint: Path, tmp_path: Path) -> None:
         calibrate(checkpoint, ["good/deeper"], data=[tmp_path / "in"], cache=tmp_path / "cache")
     with pytest.raises(CheckpointError):
         calibrate(checkpoint, ["absent"], data=[tmp_path / "in"], cache=tmp_path / "cache", pieces=1)
+
+
+def test_of_strengths_that_are_as_good_the_mildest_counts() -> None:
+    strengths = [0.0, 0.25, 0.5, 0.75]
+    assert mildest_of_the_best(strengths, [30.0, 31.0, 31.005, 30.9]) == 0.25
+    assert mildest_of_the_best(strengths, [30.0, 31.0, 31.015, 30.9]) == 0.5
+    assert mildest_of_the_best(strengths, [30.0, 29.0, 29.0, 29.0]) == 0.0
