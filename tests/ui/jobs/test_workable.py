@@ -70,7 +70,7 @@ def test_memory_bounds_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = Wanted("T", TargetSize(scale=2)).plan((6016, 4016))
     monkeypatch.setattr(models, "settings", lambda: SimpleNamespace(job_mb=0))
     monkeypatch.setattr(models, "memory_allowance", lambda: 8000.0)
-    with pytest.raises(OptionError, match=r"takes 6\.8 GB of memory with model T, and this page has 6\.0 GB: take"):
+    with pytest.raises(OptionError, match=r"takes 7\.4 GB of memory with model T, and this page has 6\.0 GB: take"):
         check_memory(choice, plan)
     monkeypatch.setattr(models, "memory_allowance", lambda: 16_000.0)
     check_memory(choice, plan)
