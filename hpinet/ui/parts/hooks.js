@@ -12,10 +12,11 @@
     const { suffixes, megabytes } = leftOut().dataset, accepted = suffixes.split(" ");
     const transfer = new DataTransfer();
     for (const file of target.files) {
-      const path = file.webkitRelativePath || file.name.replaceAll(FOLDER_SIGN, "/");
+      const told = file.webkitRelativePath; // of a dropped folder the name has it already
+      const path = told || file.name.replaceAll(FOLDER_SIGN, "/");
       const isHidden = path.split("/").some((part) => part.startsWith(".") || part === "__MACOSX");
       const isPicture = accepted.includes(path.slice(path.lastIndexOf(".")).toLowerCase());
-      if (!isHidden && isPicture && file.size <= megabytes * 1e6) transfer.items.add(window.withPath(file, path));
+      if (!isHidden && isPicture && file.size <= megabytes * 1e6) transfer.items.add(told ? window.withPath(file, told) : file);
     }
     window.tellLeftOut(unread + target.files.length - transfer.files.length);
     target.files = transfer.files;

@@ -162,8 +162,7 @@ def build(elsewhere: Spotted, tabs: gr.Tabs, tab: gr.Tab) -> None:
     others = [image.upload, image.clear, image.select, gallery.select, carry.click, elsewhere.chosen]
     buttons.end_on(others, running)
     carrying.connect(carry, tab, elsewhere.source, image, fill=_carried, outputs=outputs)
-    image.upload(_showable, image, outputs, **LIGHT, **RAW)
-    image.clear(_emptied, None, [status, results], **LIGHT)
+    gr.on([image.upload, image.clear], _showable, image, outputs, **LIGHT, **RAW)
     for begun in (
         spot.take_and_go(image.select, buttons.go),
         gallery.select(_pick(spots), None, [image, spot.x, spot.y, results, buttons.go], **LIGHT),
@@ -352,18 +351,13 @@ def _showable(image: dict[str, Any] | None) -> tuple[Any, ...]:
     try:
         path = uploaded(image)
         if path is None:
-            return (gr.skip(),) * 5
+            return gr.skip(), html.quiet(EMPTY), gr.skip(), gr.skip(), hidden
         picture = previews.open_sent(path)
     except HPINetError as error:
         return gr.skip(), html.trouble(str(error)), gr.skip(), gr.skip(), hidden
     middle = picture.width // 2, picture.height // 2
     shown = previews.shown_instead(path, picture)
     return gr.skip() if shown == path else str(shown), html.quiet(_READY), *middle, hidden
-
-
-def _emptied() -> tuple[Any, ...]:
-    """Nothing is said where no picture is."""
-    return html.quiet(EMPTY), gr.update(visible=False)
 
 
 def _carried(source: Any) -> tuple[Any, ...]:
