@@ -11,8 +11,6 @@ from hpinet.cluster.places import Place
 
 from .conftest import Lock
 
-pytest.importorskip("pyarrow", reason='needs the extra cluster: pip install ".[cluster]"')
-
 LATIN = "M\udcfcller.png"  # as a name in Latin-1 is listed
 
 

@@ -18,8 +18,6 @@ from hpinet.terminal import FAILED
 
 from .conftest import Lock
 
-pytest.importorskip("pyarrow", reason='needs the extra cluster: pip install ".[cluster]"')
-
 ORDER = Order.of("T", TargetSize(scale=2), engine="torch", treatment="clean")
 
 
