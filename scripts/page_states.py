@@ -34,6 +34,13 @@ NOT_A_PICTURE = FilePayload(
 )
 
 
+def long_work() -> FilePayload:
+    """A picture that is worked on until it has been photographed, and a browser draws slowly without a GPU."""
+    with Image.open(EXAMPLES / "cat.png") as cat, io.BytesIO() as file:
+        cat.resize((576, 480)).save(file, "PNG")
+        return FilePayload(name="cat.png", mimeType="image/png", buffer=file.getvalue())
+
+
 def tab(page: Page, name: str) -> None:
     page.locator(f"[role=tab][data-tab-id={name}]").click()
 
@@ -43,8 +50,9 @@ def empty(page: Page) -> None:
 
 
 def running(page: Page) -> None:
+    page.locator("#picture input[type=file]").set_input_files(long_work())
     page.locator("#scale input[value='×16']").check(force=True)
-    page.locator("#forecast", has_text="3072×2560").wait_for()
+    page.locator("#forecast", has_text="9216×7680").wait_for()
     page.locator("#run").click()
     page.locator("#stop:not([disabled])").wait_for()
     page.wait_for_timeout(2000)
