@@ -144,7 +144,7 @@ def upscale(
         str | None, typer.Option("--output", "-o", help="File or folder. Default: beside each picture.")
     ] = None,
     format: Annotated[
-        str | None, typer.Option(help="png, jpeg, webp, tiff or avif. Default: that of --output, png.")
+        str | None, typer.Option(help="png, jpeg, webp, tiff or avif. Default: that of --output, else png.")
     ] = None,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of jpeg, webp and avif.")] = 90,
     treatment: TreatmentOption = TreatmentName.auto,
@@ -363,12 +363,12 @@ def models(*, as_json: JsonOption = False) -> None:
         return
     rows = [
         (
-            info.name,
+            info.own_name or info.name,
             info.origin,
             f"{info.parameters:,}",
             "" if info.psnr_set5 is None else f"{info.psnr_set5:.2f}",
             "" if info.size is None else f"{info.size / 1e6:.1f}",
-            str(info.path or f"hpinet fetch {info.variant} --scale {info.scale}"),
+            str(info.path or f"python -m hpinet fetch {info.variant} --scale {info.scale}"),
         )
         for info in known
     ]

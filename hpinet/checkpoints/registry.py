@@ -69,6 +69,12 @@ class CheckpointInfo:
         """Such as ``hpinet-t-x4``."""
         return checkpoint_name(self.variant, self.scale)
 
+    @property
+    def own_name(self) -> str | None:
+        """What its folder is called among the bundled ones, if not ``name``: such as ``hpinet-mine-x4``."""
+        own = self.origin == "bundled" and self.path and self.path.name
+        return own if own and own != self.name else None
+
     def strength(self, found: Compression | None, treatment: Treatment) -> float:
         """How strongly a treatment acts on a picture of which `hpinet.treatment.examine` found this; 0 is not at all.
 

@@ -147,7 +147,7 @@ def serve(
     cluster: Annotated[
         str, typer.Option(metavar="auto|ADDRESS", help="The Ray cluster: that of this machine, or at an address.")
     ],
-    host: Annotated[str, typer.Option(envvar="GRADIO_SERVER_NAME", help="Where the head listens.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(envvar="GRADIO_SERVER_NAME", help="Where the page listens.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="GRADIO_SERVER_PORT", help="At which port.")] = 7860,
     workers: WorkersOption = None,
     worker_cpus: WorkerCpusOption = 1,

@@ -33,7 +33,9 @@ def run_command(
         str | None, typer.Option(help="no, fp16 or bf16; kept with the run. Default: no.")
     ] = None,
     tracker: Annotated[str | None, typer.Option(help="Where to send curves: tensorboard, trackio, ...")] = None,
-    cache: Annotated[Path | None, typer.Option(help="Where decoded pictures are kept.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Where decoded pictures are kept. Default: the folder cache beside the run's.")
+    ] = None,
     log_every: Annotated[int, typer.Option(min=1, help="Steps between lines of the log.")] = 50,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between saves.")] = 200,
     validate_every: Annotated[int, typer.Option(min=1, help="Steps between validations.")] = 500,

@@ -22,7 +22,7 @@ CURVE, RECIPE = "curve.png", "recipe.json"
 COLOURS = 64  # of the drawn curve
 _PARTS = ("HR", "LR")  # what folders of benchmarks call theirs
 
-REPLACED = " What `--start-from` names were the weights of that day; better ones may have their name now."
+REPLACED = "What `--start-from` names were the weights of that day; better ones may have their name now."
 
 CLEAN_LIMITS = """\
 For enlarging photographs and drawings that are sharp and clean but small. The small pictures of training were made by
@@ -145,8 +145,9 @@ def _sections(run: Run, step: int) -> str:
 {training_command(run)}
 ```
 
-ran {step:,} steps, {done}, on {_listed(run)}; `{RECIPE}` lies beside this card. The weights are the moving average of
-the run's.{REPLACED if run.started_from else ""}
+ran {step:,} steps, {done}, on {_listed(run)}; `{RECIPE}` lies beside this card. Folders are named without where they
+were, and each run needs one of its own. The weights are the moving average of the run's.
+{REPLACED if run.started_from else ""}
 
 ![Loss and validation PSNR over the steps]({CURVE})
 

@@ -1,6 +1,7 @@
 """What programs call: typed functions with stable signatures, served over HTTP and as MCP tools.
 
-Signatures and docstrings are the documentation that clients see. Values arrive unchecked, so each is checked here.
+Signatures and docstrings are the documentation that clients see; of each argument Gradio reads one line. Values arrive
+unchecked, so each is checked here.
 """
 
 from pathlib import Path
@@ -45,21 +46,19 @@ def upscale(  # noqa: PLR0917 (programs name the arguments)
     """Makes a picture larger by super-resolution and returns the full-resolution file.
 
     Args:
-        image: The picture: PNG, JPEG, WebP, TIFF, AVIF, HEIC, JPEG XL, BMP or GIF. Upload it first; addresses are not
-            fetched.
+        image: A PNG, JPEG, WebP, TIFF, AVIF, HEIC, JPEG XL, BMP or GIF. Upload it first; addresses are not fetched.
         model: Which network, by the keys that `models` lists: T is the fastest, L the largest.
         scale: How many times larger along each side, 2 to 16. Ignored if a size in pixels is given.
         longest_side: Size of the result's longest side in pixels, in place of scale.
         width: Width of the result in pixels, in place of scale.
         format: png (lossless), jpeg, webp or avif.
         quality: 1 to 100, for all but png; webp is lossless at 100.
-        treatment: What to do about compression: clean nothing, auto as much as what is found in the picture asks for,
-            photo something in any case. Only some models know how: see `models`.
-        metadata: What of EXIF, XMP and IPTC is kept: drop nothing, keep all but places, serial numbers and makers'
-            notes, keep-all these too.
+        treatment: Of JPEG marks. clean: none; auto: as far as there are any; photo: always, if the model knows how.
+        metadata: What the result keeps. drop: none; keep: all but places, serial numbers, makers' notes; keep-all: all.
 
     Returns:
-        The larger picture, named after the one given. Transparency, 16-bit depth, grey and colour profile are kept.
+        The larger picture, named after the one given. A PNG keeps transparency, 16 bits, grey and the colour profile;
+        the other formats have 8 bits, JPEG no transparency, WebP and AVIF no grey.
     """
     source = received(image)
     wanted = _wanted(model, scale, longest_side, width, format, quality, treatment, metadata)
@@ -94,10 +93,8 @@ def upscale_batch(  # noqa: PLR0917 (programs name the arguments)
         width: Width of the results in pixels, in place of scale.
         format: png (lossless), jpeg, webp or avif.
         quality: 1 to 100, for all but png; webp is lossless at 100.
-        treatment: What to do about compression: clean nothing, auto as much as what is found in the picture asks for,
-            photo something in any case. Only some models know how: see `models`.
-        metadata: What of EXIF, XMP and IPTC is kept: drop nothing, keep all but places, serial numbers and makers'
-            notes, keep-all these too.
+        treatment: Of JPEG marks. clean: none; auto: as far as there are any; photo: always, if the model knows how.
+        metadata: What the result keeps. drop: none; keep: all but places, serial numbers, makers' notes; keep-all: all.
 
     Returns:
         A ZIP of the results with the original names and folders, and a report: name, status and detail of each file.

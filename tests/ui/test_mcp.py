@@ -45,6 +45,9 @@ def test_tools_and_their_documentation(server: str) -> None:
     assert tools["upscale"].inputSchema["required"] == ["image"]
     assert properties["scale"]["description"].startswith("How many times larger")
     assert properties["format"]["enum"] == ["png", "jpeg", "webp", "avif"]
+    for tool in tools.values():  # whole sentences: Gradio reads one line of each argument
+        for name, property in tool.inputSchema["properties"].items():
+            assert property["description"].endswith("."), f"{tool.name}: {name}"
 
 
 def test_upscale_a_data_uri(server: str, picture: Path) -> None:

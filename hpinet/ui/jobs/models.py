@@ -39,7 +39,7 @@ MAIN = ("T", "S", "M", zerogpu.CPU_MODEL)
 class Choice:
     """One line in the list of models: a tier at every scale it exists for."""
 
-    key: str  # what pages, links and programs call it: "T", or "S-authors" where the project has an S of its own
+    key: str  # what pages, links and programs call it: "T"; "S-authors" beside an S of the project; "hpinet-mine"
     natives: Mapping[int, CheckpointInfo]  # by scale
     on_cpu: bool = False  # although GPUs are lent here
 
@@ -67,6 +67,9 @@ def choices() -> dict[str, Choice]:
     first: dict[str, dict[int, CheckpointInfo]] = {}
     shadowed: dict[str, dict[int, CheckpointInfo]] = {}
     for info in registry.catalogue():
+        if info.own_name:
+            shadowed.setdefault(info.own_name.removesuffix(f"-x{info.scale}"), {})[info.scale] = info
+            continue
         natives = first.setdefault(info.variant, {})
         if info.scale in natives:
             natives = shadowed.setdefault(f"{info.variant}-{info.origin}", {})

@@ -91,7 +91,7 @@ def format_fields(prefix: str = "") -> FormatFields:
             100,
             90,
             step=1,
-            label="Quality of a JPEG or WebP",
+            label="Quality of a JPEG, WebP or AVIF",
             info="A WebP of 100 loses nothing.",
             elem_id=f"{prefix}quality",
         )

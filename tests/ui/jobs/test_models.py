@@ -46,6 +46,17 @@ def test_a_tier_of_two_origins_is_offered_twice(monkeypatch: pytest.MonkeyPatch)
     assert {scale: i.origin for scale, i in found["S-authors"].natives.items()} == {4: "authors"}
 
 
+def test_networks_of_ones_own_have_their_folders_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = ("hpinet-t-x4", "hpinet-mine-x4", "hpinet-mine-x2", "hpinet-other-x4")
+    known = [info("T", int(name[-1]), "bundled", Path("checkpoints") / name) for name in folders]
+    monkeypatch.setattr(registry, "catalogue", lambda: known)
+    assert {key: set(choice.natives) for key, choice in choices().items()} == {
+        "T": {4},
+        "hpinet-mine": {2, 4},
+        "hpinet-other": {4},
+    }
+
+
 @pytest.mark.parametrize("key", ["Z", "t", "", None, 4, "T-authors"])
 def test_unknown_models(key: object) -> None:
     with pytest.raises(OptionError, match="There is no model"):
