@@ -4,6 +4,7 @@ Front ends catch `HPINetError` alone: the page turns it into a notice, the comma
 as it does with what the system says of files. Anything else that is raised is a defect of ours.
 """
 
+import re
 from collections.abc import Iterable
 
 
@@ -32,6 +33,17 @@ class Cancelled(HPINetError):
 
     def __init__(self, message: str = "Stopped.") -> None:
         super().__init__(message)
+
+
+_MEMORY = re.compile(
+    "allocate .*memory|out of memory|bad_alloc|alloc_cpu|could not create a (primitive|memory)", re.IGNORECASE
+)
+"""What PyTorch, oneDNN, OpenVINO and CUDA say when they get none."""
+
+
+def is_of_memory(error: Exception) -> bool:
+    """Whether memory was refused. Libraries say so by various classes and words."""
+    return isinstance(error, MemoryError) or _MEMORY.search(str(error)) is not None
 
 
 def needs_extra(what: str, missing: Iterable[str], extra: str) -> str:

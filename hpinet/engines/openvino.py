@@ -9,6 +9,7 @@ import warnings
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 
 import numpy as np
 import openvino
@@ -34,26 +35,60 @@ class OpenVINOEngine(Engine):
 
     def __init__(self, model: HPINet, *, memory_mb: int, threads: int, cache: Path) -> None:
         super().__init__(model, memory_mb=memory_mb, threads=threads)
-        compiler = _Compiler(threads, cache)
-        self._idle: list[SimpleQueue[openvino.InferRequest]] = []  # of each stage, one request for each worker
-        for stage, patch in enumerate(self.config.patch_sizes):
-            compiled = compiler.compile(model.blocks[stage], patch**2, self.config.dim)
-            self._idle.append(SimpleQueue())
-            for _ in range(threads):
-                self._idle[stage].put(compiled.create_infer_request())
+        self._compiler = _Compiler(threads, cache)
+        self._renewing = Lock()
+        self._idle = [self._requests(stage) for stage in range(len(self.config.patch_sizes))]
+
+    def _requests(self, stage: int) -> "_Requests":
+        patch = self.config.patch_sizes[stage]
+        compiled = self._compiler.compile(self.model.blocks[stage], patch**2, self.config.dim)
+        requests: _Requests = SimpleQueue()
+        for _ in range(self.workers.count):
+            requests.put(compiled.create_infer_request())
+        return requests
 
     def transformer_weight(self, patch: int) -> float:
         """See `Engine`; measured: narrow networks and small patches are slower by operation."""
         return 0.97 + 283 / (self.config.dim * patch)
 
     def transform(self, stage: int, patches: Tensor, references: Tensor) -> Tensor:
-        """(N, p², C) patches and references -> (N, p², C)."""
-        request = self._idle[stage].get()
+        """(N, p², C) patches and references -> (N, p², C). Raises MemoryError where memory is refused."""
+        while (request := (idle := self._idle[stage]).get()) is None:
+            idle.put(None)  # for others that wait here
+            self._renew(stage, idle)
+        result = np.empty(patches.shape, np.float32)
+        last = result.view(np.uint32)[-1, -1]
+        last[-1] = _UNWRITTEN
         try:
-            return torch.from_numpy(request.infer([patches.numpy(), references.numpy()], share_inputs=True)[0])
+            request.set_output_tensor(openvino.Tensor(result, shared_memory=True))
+            request.infer([patches.numpy(), references.numpy()], share_inputs=True)
+            if last[-1] == _UNWRITTEN:
+                _BROKEN.append(request)
+                request = None
+                raise MemoryError("OpenVINO got no memory for its intermediate results.")
         finally:
-            self._idle[stage].put(request)
+            idle.put(request)
+        return torch.from_numpy(result)
 
+    def _renew(self, stage: int, broken: "_Requests") -> None:
+        """OpenVINO ends the whole process if this is refused memory: it is asked for first, with much to spare."""
+        with self._renewing:
+            if self._idle[stage] is broken:  # not renewed by another worker meanwhile
+                np.empty(_MEMORY_TO_RENEW, np.uint8)
+                self._idle[stage] = self._requests(stage)
+
+
+_Requests = SimpleQueue[openvino.InferRequest | None]
+"""Of one stage, one for each worker. None: the compiled transformer is no longer to be trusted, and is made anew."""
+
+_UNWRITTEN = np.uint32(0x7FAB_CDEF)
+"""A NaN that no arithmetic gives. An inference that is refused memory says nothing and leaves its output as it was: with
+the result of another picture. So does every later one of the same compiled model, however much memory there is then."""
+
+_BROKEN: list[openvino.InferRequest] = []
+"""Whose inference was refused memory. To free one ends the process, sometimes."""
+
+_MEMORY_TO_RENEW = 256 * 2**20
 
 _DIGEST_BYTES = 32  # SHA-256 of a compiled model, in front of it in its file
 

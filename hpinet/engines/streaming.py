@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from hpinet.engines.arithmetic import arithmetic, stage_arithmetic
 from hpinet.engines.progress import WorkMeter
 from hpinet.engines.workers import Workers
-from hpinet.errors import MemoryShortageError
+from hpinet.errors import MemoryShortageError, is_of_memory
 from hpinet.model import NOT_ITSELF, HPINet, HPINetConfig, pad_to_minimum, shuffle_larger
 from hpinet.patches import PatchGrid, patch_grid
 from hpinet.progress import Progress, ignore
@@ -94,18 +94,20 @@ class Engine(ABC):
         try:
             return self._upscale(pixels, progress)
         except (MemoryError, RuntimeError) as error:
-            if not _is_of_memory(error):
+            if not is_of_memory(error):
                 raise
         smaller = copy(self)  # others may be using this one meanwhile
         smaller.memory_bytes //= 4
         try:
-            return smaller._upscale(pixels, progress)
+            result = smaller._upscale(pixels, progress)
         except (MemoryError, RuntimeError) as error:
-            if not _is_of_memory(error):
+            if not is_of_memory(error):
                 raise
             raise MemoryShortageError(
                 "This machine has not enough memory left for that: choose a smaller scale or picture, or try later."
             ) from error
+        self._seconds_per_unit = smaller._seconds_per_unit
+        return result
 
     def _upscale(self, pixels: np.ndarray, progress: Progress) -> np.ndarray:
         lr = self._to_tensor(pixels)
@@ -365,9 +367,3 @@ def _to_dtype(tile: Tensor, dtype: np.dtype) -> np.ndarray:
     if dtype == np.float32:
         return tile.cpu().numpy()
     return (tile * float(np.iinfo(dtype).max)).round_().cpu().numpy().astype(dtype)
-
-
-def _is_of_memory(error: Exception) -> bool:
-    """Whether memory was refused. Libraries say so by various classes and words."""
-    words = ("allocate memory", "out of memory", "bad_alloc", "alloc_cpu")
-    return isinstance(error, MemoryError) or any(each in str(error).lower() for each in words)

@@ -14,6 +14,7 @@ import torch
 from networks import forward, network, picture, small_config
 
 from hpinet.engines import Engine, create_engine
+from hpinet.engines.openvino import OpenVINOEngine
 from hpinet.model import HPINet
 from hpinet.settings import settings
 
@@ -206,3 +207,65 @@ def test_nothing_is_reported_anywhere(tmp_path: Path) -> None:
     done = subprocess.run(command, env=environment, check=True, timeout=60, capture_output=True, text=True)
     assert done.stdout == ""
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]  # no identity for a statistics server either
+
+
+class Silent:
+    """A request as one that OpenVINO has refused memory: it says nothing, and leaves its output as it was."""
+
+    def set_output_tensor(self, tensor: openvino.Tensor) -> None:
+        pass
+
+    def infer(self, inputs: list[np.ndarray], *, share_inputs: bool) -> None:
+        pass
+
+
+def test_a_result_that_was_not_written_is_nobodys(model: HPINet, cache: Path) -> None:
+    """Neither the picture before nor chance: the compiled network is made anew, and the picture begun again."""
+    engine = engine_for(model)
+    assert isinstance(engine, OpenVINOEngine)
+    for _ in range(engine.workers.count):
+        engine._idle[0].get()
+        engine._idle[0].put(Silent())  # pyright: ignore[reportArgumentType]
+    broken = engine._idle[0]
+    assert_right(engine)
+    assert engine._idle[0] is not broken
+
+
+REFUSED = """
+import resource
+import sys
+import numpy as np
+from hpinet import Upscaler
+from hpinet.errors import MemoryShortageError
+
+def allow(megabytes):
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    limit = resource.RLIM_INFINITY if megabytes is None else used + megabytes * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+
+engine = Upscaler.load("T", scale=2).engine
+small, other, large = (np.random.default_rng(n).integers(0, 256, (n, n, 3), np.uint8) for n in (24, 25, 100))
+expected = engine.upscale(small)
+engine.upscale(other)
+for megabytes in (3, 6, 10):
+    allow(megabytes)
+    for picture in (large, small):
+        try:
+            result = engine.upscale(picture)
+        except MemoryShortageError:
+            print("refused")
+        else:
+            assert picture is large or np.array_equal(result, expected), "another picture's"
+    allow(None)
+    engine.upscale(other)
+    assert np.array_equal(engine.upscale(small), expected), "still another picture's"
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs the limits of Linux")
+def test_where_memory_is_refused_no_picture_gets_anothers_pixels(cache: Path) -> None:
+    environment = {**os.environ, "HPINET_ENGINE": "openvino", "HPINET_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    run = [sys.executable, "-c", REFUSED]
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "refused" in done.stdout

@@ -244,7 +244,15 @@ def refusing(engine: Engine, monkeypatch: pytest.MonkeyPatch, *errors: Exception
 NO_MEMORY = RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory")
 
 
-@pytest.mark.parametrize("refusal", [NO_MEMORY, MemoryError()], ids=["torch", "numpy"])
+REFUSALS = {
+    "torch": NO_MEMORY,
+    "numpy": MemoryError(),
+    "onednn": RuntimeError("could not create a primitive"),
+    "openvino": RuntimeError("Exception from src/core: Failed to allocate 1327104 bytes of memory"),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS.keys())
 def test_refused_once_a_smaller_working_set_is_tried(refusal: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = create_engine(network(small_config(2)), name="torch", memory_mb=64)
     expected = engine.upscale(picture(30, 40))
@@ -252,6 +260,12 @@ def test_refused_once_a_smaller_working_set_is_tried(refusal: Exception, monkeyp
     assert np.array_equal(engine.upscale(picture(30, 40)), expected)
     assert seen[:2] == [64 * 2**20, 16 * 2**20]
     assert engine.memory_bytes == 64 * 2**20
+
+
+def test_a_refusal_while_the_speed_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = create_engine(network(small_config(2)), name="torch", memory_mb=64)
+    refusing(engine, monkeypatch, NO_MEMORY)
+    assert engine.estimate_seconds(100, 100) > 0
 
 
 def test_others_are_not_slowed_down_by_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
