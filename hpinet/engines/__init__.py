@@ -1,5 +1,6 @@
 """Engines run an HPINet over a whole picture in bounded memory. `create_engine` chooses one."""
 
+import re
 import sys
 from importlib.util import find_spec
 
@@ -9,7 +10,9 @@ from hpinet.errors import OptionError
 from hpinet.model import HPINet
 from hpinet.settings import ENGINES, settings
 
-__all__ = ["ENGINES", "Arithmetic", "Engine", "arithmetic", "create_engine"]
+__all__ = ["ENGINES", "Arithmetic", "Engine", "arithmetic", "create_engine", "use_device", "use_threads"]
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 # OpenVINO reports its import and each conversion to a statistics server, from a forked process. This project sends
 # nothing anywhere unasked, and a fork of a process with threads may hang: without this module OpenVINO uses its stub.
@@ -32,24 +35,13 @@ def create_engine(
 
     Each is taken from `hpinet.settings` where None. Raises OptionError if the machine cannot do what is asked.
     """
-    import torch  # noqa: PLC0415 - the names above are light for front ends that only validate
-
-    name, device = name or settings().engine, device or settings().device
+    name = name or settings().engine
     memory_mb = memory_mb or settings().memory_mb
     if name not in ENGINES:
         raise OptionError(f"The engine must be one of {', '.join(ENGINES)}, not {name!r}.")
-    kind = device.partition(":")[0]
-    if kind not in ("auto", "cpu", "cuda"):
-        raise OptionError(f"The device must be auto, cpu or cuda, not {device!r}.")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise OptionError("PyTorch finds no CUDA GPU here: choose the device cpu.")
-    gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())] if kind == "cuda" else []
-    if kind == "cuda" and device not in ("cuda", *gpus):
-        raise OptionError(f"PyTorch finds no GPU {device!r} here, only {', '.join(gpus)}.")
-    if kind == "auto":
-        device = "cuda" if torch.cuda.is_available() and name != "openvino" else "cpu"
+    device = _found(device or settings().device, auto="cpu" if name == "openvino" else None)
     if device == "cpu":
-        torch.set_num_threads(_threads())
+        use_threads()
     if name == "openvino" and device != "cpu":
         raise OptionError("The openvino engine runs on CPUs: choose the device cpu, or the engine torch.")
     if name == "openvino" and not find_spec("openvino"):
@@ -63,6 +55,44 @@ def create_engine(
     from hpinet.engines.torch import TorchEngine  # noqa: PLC0415
 
     return TorchEngine(model, memory_mb=memory_mb, threads=_threads(), torch_device=device)
+
+
+def use_threads() -> int:
+    """Has PyTorch use as many CPU threads as the settings say, and returns their number. Engines do so themselves."""
+    import torch  # noqa: PLC0415 - the names above are light for front ends that only validate
+
+    torch.set_num_threads(_threads())
+    return _threads()
+
+
+def use_device(model: HPINet) -> HPINet:
+    """Moves a model to the device that the settings say, for work that no engine does, with the threads they say.
+
+    Raises OptionError if the machine has no such device.
+    """
+    use_threads()
+    return model.to(_found(settings().device))
+
+
+def _found(device: str, *, auto: str | None = None) -> str:
+    """The device that is meant, as PyTorch calls it; ``auto`` is what "auto" means, by default a GPU where there is one.
+
+    Raises OptionError if there is no such device.
+    """
+    import torch  # noqa: PLC0415
+
+    if not _DEVICE.fullmatch(device):
+        raise OptionError(f"The device must be auto, cpu, cuda or cuda:N, not {device!r}.")
+    if device == "auto":
+        return auto or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cpu":
+        return device
+    if not torch.cuda.is_available():
+        raise OptionError("PyTorch finds no CUDA GPU here: choose the device cpu.")
+    gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    if device not in ("cuda", *gpus):
+        raise OptionError(f"PyTorch finds no GPU {device!r} here, only {', '.join(gpus)}.")
+    return device
 
 
 def _threads() -> int:

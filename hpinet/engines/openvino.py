@@ -82,8 +82,8 @@ _Requests = SimpleQueue[openvino.InferRequest | None]
 """Of one stage, one for each worker. None: the compiled transformer is no longer to be trusted, and is made anew."""
 
 _UNWRITTEN = np.uint32(0x7FAB_CDEF)
-"""A NaN that no arithmetic gives. An inference that is refused memory says nothing and leaves its output as it was: with
-the result of another picture. So does every later one of the same compiled model, however much memory there is then."""
+"""A NaN that no arithmetic gives. An inference that is refused memory says nothing and leaves its output as it was:
+the result of another picture. So does each later one of the same compiled model, even if there is memory by then."""
 
 _BROKEN: list[openvino.InferRequest] = []
 """Whose inference was refused memory. To free one ends the process, sometimes."""

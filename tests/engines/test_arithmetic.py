@@ -6,9 +6,10 @@ from networks import network, small_config
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from hpinet.attribution.lam import _counting_kept_bytes
 from hpinet.engines import arithmetic
-from hpinet.engines.arithmetic import expected_megabytes
-from hpinet.model import SCALES, HPINetConfig, variant_config
+from hpinet.engines.arithmetic import expected_megabytes, expected_megabytes_of_gradients
+from hpinet.model import SCALES, HPINet, HPINetConfig, variant_config
 
 # TFLOP per LR megapixel of a very large picture, matching aside, by variant and for the scales 2, 3 and 4.
 PER_MEGAPIXEL = {"T": (0.81, 0.91, 1.13), "S": (2.25, 2.41, 2.74), "M": (3.62, 3.92, 4.56), "L": (5.40, 5.79, 6.62)}
@@ -60,3 +61,13 @@ def test_matching_grows_with_the_square_of_the_picture() -> None:
     assert large.upsampler / small.upsampler == 4
     assert large.convolutions / small.convolutions == 4
     assert large.total == large.matching + large.transformer + large.convolutions + large.upsampler
+
+
+@pytest.mark.parametrize(("variant", "side"), [("T", 48), ("T", 96), ("M", 48)])
+def test_memory_of_gradients(variant: str, side: int) -> None:
+    """A quarter more than is kept, as a process grows by, and not much beyond."""
+    model = HPINet(variant_config(variant, 4)).eval()
+    with _counting_kept_bytes() as kept:
+        model(torch.rand(1, 3, side, side, requires_grad=True))
+    told = expected_megabytes_of_gradients(model.config, side, side)
+    assert 1.2 < told / (sum(kept.values()) / 1e6) < 1.5

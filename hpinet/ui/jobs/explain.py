@@ -8,12 +8,23 @@ import numpy as np
 
 from hpinet.attribution.explain import SURROUNDINGS, Explanation, explain, surroundings_of
 from hpinet.attribution.lam import FULL, QUICK, BlurPath
+from hpinet.engines.arithmetic import expected_megabytes_of_gradients
 from hpinet.errors import OptionError
 from hpinet.images.compression import Compression
+from hpinet.model import variant_config
 from hpinet.plan import Plan, TargetSize, make_plan
 from hpinet.progress import Stopwatch
+from hpinet.settings import settings
 from hpinet.treatment import Treatment, examine
-from hpinet.ui.jobs.models import SHELF, Choice, choice_of, network_of, pass_operations, pass_seconds
+from hpinet.ui.jobs.models import (
+    SHELF,
+    Choice,
+    check_megabytes,
+    choice_of,
+    network_of,
+    pass_operations,
+    pass_seconds,
+)
 from hpinet.ui.jobs.previews import open_sent, size_of_sent
 from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, heavy
 from hpinet.ui.jobs.zerogpu import PACE
@@ -24,7 +35,6 @@ MIN_REGION, MAX_REGION = 48, 128
 
 WINDOWS = (8, 16, 32)
 
-_MEGABYTES = 500  # of the gradients of a region
 _PASSES = 2.8
 """A step of the attribution in enlargements of its region: there and back. Measured on two cores: 2.5 (T), 3.1 (M)."""
 
@@ -77,6 +87,7 @@ class Answer:
 def look(question: Question) -> Answer:
     """Explains the spot, fetching the model if it is missing. Raises HPINetError."""
     choice, plan = _planned(question.model, question.scale)
+    check_region(question.model, question.scale, question.region)
     if not choice.is_installed(plan):
         SHELF.fetch(choice, plan, progress=Reporter(f"Fetching {choice.key}", question.stop))
     picture = open_sent(question.source)
@@ -101,6 +112,19 @@ def expected_seconds(source: Path, *, model: str, scale: int, steps: int, region
         return pass_seconds(choice, scale, min(side, size[0]), min(side, size[1]))
 
     return steps * _PASSES * seconds(region) + seconds(max(region, SURROUNDINGS))
+
+
+def check_region(model: str, scale: int, region: int) -> None:
+    """Raises OptionError where the gradients of so large a region would take more memory than there is for one job."""
+    choice, _ = _planned(model, scale)
+    check_megabytes(choice, _megabytes(choice, scale, region), "fewer pixels shown to the network")
+
+
+def _megabytes(choice: Choice, scale: int, region: int) -> float:
+    """As many steps go through the network at a time as the working set allows, but one at least."""
+    return max(
+        settings().memory_mb, expected_megabytes_of_gradients(variant_config(choice.variant, scale), region, region)
+    )
 
 
 def is_installed(model: str, scale: int) -> bool:
@@ -128,7 +152,7 @@ def _needs(question: Question, strength: float, part: np.ndarray) -> Needs:  # n
     seconds = expected_seconds(
         question.source, model=question.model, scale=question.scale, steps=question.path.steps, region=side
     )
-    return Needs(question.stop, _MEGABYTES, seconds)
+    return Needs(question.stop, _megabytes(choice_of(question.model), question.scale, side), seconds)
 
 
 @heavy(duration=_declared_seconds, needs=_needs)

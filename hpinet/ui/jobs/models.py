@@ -218,10 +218,14 @@ def _is_instead(other: Choice, single: Plan, plan: Plan) -> bool:
 
 def check_memory(choice: Choice, plan: Plan, *, beside_mb: float = 0.0) -> None:
     """Raises OptionError where ``plan``, with what is held beside, would take more memory than there is for one job."""
+    smaller = "a smaller size" if len(plan.passes) > 1 else "a smaller picture"
+    check_megabytes(choice, expected_megabytes(choice, plan) + beside_mb, smaller)
+
+
+def check_megabytes(choice: Choice, needed: float, smaller: str) -> None:
+    """Raises OptionError where there is not so much memory for one job, which ``smaller`` says how to lessen."""
     limit = settings().job_mb or MEMORY_SHARE * memory_allowance()
-    needed = expected_megabytes(choice, plan) + beside_mb
     if needed > limit and not zerogpu.IS_HERE:
-        smaller = "a smaller size" if len(plan.passes) > 1 else "a smaller picture"
         raise OptionError(
             f"This takes {needed / 1000:.1f} GB of memory with model {choice.key}, and this page has "
             f"{limit / 1000:.1f} GB: take {smaller}" + ("." if choice.key == "T" else ", or model T.")

@@ -19,6 +19,7 @@ from hpinet.ui.jobs.explain import (
     WINDOWS,
     Answer,
     Question,
+    check_region,
     expected_seconds,
     is_installed,
     look,
@@ -220,7 +221,9 @@ def foresee(*, image: dict[str, Any] | None, model: object, path: object, scale:
         if source is None:
             return ""
         key, times, how = as_key(model), values.choice("The scale", scale, SCALES), _exactness(path)
-        seconds = expected_seconds(source, model=key, scale=times, steps=how.steps, region=_clamped(region))
+        side = _clamped(region)
+        check_region(key, times, side)
+        seconds = expected_seconds(source, model=key, scale=times, steps=how.steps, region=side)
         first = [] if is_installed(key, times) else ["fetched on first use"]
     except HPINetError as error:
         return html.trouble(str(error))

@@ -9,6 +9,7 @@ from PIL import Image
 from hpinet.attribution.explain import SURROUNDINGS, explain
 from hpinet.attribution.lam import BlurPath
 from hpinet.errors import OptionError
+from hpinet.settings import settings
 from hpinet.ui.jobs import explain as jobs
 from hpinet.ui.jobs import previews, zerogpu
 from hpinet.ui.jobs.explain import Question, expected_seconds, look
@@ -45,6 +46,16 @@ def test_a_part_explains_as_the_whole(wide: Path, x: int) -> None:
 def test_a_spot_outside_is_refused_before_any_work(wide: Path) -> None:
     with pytest.raises(OptionError, match="outside the picture"):
         look(Question(wide, 5, 40, "T", 4, StopFlag.of(None, "look"), path=STEP))
+
+
+def test_a_region_for_which_there_is_no_memory(wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HPINET_JOB_MB", "400")
+    settings.cache_clear()
+    words = r"takes 0\.6 GB of memory with model T, and this page has 0\.4 GB: take fewer pixels shown to the network\."
+    with pytest.raises(OptionError, match=words):
+        look(Question(wide, 5, 20, "T", 4, StopFlag.of(None, "look"), path=STEP, region=128))
+    monkeypatch.undo()
+    settings.cache_clear()
 
 
 def test_what_needs_no_gpu_is_refused_before_one_is_asked_for(wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
