@@ -20,6 +20,9 @@ from hpinet.wording import size as words
 MAX_SCALE = 16
 """Largest enlargement offered: beyond it nothing of the picture is left to go by."""
 
+MOST_PIXELS = 10**9
+"""Along a side of a result: more than any picture has."""
+
 Size = tuple[int, int]  # width, height in pixels
 
 
@@ -39,6 +42,8 @@ class TargetSize:
             raise OptionError(f"The scale must be from 2 to {MAX_SCALE}, not {self.scale}.")
         if given[0] < 1:
             raise OptionError(f"A size in pixels must be positive, not {given[0]}.")
+        if given[0] > MOST_PIXELS:  # and fractions of it may be too large for a float
+            raise OptionError(f"A size in pixels must be at most {MOST_PIXELS:,}.")
 
     def size(self, width: int, height: int) -> Size:
         """Width and height of the result for a ``width`` x ``height`` picture; its proportions are kept."""

@@ -57,6 +57,7 @@ BELOW = (
     "comparison.py",
     "attribution/lam.py",
     "engines/machine.py",
+    "engines/streaming.py",
 )
 """Modules below the page whose errors it shows."""
 

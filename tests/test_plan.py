@@ -84,6 +84,14 @@ def test_senseless_requests(fields: dict[str, int]) -> None:
         TargetSize(**fields)
 
 
+@pytest.mark.parametrize("field", ["width", "longest_side"])
+def test_sizes_beyond_all_numbers(field: str) -> None:
+    with pytest.raises(OptionError, match="at most 1,000,000,000"):
+        make_plan((100, 50), TargetSize(**{field: 10**400}), natives=ALL)
+    with pytest.raises(OptionError, match="16 times"):
+        make_plan((100, 50), TargetSize(**{field: 10**9}), natives=ALL)
+
+
 @pytest.mark.parametrize(
     ("request_", "words"),
     [

@@ -7,7 +7,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from hpinet.attribution.lam import FAINT, QUICK, Attribution, BlurPath, Window, attribute, radius_holding
+from hpinet.attribution.lam import (
+    FAINT,
+    QUICK,
+    Attribution,
+    BlurPath,
+    Window,
+    attribute,
+    radius_holding,
+    taking_gradients,
+)
 from hpinet.attribution.matches import Match, StageMatches, matched_patches
 from hpinet.attribution.regions import Box, square_around, to_tensor
 from hpinet.errors import OptionError
@@ -81,6 +90,7 @@ class Explanation:
         return radius_holding(self.attribution.strength, self.x - left, self.y - top, share)
 
 
+@taking_gradients()
 def explain(
     model: nn.Module,
     pixels: np.ndarray,
@@ -108,6 +118,7 @@ def explain(
 
     Raises:
         OptionError: the spot is outside the picture, or there is nothing to explain there.
+        MemoryShortageError: the machine refuses memory.
     """
     height, width = pixels.shape[:2]
     around = surroundings_of(x, y, width, height, region=region)

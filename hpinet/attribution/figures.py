@@ -97,7 +97,8 @@ def reach_figure(field: np.ndarray, seen: np.ndarray, cost: TilingCost, *, title
     whole.set_title("Whole")
     tiled.imshow(cost.tiled)
     tiled.set_title(f"In tiles of {cost.tile} pixels")
-    shown = difference.imshow(cost.difference, cmap=HEAT, norm=PowerNorm(0.5, vmin=0))  # small ones show too
+    most = max(1, cost.difference.max())  # where nothing differs, the scale needs an end too
+    shown = difference.imshow(cost.difference, cmap=HEAT, norm=PowerNorm(0.5, vmin=0, vmax=most))  # small ones show too
     difference.set_title("Difference")
     difference.figure.colorbar(shown, ax=difference, label="grey levels", shrink=0.8)
     for axes in (reached, whole, tiled, difference):

@@ -29,7 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hpinet.errors import OptionError
+from hpinet.errors import MemoryShortageError, OptionError, is_of_memory
 from hpinet.progress import Progress, ignore
 from hpinet.settings import settings
 
@@ -141,6 +141,25 @@ class Attribution:
         return error / abs(self.gained_detail) if self.gained_detail else np.inf
 
 
+@contextmanager
+def taking_gradients() -> Iterator[None]:
+    """Inside, gradients are taken even where the caller has turned them off; it decorates functions too.
+
+    A tensor made under `torch.inference_mode` has to be cloned inside. Raises MemoryShortageError where the machine
+    refuses memory.
+    """
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_of_memory(error):
+            raise
+        raise MemoryShortageError(
+            "This machine has not enough memory left for that: choose a smaller region or picture, or try later."
+        ) from error
+
+
+@taking_gradients()
 def attribute(
     model: nn.Module,
     picture: Tensor,
@@ -164,9 +183,11 @@ def attribute(
     Raises:
         ValueError: the model is in training mode.
         OptionError: the picture is too small, or its output does not hold the window.
+        MemoryShortageError: the machine refuses memory.
     """
     if model.training:
         raise ValueError("Attribution explains what a model does in use: call model.eval() first.")
+    picture = picture.detach().clone()  # it may have been made under `torch.inference_mode`
     points, moves = path.steps_of(picture)
     total = len(points) + 2
     progress(0, total)

@@ -1,5 +1,6 @@
 """How far a network sees, and what it would cost to cut the picture into tiles."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hpinet import wording
-from hpinet.attribution.lam import FAINT, radius_holding
+from hpinet.attribution.lam import FAINT, radius_holding, taking_gradients
 from hpinet.attribution.regions import square_around, to_tensor
 from hpinet.errors import OptionError
 from hpinet.metrics import psnr_y
@@ -22,6 +23,7 @@ FIELD = 128
 """Side of the part of a picture that the receptive field is taken of, by default: it takes memory by its area."""
 
 
+@taking_gradients()
 def receptive_field(model: nn.Module, picture: Tensor, *, x: int | None = None, y: int | None = None) -> np.ndarray:
     """The effective receptive field of an output pixel (Luo et al., NeurIPS 2016), on this picture.
 
@@ -33,12 +35,16 @@ def receptive_field(model: nn.Module, picture: Tensor, *, x: int | None = None, 
     Returns:
         (H, W) float32: by how much the output pixel (its channels' sum) changes with each input pixel, to first order
         and in magnitude, summed over the channels.
+
+    Raises:
+        OptionError: the spot lies outside the picture.
+        MemoryShortageError: the machine refuses memory.
     """
     height, width = picture.shape[-2:]
     x, y = width // 2 if x is None else x, height // 2 if y is None else y
     if not (0 <= x < width and 0 <= y < height):
         raise OptionError(f"The spot ({x}, {y}) lies outside the picture of {width}×{height} pixels.")
-    source = picture.detach().requires_grad_(True)
+    source = picture.detach().clone().requires_grad_(True)
     output = model(source)
     scale = output.shape[-1] // width
     pixel = output[0, :, y * scale + scale // 2, x * scale + scale // 2].sum()
@@ -73,7 +79,7 @@ class TilingCost:
     tile: int  # side of a tile in pixels of the input, its context not counted
     overlap: int  # pixels of context around each tile
     psnr_between: float  # PSNR-Y in dB of tiled against whole: infinite if they are equal
-    psnr_lost: float | None  # dB of PSNR-Y against the truth that tiling loses; None without a truth
+    psnr_lost: float | None  # dB of PSNR-Y against the truth that tiling loses, see `psnr_loss`; None without a truth
 
     @property
     def difference(self) -> np.ndarray:
@@ -81,13 +87,14 @@ class TilingCost:
         return np.abs(self.whole.astype(np.int16) - self.tiled).max(-1).astype(np.uint8)
 
     def in_words(self) -> str:
-        """One sentence."""
+        """One sentence, and a second one if there is a truth."""
         changed = np.count_nonzero(self.difference) / self.difference.size
+        seen = "PSNR-Y sees none of it" if math.isinf(self.psnr_between) else f"{self.psnr_between:.2f} dB of PSNR-Y"
         words = (
             f"In tiles of {self.tile} pixels with {self.overlap} pixels of context, {changed:.0%} of the pixels of "
-            f"the result differ, by up to {self.difference.max()} grey levels: {self.psnr_between:.2f} dB of PSNR-Y."
+            f"the result differ, by up to {self.difference.max()} grey levels: {seen}."
         )
-        return words if self.psnr_lost is None else f"{words} Against the truth tiling loses {self.psnr_lost:.3f} dB."
+        return words if self.psnr_lost is None else f"{words} {_loss_in_words(self.psnr_lost)}"
 
 
 def tiling_cost(
@@ -142,5 +149,21 @@ def tiling_cost(
             (top - above) * scale : (bottom - above) * scale, (left - before) * scale : (right - before) * scale
         ]
         progress(number, 1 + len(corners))
-    lost = None if truth is None else psnr_y(whole, truth, scale=scale) - psnr_y(tiled, truth, scale=scale)
+    lost = None if truth is None else psnr_loss(whole, tiled, truth, scale=scale)
     return TilingCost(whole, tiled, tile, overlap, psnr_y(tiled, whole, scale=scale), lost)
+
+
+def psnr_loss(whole: np.ndarray, tiled: np.ndarray, truth: np.ndarray, *, scale: int) -> float:
+    """By how many dB of PSNR-Y ``tiled`` is farther from the truth than ``whole``, all (sH, sW, 3) uint8.
+
+    Infinite if only ``whole`` equals the truth, minus infinity if only ``tiled`` does.
+    """
+    of_whole, of_tiled = (psnr_y(each, truth, scale=scale) for each in (whole, tiled))
+    return 0.0 if of_whole == of_tiled else of_whole - of_tiled  # infinite ones have no difference
+
+
+def _loss_in_words(lost: float) -> str:
+    if math.isinf(lost):
+        equal, other = ("whole", "tiled") if lost > 0 else ("tiled", "whole")
+        return f"By PSNR-Y the {equal} result equals the truth, and the {other} one does not."
+    return f"Against the truth tiling loses {f'{lost:.3f} dB' if lost else 'nothing'}."

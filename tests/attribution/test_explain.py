@@ -1,12 +1,15 @@
 """One spot explained: coordinates, words, figures and the commands that make them."""
 
+import math
 import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import Tensor
 from typer.testing import CliRunner
 
 from hpinet.attribution import explain as explaining
@@ -15,9 +18,9 @@ from hpinet.attribution.cli import attribution_app
 from hpinet.attribution.explain import Explanation, explain, in_words
 from hpinet.attribution.figures import explanation_figure, heat_pixels, reach_figure, save_figure, stage_colours
 from hpinet.attribution.lam import BlurPath
-from hpinet.attribution.reach import field_of_centre, tiling_cost
+from hpinet.attribution.reach import TilingCost, field_of_centre, tiling_cost
 from hpinet.attribution.regions import square_around
-from hpinet.errors import HPINetError, ImageError, OptionError
+from hpinet.errors import HPINetError, ImageError, MemoryShortageError, OptionError
 from hpinet.model import HPINet
 
 from .conftest import EXAMPLES, SCALE, Bicubic
@@ -98,6 +101,25 @@ def test_other_networks_are_explained_without_patches(facade: np.ndarray, tmp_pa
     save_figure(explanation_figure(found, title="bicubic"), tmp_path / "bicubic.svg")
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_explains_where_the_caller_takes_no_gradients(
+    mode: type[torch.no_grad | torch.inference_mode], untrained: HPINet, explanation: Explanation, facade: np.ndarray
+) -> None:
+    with mode():
+        found = explain(untrained, facade[:60, :80], x=70, y=12, path=SHORT, region=32)
+    np.testing.assert_array_equal(found.attribution.values, explanation.attribution.values)
+    np.testing.assert_array_equal(found.result, explanation.result)
+
+
+def test_says_in_a_sentence_that_memory_is_refused(facade: np.ndarray) -> None:
+    class Large(Bicubic):
+        def forward(self, x: Tensor) -> Tensor:
+            raise MemoryError
+
+    with pytest.raises(MemoryShortageError, match="a smaller region or picture"):
+        explain(Large().eval(), facade, x=3, y=3)
+
+
 def test_refuses_spots_that_cannot_be_explained(untrained: HPINet, facade: np.ndarray) -> None:
     with pytest.raises(OptionError, match="outside"):
         explain(untrained, facade, x=192, y=0)
@@ -157,6 +179,14 @@ def test_reach_is_drawn(untrained: HPINet, facade: np.ndarray, tmp_path: Path) -
     np.testing.assert_array_equal(seen, facade[:40, :50])
     save_figure(reach_figure(field, seen, cost, title="reach"), tmp_path / "reach.png")
     assert (tmp_path / "reach.png").stat().st_size > 10_000
+
+
+def test_no_difference_is_drawn_as_none() -> None:
+    pixels = np.full((20, 20, 3), 255, np.uint8)
+    cost = TilingCost(pixels, pixels, 8, 4, math.inf, 0)
+    figure = reach_figure(np.ones((10, 10)), pixels, cost, title="reach")
+    (shown,) = (axes.images[0] for axes in figure.axes if axes.get_title() == "Difference")
+    assert shown.get_clim() == (0, 1)
 
 
 # ------------------------------------------------------------------------------------ what global access is worth

@@ -25,7 +25,7 @@ from hpinet.attribution.lam import (
     level_holding,
     radius_holding,
 )
-from hpinet.errors import Cancelled, OptionError
+from hpinet.errors import Cancelled, MemoryShortageError, OptionError
 from hpinet.model import HPINet
 
 from .conftest import EXAMPLES, SCALE, Bicubic, Convolutions
@@ -130,6 +130,40 @@ def test_leave_the_model_as_it_was(untrained: HPINet, noise: Tensor) -> None:
     attribute(untrained, noise, Window(70, 80), path=BlurPath(steps=1))
     assert all(parameter.grad is None for parameter in untrained.parameters())
     assert all(torch.equal(before[name], tensor) for name, tensor in untrained.state_dict().items())
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_are_the_same_where_the_caller_takes_no_gradients(
+    mode: type[torch.no_grad | torch.inference_mode], convolutions: Convolutions, noise: Tensor
+) -> None:
+    window, path = Window(50, 60), BlurPath(steps=2)
+    expected = attribute(convolutions, noise[:, :1], window, path=path).values
+    with mode():
+        picture = noise[:, :1].clone()
+        assert picture.is_inference() == (mode is torch.inference_mode)
+        np.testing.assert_array_equal(attribute(convolutions, picture, window, path=path).values, expected)
+        assert not torch.is_grad_enabled()
+
+
+class Failing(nn.Module):
+    """Says ``words`` as soon as gradients are taken."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self.words = words
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.requires_grad:
+            raise RuntimeError(self.words)
+        return Bicubic()(x)
+
+
+def test_say_in_a_sentence_that_memory_is_refused(noise: Tensor) -> None:
+    refused = "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory"
+    with pytest.raises(MemoryShortageError, match="a smaller region or picture"):
+        attribute(Failing(refused).eval(), noise, Window(50, 60), path=QUICK)
+    with pytest.raises(RuntimeError, match="a defect"):
+        attribute(Failing("a defect").eval(), noise, Window(50, 60), path=QUICK)
 
 
 def test_report_progress_and_can_be_stopped(convolutions: Convolutions, noise: Tensor) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hpinet.attribution.reach import receptive_field, tiling_cost
+from hpinet.attribution.reach import TilingCost, psnr_loss, receptive_field, tiling_cost
 from hpinet.errors import Cancelled, OptionError
 from hpinet.model import HPINet
 
@@ -42,12 +42,33 @@ def test_receptive_field_of_ours_is_the_picture(untrained: HPINet, noise: Tensor
         receptive_field(untrained, noise, x=44, y=0)
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_receptive_field_is_the_same_where_the_caller_takes_no_gradients(
+    mode: type[torch.no_grad | torch.inference_mode], bicubic: Bicubic, noise: Tensor
+) -> None:
+    expected = receptive_field(bicubic, noise)
+    with mode():
+        np.testing.assert_array_equal(receptive_field(bicubic, noise.clone()), expected)
+
+
 def test_tiles_with_enough_context_cost_nothing(pixels: np.ndarray) -> None:
     cost = tiling_cost(enlarge, pixels, scale=SCALE, tile=32, overlap=3, truth=enlarge(pixels))
     assert cost.psnr_between == math.inf
     assert not cost.difference.any()
-    assert cost.psnr_lost is not None
-    assert math.isnan(cost.psnr_lost) or cost.psnr_lost == 0
+    assert cost.psnr_lost == 0
+    assert cost.in_words().endswith(
+        "0% of the pixels of the result differ, by up to 0 grey levels: PSNR-Y sees none of it. "
+        "Against the truth tiling loses nothing."
+    )
+
+
+@pytest.mark.parametrize(("truth", "lost", "equal"), [(10, math.inf, "whole"), (90, -math.inf, "tiled")])
+def test_one_that_equals_the_truth_is_named(truth: int, lost: float, equal: str) -> None:
+    whole, tiled, expected = (np.full((20, 20, 3), level, np.uint8) for level in (10, 90, truth))
+    cost = TilingCost(whole, tiled, 8, 0, 10.0, psnr_loss(whole, tiled, expected, scale=2))
+    assert cost.psnr_lost == lost
+    assert f"the {equal} result equals the truth" in cost.in_words()
+    assert "inf" not in cost.in_words()
 
 
 def test_tiles_without_context_show_at_their_seams(pixels: np.ndarray) -> None:
