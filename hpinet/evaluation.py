@@ -128,22 +128,27 @@ def evaluate(
 
 
 def find_pairs(hr: Path, lr: Path | None, *, scale: int) -> list[Pair]:
-    """The pictures of a benchmark by name. Raises OptionError if there are none, or a folder lacks one of the other.
+    """The pictures of a benchmark by name. Small ones of other scales may lie beside those of this one.
 
-    Small ones of other scales may lie beside those of this one.
+    Raises OptionError if there are none, a folder lacks one of the other, or a small one may be of two true ones.
     """
     truths = find_pictures(hr)
     if lr is None:
         return [Pair(truth.stem, truth, None) for truth in truths]
     small = {path.stem: path for path in find_pictures(lr)}
+    names = {truth.stem for truth in truths}
+    owners: dict[Path, str] = {}  # names of truths by their small ones
     pairs = []
     for truth in truths:
-        names = f"{truth.stem}x{scale}", truth.stem
-        match = next((small[name] for name in names if name in small), None)
+        possible = [f"{truth.stem}x{scale}", truth.stem]
+        if possible[0] in names:  # another truth: what is called so may be its small one
+            possible.reverse()
+        match = next((small[name] for name in possible if name in small), None)
         if match is None:
-            raise OptionError(f"{lr} has no picture {' or '.join(names)}, the small one of {truth.name}.")
+            raise OptionError(f"{lr} has no picture {' or '.join(possible)}, the small one of {truth.name}.")
+        if (owner := owners.setdefault(match, truth.stem)) != truth.stem:
+            raise OptionError(f"{match} may be the small one of {owner} or of {truth.stem}: rename one of these.")
         pairs.append(Pair(truth.stem, truth, match))
-    names = {truth.stem for truth in truths}
     for path in small.values():
         name = _ENDING.sub("", path.stem)
         if not names & {name, path.stem}:
@@ -179,11 +184,15 @@ def evaluate_bundled(hr: Path, *, lr: str | None = None, progress: Progress = ig
     evaluations = []
     for number, path in enumerate(bundled):
         upscaler = Upscaler.load(path)
-        small = Path(lr.format(scale=upscaler.scale)) if lr else None
+        small = _small_ones(lr, upscaler.scale)
         evaluation = evaluate(upscaler, hr, lr=small, progress=nth(progress, number, len(bundled)))
         record(evaluation, path)
         evaluations.append(evaluation)
     return evaluations
+
+
+def _small_ones(lr: str | None, scale: int) -> Path | None:
+    return Path(lr.replace("{scale}", str(scale))) if lr else None  # other braces are of the folder's name
 
 
 def score_table(evaluations: Sequence[Evaluation]) -> str:
@@ -236,7 +245,7 @@ def evaluate_compressed(
     found: list[CompressedScores] = []
     for number, path in enumerate(paths):
         upscaler = Upscaler.load(path)
-        small = Path(lr.format(scale=upscaler.scale)) if lr else None
+        small = _small_ones(lr, upscaler.scale)
         own: list[CompressedScores] = []
         for part, quality in enumerate(qualities):
             degraded = partial(evaluate, upscaler, hr, lr=small, degradation=f"jpeg-{quality}" if quality else None)

@@ -27,6 +27,7 @@ from hpinet.patches import PatchGrid, patch_grid
 
 SCALES = (2, 3, 4)
 MOST_STAGES = 64  # of a network that anybody would train
+MOST_WIDTH = 4096  # of its layers and patches
 LAYERS_PER_STAGE = 3  # one of GPA, then two of IPSA
 NOT_ITSELF = -100.0  # similarity of a patch to itself, so that it looks elsewhere
 
@@ -53,6 +54,8 @@ class HPINetConfig:
             raise ValueError(f"patch_sizes must be 1 to {MOST_STAGES} sizes of at least 3.")
         if not 0 < self.qk_dim <= self.dim or self.ffn_dim < 1:
             raise ValueError("Widths must be positive, and qk_dim at most dim.")
+        if max(self.dim, self.ffn_dim, *self.patch_sizes) > MOST_WIDTH:
+            raise ValueError(f"Widths and patch_sizes must be at most {MOST_WIDTH}.")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "HPINetConfig":

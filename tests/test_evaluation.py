@@ -120,6 +120,27 @@ def test_the_name_with_the_scale_comes_first(tmp_path: Path, benchmark: Path) ->
     assert [pair.lr and pair.lr.name for pair in pairs] == ["antx3.png", "bee.png"]
 
 
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (("ant", "antx3"), ["ant", "antx3"]),  # named like the true ones
+        (("antx3", "antx3x3"), ["antx3", "antx3x3"]),  # with the scale
+    ],
+)
+def test_a_truth_that_is_called_like_the_small_one_of_another(
+    tmp_path: Path, names: tuple[str, ...], chosen: list[str]
+) -> None:
+    for place in [*(f"set/{name}" for name in ("ant", "antx3")), *(f"small/{name}" for name in names)]:
+        save(tmp_path / f"{place}.png", picture(0))
+    pairs = find_pairs(tmp_path / "set", tmp_path / "small", scale=3)
+    assert [pair.lr and pair.lr.stem for pair in pairs] == chosen
+    for name in names:
+        (tmp_path / "small" / f"{name}.png").unlink()
+    save(tmp_path / "small/antx3.png", picture(0))
+    with pytest.raises(OptionError, match=r"antx3\.png may be the small one of ant or of antx3: rename"):
+        find_pairs(tmp_path / "set", tmp_path / "small", scale=3)
+
+
 def test_a_missing_small_picture(upscaler: Upscaler, benchmark: Path, tmp_path: Path) -> None:
     save(tmp_path / "small" / "ant.png", picture(0))
     with pytest.raises(OptionError, match=r"no picture beex3 or bee, the small one of bee\.png"):
@@ -313,8 +334,9 @@ def test_evaluating_what_is_bundled(
     bundled = replace(find(checkpoint), origin="bundled")
     monkeypatch.setattr(evaluation, "catalogue", lambda: [bundled, replace(bundled, origin="authors", path=None)])
     for seed, name in enumerate(("ant", "bee")):
-        save(tmp_path / "small/X3" / f"{name}x3.png", resize_bicubic(Picture(picture(seed)[:45, :51]), 17, 15).colour)
-    (each,) = evaluate_bundled(benchmark, lr=str(tmp_path / "small/X{scale}"))
+        small = resize_bicubic(Picture(picture(seed)[:45, :51]), 17, 15).colour
+        save(tmp_path / "small{er}{}/X3" / f"{name}x3.png", small)  # braces that mean nothing
+    (each,) = evaluate_bundled(benchmark, lr=str(tmp_path / "small{er}{}/X{scale}"))
     assert each.images == evaluate_bundled(benchmark)[0].images
     assert read_scores(checkpoint)["Tinyset"].psnr_y == round(each.mean.psnr_y, 3)
 

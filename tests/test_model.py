@@ -281,7 +281,17 @@ def test_training_draws_references_and_evaluation_does_not() -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"scale": 1}, {"patch_sizes": ()}, {"patch_sizes": (2,)}, {"qk_dim": 9}, {"qk_dim": 0}, {"ffn_dim": 0}],
+    [
+        {"scale": 1},
+        {"patch_sizes": ()},
+        {"patch_sizes": (2,)},
+        {"patch_sizes": (4097,)},
+        {"qk_dim": 9},
+        {"qk_dim": 0},
+        {"ffn_dim": 0},
+        {"ffn_dim": 4097},
+        {"dim": 4097},
+    ],
     ids=str,
 )
 def test_configurations_that_cannot_work(fields: dict) -> None:

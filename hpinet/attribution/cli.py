@@ -41,16 +41,19 @@ def explain(
     from hpinet.attribution.explain import in_words
     from hpinet.attribution.lam import BlurPath
     from hpinet.checkpoints.registry import load
+    from hpinet.engines import use_device
     from hpinet.images import open_picture
 
-    outputs = figures.check_formats(output or [source.with_name(f"{source.stem}_explained.png")])
+    figures.check_formats(output or [])
     x, y = _spot(at)
+    pixels = open_picture(source).to_8_bit_rgb()
+    outputs = output or [source.with_name(f"{source.stem}_explained.png")]  # now: what is no file may have no name
     with bars() as bar:
         progress = bar(f"explaining {source.name}")
         network, info = load(model, scale=scale, fetch=True)
         found = explain_spot(
-            network,
-            open_picture(source).to_8_bit_rgb(),
+            use_device(network),
+            pixels,
             x=x,
             y=y,
             window=window,
@@ -86,8 +89,9 @@ def explain_reach(
     from hpinet.engines import create_engine
     from hpinet.images import open_picture
 
-    outputs = figures.check_formats(output or [source.with_name(f"{source.stem}_reach.png")])
+    figures.check_formats(output or [])
     pixels = open_picture(source).to_8_bit_rgb()
+    outputs = output or [source.with_name(f"{source.stem}_reach.png")]  # now: what is no file may have no name
     expected = None if truth is None else open_picture(truth).to_8_bit_rgb()
     with bars() as bar:
         progress = bar(f"enlarging {source.name}")
@@ -121,6 +125,7 @@ def explain_gpa(
     from hpinet.attribution.ablation import access_effects, to_markdown
     from hpinet.attribution.lam import BlurPath
     from hpinet.checkpoints.registry import load
+    from hpinet.engines import use_device
     from hpinet.files import find_pictures, open_named
 
     files = [file for source in sources for file in (find_pictures(source) if source.is_dir() else [source])]
@@ -131,6 +136,7 @@ def explain_gpa(
     with bars() as bar:
         progress = bar("attribution maps")
         network, info = load(model, scale=scale, fetch=True)
+        use_device(network)
         for number, (name, pixels) in enumerate(pictures.items()):
             told = nth(progress, number, len(pictures))
             try:

@@ -5,7 +5,8 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 
 from hpinet.benchmark.cases import Case
 from hpinet.benchmark.peers import PEERS
-from hpinet.engines import arithmetic, create_engine
+from hpinet.engines import arithmetic, create_engine, use_threads
 from hpinet.engines.streaming import Engine
 from hpinet.model import HPINet, variant_config
 from hpinet.progress import Progress, ignore
@@ -27,6 +28,7 @@ def main() -> None:
     """Measures what ``sys.argv[1]`` asks for."""
     request = json.loads(sys.argv[1])
     case = Case(**request["case"])
+    use_threads()  # peers are timed with as many as engines
     pixels = np.random.default_rng(0).integers(0, 256, (case.height, case.width, 3), np.uint8)
     engine = None if case.engine == "peer" else _engine(case)
     run: Run = (
@@ -37,7 +39,7 @@ def main() -> None:
 
     run(ignore)
     first = time.time() - request["started"]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    peak = _peak_mb()
     rates, times, etas = [_matmul_rate()], [], []
     with nullcontext({}) if engine is None else engine.breakdown() as parts:
         for _ in range(request["repeats"]):
@@ -60,6 +62,14 @@ def main() -> None:
             }
         )
     )
+
+
+def _peak_mb() -> float:
+    """Largest resident memory of this process until now, in MiB."""
+    with suppress(OSError, IndexError):  # of Linux alone, where getrusage tells at least what the parent took
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _engine(case: Case) -> Engine:

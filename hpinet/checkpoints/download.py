@@ -5,6 +5,7 @@ import math
 import re
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -28,11 +29,12 @@ class Digest:
     value: str  # hexadecimal
 
     def matches(self, path: Path) -> bool:
-        """Whether the file has this digest."""
-        data = path.read_bytes()
-        if self.algorithm == "sha256":
-            return hashlib.sha256(data).hexdigest() == self.value
-        return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest() == self.value
+        """Whether the file has this digest. It is read piece by piece."""
+        header = b"blob %d\0" % path.stat().st_size
+        git_blob = partial(hashlib.sha1, header, usedforsecurity=False)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, hashlib.sha256 if self.algorithm == "sha256" else git_blob)
+        return digest.hexdigest() == self.value
 
 
 def download(

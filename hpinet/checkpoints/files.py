@@ -21,7 +21,7 @@ import safetensors.torch
 import torch
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from hpinet.atomic import write_atomically
@@ -109,7 +109,20 @@ def file_sha256(path: Path) -> str:
 
 @lru_cache(maxsize=256)
 def _sha256(path: Path, _size: int, _time: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_provenance(file: Path) -> Provenance | None:
+    """What a ``.safetensors`` file of ours says of its origin and rights; None of any other file."""
+    if file.suffix != ".safetensors":
+        return None
+    with safe_open(file, "pt") as opened:
+        kept = opened.metadata() or {}
+    if not {"source", "licence"} <= kept.keys():
+        return None
+    known = {field.name: kept.get(field.name, "") for field in fields(Provenance)}  # what is empty is not written
+    return Provenance(**known)
 
 
 def infer_config(tensors: Mapping[str, Tensor]) -> HPINetConfig:
@@ -160,7 +173,7 @@ def _read_config_file(file: Path) -> HPINetConfig:
         values = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise CheckpointError(f"{file.parent} is not a checkpoint: it has no {CONFIG}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{file} is not JSON: {error}.") from error
     if not isinstance(values, dict):
         raise CheckpointError(f"{file} does not hold the fields of a configuration.")
@@ -259,7 +272,7 @@ def _read_card(folder: Path) -> ModelCard | None:
         return None
     try:
         return ModelCard(file.read_text(encoding="utf-8"))
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise CheckpointError(f"The front matter of {file} cannot be read: {error}") from error
 
 

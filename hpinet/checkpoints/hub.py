@@ -11,6 +11,7 @@ import httpx2
 from huggingface_hub import (
     CommitOperationAdd,
     HfApi,
+    HfFileMetadata,
     get_hf_file_metadata,
     hf_hub_download,
     hf_hub_url,
@@ -29,8 +30,9 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import validate_repo_id
 from tqdm import tqdm
 
-from hpinet.checkpoints.download import Digest
-from hpinet.checkpoints.files import CARD, CONFIG, WEIGHTS, read_model
+from hpinet import wording
+from hpinet.checkpoints.download import LARGEST, Digest
+from hpinet.checkpoints.files import CARD, CONFIG, WEIGHTS, read_config, read_model
 from hpinet.checkpoints.levels import TREATMENT, read_levels
 from hpinet.errors import CheckpointError, HPINetError
 from hpinet.progress import Progress, ignore
@@ -73,7 +75,8 @@ def fetch_repository(repository: str, revision: str | None = None, *, progress: 
         progress: Called with bytes done and all bytes of the weights.
 
     Raises:
-        CheckpointError: offline, no such repository, revision or file, refused, or damaged.
+        CheckpointError: offline, no such repository, revision or file, refused, of another network, too large, or
+            damaged.
     """
     pinned = revision is not None and _COMMIT.fullmatch(revision)
     if pinned and (folder := whole_repository(repository, revision)):
@@ -140,19 +143,20 @@ def hub_errors(name: str, kind: type[HPINetError]) -> Iterator[None]:
 
 def _fetch(repository: str, revision: str | None, progress: Progress) -> Path:
     # All files are of one commit, whatever happens to the branch meanwhile.
-    commit = get_hf_file_metadata(hf_hub_url(repository, CONFIG, revision=revision)).commit_hash
+    commit = _facts(repository, CONFIG, revision).commit_hash
     if commit is None:
         raise CheckpointError(f"{repository} cannot be fetched: the server names no commit, as the Hub does.")
-    folder = Path(hf_hub_download(repository, CONFIG, revision=commit)).parent
-    size = get_hf_file_metadata(hf_hub_url(repository, WEIGHTS, revision=commit)).size or 0
+    folder = _fetch_file(repository, CONFIG, commit).parent
+    read_config(folder)  # before anything large: hardly any repository of the Hub holds an HPINet
+    size = _facts(repository, WEIGHTS, commit).size or 0
     progress(0, size)
     with suppress(RemoteEntryNotFoundError):  # a card is optional
-        hf_hub_download(repository, CARD, revision=commit)
+        _fetch_file(repository, CARD, commit)
     with suppress(RemoteEntryNotFoundError):  # and so are levels, which come first: weights say that all is here
-        hf_hub_download(repository, TREATMENT, revision=commit)
+        _fetch_file(repository, TREATMENT, commit)
     levels = read_levels(folder)
     for level in levels.names if levels else ():
-        hf_hub_download(repository, f"{level}/{CONFIG}", revision=commit)
+        read_config(_fetch_file(repository, f"{level}/{CONFIG}", commit).parent)
         _fetch_weights(repository, f"{level}/{WEIGHTS}", commit)
     _fetch_weights(repository, WEIGHTS, commit, progress)
     progress(size, size)
@@ -161,8 +165,22 @@ def _fetch(repository: str, revision: str | None, progress: Progress) -> Path:
     return folder if latest == folder else _fetch(repository, revision, progress)
 
 
+def _facts(repository: str, name: str, revision: str | None) -> HfFileMetadata:
+    """What the Hub says of a file. Raises CheckpointError if it is larger than any of ours."""
+    facts = get_hf_file_metadata(hf_hub_url(repository, name, revision=revision))
+    if facts.size and facts.size > LARGEST:
+        sizes = f"{wording.megabytes(facts.size)}, and no file of an HPINet has more than {wording.megabytes(LARGEST)}"
+        raise CheckpointError(f"{name} of {repository} is not fetched: it has {sizes}.")
+    return facts
+
+
+def _fetch_file(repository: str, name: str, commit: str) -> Path:
+    _facts(repository, name, commit)
+    return Path(hf_hub_download(repository, name, revision=commit))
+
+
 def _fetch_weights(repository: str, name: str, commit: str, progress: Progress = ignore) -> None:
-    etag = get_hf_file_metadata(hf_hub_url(repository, name, revision=commit)).etag
+    etag = _facts(repository, name, commit).etag
     weights = Path(hf_hub_download(repository, name, revision=commit, tqdm_class=_reporting(progress)))
     if etag and not _verified(weights, etag):
         weights.resolve().unlink()

@@ -67,7 +67,7 @@ def read_levels(checkpoint: Path) -> Levels | None:
         values = json.loads(file.read_text(encoding="utf-8"))
         pairs = sorted((int(quality), float(strength)) for quality, strength in values["strengths"].items())
         return Levels(tuple(values["levels"]), tuple(pairs))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{file} cannot be read: {error}") from error
 
 

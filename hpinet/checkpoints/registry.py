@@ -27,6 +27,7 @@ from hpinet.checkpoints.files import (
     parameter_count,
     read_config,
     read_model,
+    read_provenance,
     read_scores,
     variant_name,
     weights_file,
@@ -230,9 +231,10 @@ def fetch(
 def convert(source: Path, output: Path) -> CheckpointInfo:
     """Writes a published ``.pth`` or a lone ``.safetensors`` as a checkpoint folder.
 
-    What is known of the source (its SHA-256; for the authors' files their address and rights) goes into the card and
-    the metadata of the weights. Raises CheckpointError if ``source`` is not the weights of a named variant, or
-    ``output`` has a file that it would replace: a checkpoint's, or a README.md or config.json of anything else.
+    What is known of the source (its SHA-256; for the authors' files their address and rights; for a ``.safetensors`` of
+    ours what it says of these itself) goes into the card and the metadata of the weights. Raises CheckpointError if
+    ``source`` is not the weights of a named variant, or ``output`` has a file that it would replace: a checkpoint's, or
+    a README.md or config.json of anything else.
     """
     if source.is_dir():
         raise CheckpointError(f"{source} is a folder: convert takes a .pth or .safetensors file.")
@@ -245,7 +247,7 @@ def convert(source: Path, output: Path) -> CheckpointInfo:
         if published and published.digest.matches(source):
             _write_published(source, output, *key)
         else:
-            provenance = Provenance(
+            provenance = read_provenance(source) or Provenance(
                 source=f"Converted from {source.name}",
                 source_sha256=file_sha256(source),
                 licence="unknown",
@@ -257,7 +259,7 @@ def convert(source: Path, output: Path) -> CheckpointInfo:
     return _describe(output, "path")
 
 
-_NAME = re.compile(rf"(?:hpinet-)?(?P<variant>[{''.join(VARIANTS)}])(?:-x(?P<scale>\d+))?", re.IGNORECASE)
+_NAME = re.compile(rf"(?:hpinet-)?(?P<variant>[{''.join(VARIANTS)}])(?:-x(?P<scale>\d{{1,4}}))?", re.IGNORECASE)
 _HUB = re.compile(r"(?P<id>[^/@]+/[^/@]+)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
 
 

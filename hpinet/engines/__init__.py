@@ -75,9 +75,9 @@ def use_device(model: HPINet) -> HPINet:
 
 
 def _found(device: str, *, auto: str | None = None) -> str:
-    """The device that is meant, as PyTorch calls it; ``auto`` is what "auto" means, by default a GPU where there is one.
+    """The device that is meant, as PyTorch calls it. Raises OptionError if there is none.
 
-    Raises OptionError if there is no such device.
+    ``auto`` is what "auto" means, by default a GPU where there is one.
     """
     import torch  # noqa: PLC0415
 

@@ -12,8 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hpinet.atomic import write_atomically
+from hpinet.engines import use_threads
+from hpinet.engines.machine import memory_allowance
 from hpinet.errors import CheckpointError, OptionError, needs_extra
-from hpinet.model import HPINet
+from hpinet.model import HPINet, HPINetConfig
+from hpinet.patches import patch_starts
 
 OPSET = 18  # the first whose ScatterND adds up, which merging overlapping patches needs
 TOLERANCE = 1e-4
@@ -21,6 +24,9 @@ TOLERANCE = 1e-4
 
 LARGEST_SIDE = 2048
 """Pixels; the file holds the indices of all patches, and the run all patches at once."""
+
+_MATRICES = 3
+"""As large as the largest, held at once while a file is tried: measured for T ×2 from 256x256 to 384x384."""
 
 
 def export_onnx(model: HPINet, target: Path, *, height: int, width: int) -> float:
@@ -30,7 +36,8 @@ def export_onnx(model: HPINet, target: Path, *, height: int, width: int) -> floa
     not clamped, both float32. It appears only when onnxruntime has given what PyTorch gives, within `TOLERANCE`.
 
     Raises:
-        OptionError: packages are missing, the size is below 1 or above `LARGEST_SIDE`, or there is no such folder.
+        OptionError: packages are missing, the size is below 1, above `LARGEST_SIDE` or too large for this machine's
+            memory, or there is no such folder.
         CheckpointError: onnxruntime gives something else with these weights.
         OSError: the file cannot be written.
     """
@@ -41,16 +48,39 @@ def export_onnx(model: HPINet, target: Path, *, height: int, width: int) -> floa
         raise OptionError(f"The size must be from 1x1 to {LARGEST_SIDE}x{LARGEST_SIDE}, not {width}x{height}.")
     if not target.parent.is_dir():
         raise OptionError(f"{target} cannot be written: there is no such folder.")
+    _check_memory(model.config, height, width)
+    threads = use_threads()
     picture = _blots(height, width)
     # Before anything is traced: it also fills the grids of patches, kept by size, with numbers instead of traces.
     with torch.inference_mode():
         expected = model.eval().cpu()(picture)
     data = _traced(model, picture)
-    difference = (_answer_of_onnxruntime(data, picture) - expected).abs().max().item()
+    difference = (_answer_of_onnxruntime(data, picture, threads) - expected).abs().max().item()
     if not difference <= TOLERANCE:
         raise CheckpointError(f"onnxruntime differs from PyTorch by {difference:.2g} with these weights: not exported.")
     write_atomically(target, data)
     return difference
+
+
+def _check_memory(config: HPINetConfig, height: int, width: int) -> None:
+    """Raises OptionError if pictures of that size take more memory than this machine has."""
+    needed, there = _memory_mb(config, height, width), memory_allowance()
+    if needed <= there:
+        return
+    smaller = [(max(1, height >> halvings), max(1, width >> halvings)) for halvings in range(1, 12)]
+    fitting = (f"{size[1]}x{size[0]} or less" for size in smaller if _memory_mb(config, *size) <= there)
+    raise OptionError(
+        f"Pictures of {width}x{height} take {needed / 1000:.1f} GB of memory and this machine has {there / 1000:.1f}: "
+        f"choose {next(fitting, 'another model')}."
+    )
+
+
+def _memory_mb(config: HPINetConfig, height: int, width: int) -> float:
+    """Megabytes that a run takes at least: of the similarities of all patches, and of the scores of their pixels."""
+    height, width = (max(side, config.minimum_size) for side in (height, width))
+    counts = {patch: len(patch_starts(height, patch)) * len(patch_starts(width, patch)) for patch in config.patch_sizes}
+    largest = max(max(count**2, count * patch**4) for patch, count in counts.items())
+    return _MATRICES * 4 * largest / 1e6
 
 
 def _blots(height: int, width: int) -> Tensor:
@@ -70,9 +100,11 @@ def _traced(model: HPINet, picture: Tensor) -> bytes:
     return program.model_proto.SerializeToString()
 
 
-def _answer_of_onnxruntime(data: bytes, picture: Tensor) -> Tensor:
+def _answer_of_onnxruntime(data: bytes, picture: Tensor, threads: int) -> Tensor:
     import onnxruntime  # noqa: PLC0415 - of the extra
 
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     (answer,) = session.run(["hr"], {"lr": picture.numpy()})
     return torch.from_numpy(answer)

@@ -2,8 +2,12 @@
 
 import json
 import os
+import resource
+import sys
+import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,13 +15,14 @@ import torch
 from typer.testing import CliRunner
 
 from hpinet import markdown
-from hpinet.benchmark import cases, peers, report
+from hpinet.benchmark import cases, peers, report, worker
 from hpinet.benchmark.cases import BenchmarkError, Case, Measurement
 from hpinet.benchmark.cli import benchmark_app
 from hpinet.engines import arithmetic
 from hpinet.errors import OptionError
 from hpinet.model import variant_config
 from hpinet.progress import ignore
+from hpinet.settings import settings
 
 MEASURED = Measurement(
     case=Case("M", 4, 500, 1000, "openvino"),
@@ -61,6 +66,28 @@ def test_a_peer_is_given_the_same_pixels() -> None:
     result = enlarge(ignore)
     assert isinstance(result, np.ndarray)
     assert np.array_equal(result[::2, ::2], pixels)
+
+
+def test_a_peer_works_with_the_threads_of_the_settings(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("HPINET_THREADS", "1")
+    settings.cache_clear()
+    before, threads = torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    monkeypatch.setitem(peers.PEERS, "a peer", lambda *_: lambda _: threads.append(torch.get_num_threads()))
+    monkeypatch.setattr(worker, "MATRIX", 8)
+    request = {"case": asdict(Case("a peer", 2, 8, 8, "peer")), "repeats": 1, "started": time.time()}
+    monkeypatch.setattr(sys, "argv", ["worker", json.dumps(request)])
+    worker.main()
+    settings.cache_clear()
+    torch.set_num_threads(before)
+    assert threads == [1, 1]
+    assert json.loads(capsys.readouterr().out)["operations"] is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a program does not begin with its parent's peak")
+def test_the_peak_is_not_that_of_a_large_parent(monkeypatch) -> None:
+    monkeypatch.setattr(resource, "getrusage", lambda _: SimpleNamespace(ru_maxrss=2**40))
+    assert 50 < worker._peak_mb() < 2**20
 
 
 @pytest.mark.slow

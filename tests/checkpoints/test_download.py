@@ -50,6 +50,16 @@ def only(target: Path) -> bool:
     return target.read_bytes() == DATA and list(target.parent.iterdir()) == [target]
 
 
+def test_files_are_hashed_piece_by_piece(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target.parent.mkdir()
+    target.write_bytes(DATA)
+    monkeypatch.setattr(Path, "read_bytes", lambda _: pytest.fail("read as a whole"))
+    blob = hashlib.sha1(b"blob %d\0" % len(DATA) + DATA).hexdigest()
+    assert DIGEST.matches(target)
+    assert Digest("git-blob", blob).matches(target)
+    assert not Digest("git-blob", blob[::-1]).matches(target)
+
+
 def test_a_good_server(target: Path) -> None:
     calls: list[tuple[int, int]] = []
     with file_server(FILES) as server:

@@ -194,7 +194,11 @@ def test_missing_files(folder: Path, tmp_path: Path) -> None:
         (json.dumps({**asdict(SMALL), "scale": float(SMALL.scale)}), "a whole number"),
         (json.dumps({**asdict(SMALL), "qk_dim": True}), "a whole number"),
         (json.dumps({**asdict(SMALL), "patch_sizes": [12] * 1000}), "1 to 64 sizes"),
-        (json.dumps({**asdict(SMALL), "dim": 2_000_000}), "another configuration"),  # more than any machine has
+        (json.dumps({**asdict(SMALL), "dim": 4096, "patch_sizes": [5] * 64}), "missing"),  # more than any machine has
+        (json.dumps({**asdict(SMALL), "dim": 4096}), "another configuration"),
+        (json.dumps({**asdict(SMALL), "dim": 10**10}), "at most 4096"),
+        (json.dumps({**asdict(SMALL), "dim": 10**30}), "at most 4096"),
+        pytest.param("[" * 200_000, "not JSON", id="nested"),
     ],
 )
 def test_bad_configurations(folder: Path, content: str, words: str) -> None:

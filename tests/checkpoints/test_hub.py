@@ -10,13 +10,14 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from file_server import serving
 from hub_server import COMMIT, Hub, etag
 
+from hpinet.checkpoints.download import LARGEST
 from hpinet.checkpoints.files import CARD, CONFIG, WEIGHTS, Provenance, Score, write_checkpoint
 from hpinet.checkpoints.levels import TREATMENT, Levels
 from hpinet.model import HPINet, HPINetConfig
@@ -47,6 +48,18 @@ for source, fetch in json.loads(sys.argv[1]):
 """
 
 
+class WatchedHub(Hub):
+    """Notes which files it gives."""
+
+    given: ClassVar[list[tuple[str, str]]] = []
+
+    def answer(self, *, with_body: bool) -> None:
+        if with_body:
+            _, owner, name, _, _, file = self.path.split("/", 5)
+            self.given.append((f"{owner}/{name}", file))
+        super().answer(with_body=with_body)
+
+
 @dataclass
 class Answers:
     """What each attempt of each process printed."""
@@ -69,6 +82,9 @@ ONLINE = [
     ("team/absent", True),
     ("team/good@v9", True),
     ("closed/shop", True),
+    ("team/foreign", True),
+    ("team/large", True),
+    ("team/large-level", True),
     ("team/levels", True),
 ]
 OFFLINE = [
@@ -91,16 +107,20 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     files = {name: (folder / "checkpoint" / name).read_bytes() for name in (CONFIG, WEIGHTS, CARD)}
     damaged = bytes(reversed(files[WEIGHTS]))
     blob = files[WEIGHTS] + b""
+    large = bytes(LARGEST + 1)
+    levels = {TREATMENT: Levels(("light",), ((50, 1.0),)).to_json().encode(), f"light/{CONFIG}": files[CONFIG]}
     Hub.repositories = {
         "team/good": files,
         "team/without-card": {CONFIG: files[CONFIG], WEIGHTS: files[WEIGHTS]},
         "team/blob": files,
         "team/levels": {
             **files,
-            TREATMENT: Levels(("light",), ((50, 1.0),)).to_json().encode(),
-            f"light/{CONFIG}": files[CONFIG],
+            **levels,
             f"light/{WEIGHTS}": files[WEIGHTS],
         },
+        "team/foreign": {CONFIG: b'{"model_type": "gpt2"}', WEIGHTS: files[WEIGHTS]},
+        "team/large": {**files, WEIGHTS: large},
+        "team/large-level": {**files, **levels, f"light/{WEIGHTS}": large},
         "team/damaged": {CONFIG: files[CONFIG], WEIGHTS: damaged},
         "team/pickle": {CONFIG: files[CONFIG], "pytorch_model.bin": b"pickle"},
         "closed/shop": files,
@@ -123,7 +143,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
 
-    with serving(Hub) as url:
+    with serving(WatchedHub) as url:
         online = attempt(ONLINE, HF_ENDPOINT=url)
         later = damaged + b"later"
         Hub.announced[later] = etag(b"what it should be", large=True)
@@ -185,6 +205,17 @@ def test_what_was_fetched_is_found_until_all_of_a_later_commit_is_here(answers: 
 
 def test_pickles_are_not_fetched(answers: Answers) -> None:
     assert "needs config.json and model.safetensors" in answers.online[6]["error"]
+
+
+def test_of_a_repository_that_is_no_hpinet_the_configuration_is_fetched_alone(answers: Answers) -> None:
+    assert "must have the fields" in answers.online[10]["error"]
+    assert {file for repository, file in WatchedHub.given if repository == "team/foreign"} == {CONFIG}
+
+
+def test_weights_that_are_too_large_are_not_fetched(answers: Answers) -> None:
+    assert f"{WEIGHTS} of team/large is not fetched: it has 67.1 MB" in answers.online[11]["error"]
+    assert f"light/{WEIGHTS} of team/large-level is not fetched" in answers.online[12]["error"]
+    assert not any(repository.startswith("team/large") and WEIGHTS in file for repository, file in WatchedHub.given)
 
 
 def test_what_the_hub_does_not_have(answers: Answers) -> None:

@@ -89,6 +89,8 @@ def test_what_is_not_there_is_refused(checkpoint: Path) -> None:
         '{"levels": ["light"], "strengths": {"50": 2}}',
         '{"levels": ["light"], "strengths": {"bad": 1}}',
         '{"levels": ["light"], "strengths": {}}',
+        pytest.param(f'{{"levels": ["light"], "strengths": {{"50": 1{"0" * 400}}}}}', id="beyond floats"),
+        pytest.param("[" * 200_000, id="nested"),
     ],
 )
 def test_damaged_levels_are_a_checkpoint_error(checkpoint: Path, text: str) -> None:

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from hpinet import settings
 from hpinet.checkpoints import registry
 from hpinet.checkpoints.download import Digest
-from hpinet.checkpoints.files import Provenance, Score, read_scores, write_checkpoint
+from hpinet.checkpoints.files import Provenance, Score, read_provenance, read_scores, write_checkpoint
 from hpinet.checkpoints.registry import PUBLISHED, CheckpointInfo, catalogue, convert, fetch, find, load
 from hpinet.errors import Cancelled, CheckpointError, OptionError
 from hpinet.model import HPINet, variant_config
@@ -165,6 +165,7 @@ def test_names_of_the_same_checkpoint(name: str) -> None:
         ("a/b@v1", None, CheckpointError, "no Hub repository of that name has been fetched"),
         ("../no-such-folder", None, CheckpointError, "no checkpoint ../no-such-folder"),
         (Path("nowhere"), None, CheckpointError, "no checkpoint nowhere"),
+        pytest.param(f"t-x{'9' * 5000}", None, OptionError, "no model 't-x999", id="more digits than Python reads"),
     ],
 )
 def test_what_is_not_there(source: str | Path, scale: int | None, error: type[Exception], words: str) -> None:
@@ -408,6 +409,17 @@ def test_convert_weights_of_unknown_origin(published: bytes, tmp_path: Path, suf
     assert all(
         torch.equal(tensor, model.state_dict()[name]) for name, tensor in load(tmp_path / "out")[0].state_dict().items()
     )
+
+
+def test_convert_keeps_what_a_file_of_ours_says_of_itself(tmp_path: Path) -> None:
+    mine = Provenance(source="Trained at home", licence="cc-by-4.0", note="Mine, all mine.", created="2026-01-02")
+    write_checkpoint(tiny(2), tmp_path / "mine", mine)
+    lone = (tmp_path / "mine" / "model.safetensors").rename(tmp_path / "lone.safetensors")
+    convert(lone, tmp_path / "out")
+    assert read_provenance(tmp_path / "out" / "model.safetensors") == mine
+    card = (tmp_path / "out" / "README.md").read_text()
+    for words in ("license: cc-by-4.0", "Trained at home, 2026-01-02.", "Mine, all mine."):
+        assert words in card
 
 
 def test_convert_overwrites_nothing(published: bytes, tmp_path: Path) -> None:

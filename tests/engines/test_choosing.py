@@ -1,5 +1,6 @@
 """Which engine `create_engine` makes, and what it says when it cannot."""
 
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 import torch
 from networks import network, small_config
 
-from hpinet.engines import create_engine
+from hpinet.engines import create_engine, use_device, use_threads
 from hpinet.engines.machine import cpu_allowance
 from hpinet.errors import OptionError
 from hpinet.model import HPINet
@@ -124,9 +125,11 @@ def test_unknown_engines_are_refused(choose: Any, name: str) -> None:
         choose(name=name)
 
 
-@pytest.mark.parametrize("device", ["tpu", "CPU", "gpu"])
+@pytest.mark.parametrize(
+    "device", ["tpu", "CPU", "gpu", "cpu:", "cpu:x", "cpu:0", "auto:3", "cuda:", "cuda:x", "cuda:0\n"]
+)
 def test_unknown_devices_are_refused(choose: Any, device: str) -> None:
-    with pytest.raises(OptionError, match=repr(device)):
+    with pytest.raises(OptionError, match=re.escape(f"must be auto, cpu, cuda or cuda:N, not {device!r}")):
         choose(device=device)
 
 
@@ -148,6 +151,26 @@ def test_threads_are_those_the_process_may_use(choose: Any) -> None:
     assert choose(name="openvino")["threads"] == cpu_allowance()
     choose(name="torch")
     assert torch.get_num_threads() == cpu_allowance()
+
+
+def test_work_without_an_engine_keeps_to_the_settings(model: HPINet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HPINET_THREADS", "3")
+    monkeypatch.setenv("HPINET_DEVICE", "cpu")
+    settings.cache_clear()
+    assert use_device(model) is model
+    assert use_threads() == torch.get_num_threads() == 3
+    monkeypatch.setenv("HPINET_DEVICE", "tpu")
+    settings.cache_clear()
+    with pytest.raises(OptionError, match="'tpu'"):
+        use_device(model)
+
+
+@pytest.mark.usefixtures("one_gpu")
+def test_work_without_an_engine_is_done_on_the_gpu(model: HPINet, monkeypatch: pytest.MonkeyPatch) -> None:
+    devices: list[str] = []
+    monkeypatch.setattr(model, "to", devices.append)
+    use_device(model)
+    assert devices == ["cuda"]
 
 
 def test_engines_introduce_themselves(model: HPINet) -> None:

@@ -12,8 +12,10 @@ from hpinet.checkpoints.registry import load
 from hpinet.cli import app
 from hpinet.errors import OptionError
 from hpinet.images import open_picture
+from hpinet.integrations import onnx
 from hpinet.integrations.onnx import TOLERANCE, export_onnx
-from hpinet.model import HPINet, HPINetConfig
+from hpinet.model import HPINet, HPINetConfig, variant_config
+from hpinet.settings import settings
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="The extra `export` is not installed.")
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -31,6 +33,42 @@ def test_a_folder_that_is_not_there_is_told_before_the_work(tmp_path: Path, monk
     monkeypatch.setattr(HPINet, "forward", lambda *_: pytest.fail("the work has begun"))
     with pytest.raises(OptionError, match="no such folder"):
         export_onnx(HPINet(TINY), tmp_path / "nowhere" / "tiny.onnx", height=8, width=8)
+
+
+@pytest.mark.parametrize(
+    ("size", "megabytes", "advice"),
+    [
+        ((2048, 2048), 16_000, "choose 1024x1024 or less"),
+        ((1000, 2000), 1_500, "choose 500x250 or less"),
+        ((1, 1), 1, "another model"),
+    ],
+)
+def test_sizes_that_take_more_memory_than_there_is(
+    size: tuple[int, int], megabytes: int, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx, "memory_allowance", lambda: megabytes)
+    monkeypatch.setattr(HPINet, "forward", lambda *_: pytest.fail("the work has begun"))
+    with pytest.raises(OptionError, match=advice):
+        export_onnx(HPINet(variant_config("T", 2)), tmp_path / "t.onnx", height=size[0], width=size[1])
+
+
+def test_threads_are_those_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+
+    def answer(_data: bytes, picture: torch.Tensor, count: int) -> torch.Tensor:
+        threads.extend((count, torch.get_num_threads()))
+        return model(picture)
+
+    before, model = torch.get_num_threads(), HPINet(TINY)
+    torch.set_num_threads(2)
+    monkeypatch.setenv("HPINET_THREADS", "1")
+    settings.cache_clear()
+    monkeypatch.setattr(onnx, "_traced", lambda *_: b"")
+    monkeypatch.setattr(onnx, "_answer_of_onnxruntime", answer)
+    export_onnx(model, tmp_path / "tiny.onnx", height=8, width=8)
+    settings.cache_clear()
+    torch.set_num_threads(before)
+    assert threads == [1, 1]
 
 
 @pytest.mark.slow
