@@ -5,7 +5,7 @@ import sys
 from importlib.util import find_spec
 
 from hpinet.engines.arithmetic import Arithmetic, arithmetic
-from hpinet.engines.streaming import Engine
+from hpinet.engines.streaming import Engine, telling_of_memory
 from hpinet.errors import OptionError
 from hpinet.model import HPINet
 from hpinet.settings import ENGINES, settings
@@ -33,7 +33,8 @@ def create_engine(
         device: "cpu", "cuda", "cuda:1", ..., or "auto": a GPU where there is one.
         memory_mb: Working set beyond two feature maps of the picture and its result, in MiB.
 
-    Each is taken from `hpinet.settings` where None. Raises OptionError if the machine cannot do what is asked.
+    Each is taken from `hpinet.settings` where None. Raises OptionError if the machine cannot do what is asked, and
+    MemoryShortageError if it refuses memory.
     """
     name = name or settings().engine
     memory_mb = memory_mb or settings().memory_mb
@@ -47,11 +48,19 @@ def create_engine(
     if name == "openvino" and not find_spec("openvino"):
         raise OptionError("OpenVINO is not installed: `pip install openvino`, or choose the engine torch.")
 
-    if name == "openvino" or (name == "auto" and device == "cpu" and find_spec("openvino")):
-        from hpinet.engines.openvino import OpenVINOEngine  # noqa: PLC0415
+    compiled = name == "openvino" or (name == "auto" and device == "cpu" and find_spec("openvino") is not None)
+    with telling_of_memory():
+        return _create_openvino(model, memory_mb) if compiled else _create_torch(model, memory_mb, device)
 
-        cache = settings().cache / "openvino"
-        return OpenVINOEngine(model, memory_mb=memory_mb, threads=_threads(), cache=cache)
+
+def _create_openvino(model: HPINet, memory_mb: int) -> Engine:
+    from hpinet.engines.openvino import OpenVINOEngine  # noqa: PLC0415
+
+    cache = settings().cache / "openvino"
+    return OpenVINOEngine(model, memory_mb=memory_mb, threads=_threads(), cache=cache)
+
+
+def _create_torch(model: HPINet, memory_mb: int, device: str) -> Engine:
     from hpinet.engines.torch import TorchEngine  # noqa: PLC0415
 
     return TorchEngine(model, memory_mb=memory_mb, threads=_threads(), torch_device=device)

@@ -98,14 +98,8 @@ class Engine(ABC):
                 raise
         smaller = copy(self)  # others may be using this one meanwhile
         smaller.memory_bytes //= 4
-        try:
+        with telling_of_memory():
             result = smaller._upscale(pixels, progress)
-        except (MemoryError, RuntimeError) as error:
-            if not is_of_memory(error):
-                raise
-            raise MemoryShortageError(
-                "This machine has not enough memory left for that: choose a smaller scale or picture, or try later."
-            ) from error
         self._seconds_per_unit = smaller._seconds_per_unit
         return result
 
@@ -335,6 +329,19 @@ class Engine(ABC):
         if self.torch_device.type == "cpu":
             fitting = min(fitting, CPU_CACHE_BYTES)
         return max(1, fitting // item_bytes)
+
+
+@contextmanager
+def telling_of_memory() -> Iterator[None]:
+    """Raises MemoryShortageError where memory is refused inside."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_of_memory(error):
+            raise
+        raise MemoryShortageError(
+            "This machine has not enough memory left for that: choose a smaller scale or picture, or try later."
+        ) from error
 
 
 def _slices(length: int, count: int) -> Iterator[slice]:

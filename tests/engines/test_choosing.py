@@ -11,7 +11,8 @@ from networks import network, small_config
 
 from hpinet.engines import create_engine, use_device, use_threads
 from hpinet.engines.machine import cpu_allowance
-from hpinet.errors import OptionError
+from hpinet.engines.openvino import OpenVINOEngine
+from hpinet.errors import MemoryShortageError, OptionError
 from hpinet.model import HPINet
 from hpinet.settings import settings
 
@@ -182,3 +183,12 @@ def test_engines_introduce_themselves(model: HPINet) -> None:
 def test_openvino_introduces_itself(model: HPINet) -> None:
     engine = create_engine(model, name="openvino")
     assert (engine.name, engine.device) == ("openvino", "CPU")
+
+
+def test_where_there_is_no_memory_to_load_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("could not create a primitive")
+
+    monkeypatch.setattr(OpenVINOEngine, "_requests", refuse)
+    with pytest.raises(MemoryShortageError, match="has not enough memory left"):
+        create_engine(network(small_config(2)), name="openvino")
