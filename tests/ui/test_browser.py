@@ -237,15 +237,26 @@ def test_an_example_is_one_click_and_then_instant(open_page: OpenPage) -> None:
     assert time.monotonic() - began < 5
 
 
+TIME_STOP = """() => addEventListener('click', (event) => {
+    window.stopSeconds = new Promise((done) => {
+        const look = () => document.querySelector('#status').textContent.includes('Stopped')
+            && !document.querySelector('#run').disabled
+            ? done((performance.now() - event.timeStamp) / 1000) : setTimeout(look, 20);
+        look();
+    });
+}, {capture: true, once: true})"""
+"""From the press of the button, also if the page is slow to hear of it; not what it takes to aim at it."""
+
+
 def test_stop_ends_the_run_within_a_second(open_page: OpenPage, picture: Path) -> None:
     page = open_page()
     begin_long_run(page)
     assert page.locator("#run").is_disabled()
-    began = time.monotonic()
+    page.evaluate(TIME_STOP)
     page.locator("#stop").click()
     page.locator("#status", has_text="Stopped").wait_for()
     page.locator("#run:not([disabled])").wait_for()
-    assert time.monotonic() - began < 2  # one for the run, one for a busy machine to show it
+    assert page.evaluate("stopSeconds") < 2  # one for the run, one for a busy machine to show it
     assert page.locator("#stop").is_disabled()
     # The machine is free again: the next picture does not wait for the rest of that one.
     upload(page, picture)
