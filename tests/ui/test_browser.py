@@ -162,10 +162,10 @@ def write(picture: Picture, path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_format_chosen_while_the_result_is_made(open_page: OpenPage, picture: Path) -> None:
-    Image.effect_noise((400, 300), 70).save(picture)
+    Image.effect_noise((640, 480), 70).save(picture)
     page = open_page()
     upload(page, picture)
-    page.locator("#forecast", has_text="400×300 → 1600×1200").wait_for()
+    page.locator("#forecast", has_text="640×480 → 2560×1920").wait_for()
     page.locator("#run").click()
     page.locator("#stop:not([disabled])").wait_for()
     choose(page, "#format", "JPEG")

@@ -8,7 +8,7 @@ import pytest
 
 from hpinet.ui.server import storage
 
-from .conftest import OpenPage
+from .conftest import OpenPage, settle
 from .test_browser import choose, downloaded, shown, upload, upscale
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -68,6 +68,7 @@ def test_what_is_gone_is_told(open_page: OpenPage, picture: Path, tmp_path: Path
     page.locator("#forecast", has_text="28×20 → 112×80").wait_for()
     upscale(page)
     page.locator("#results button.thumbnail-item").wait_for()
+    settle(page)
     for folder in storage.results_root().iterdir():  # as the sweep does after three hours
         shutil.rmtree(folder, ignore_errors=True)
     page.locator("#results button.thumbnail-item").click()
