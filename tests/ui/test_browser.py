@@ -513,14 +513,15 @@ def test_batch_of_a_folder_keeps_its_tree(open_page: OpenPage, picture: Path, tm
 
 
 @pytest.mark.slow
-def test_batch_stopped_keeps_what_is_done(open_page: OpenPage, picture: Path) -> None:
+def test_batch_stopped_keeps_what_is_done(open_page: OpenPage, picture: Path, tmp_path: Path) -> None:
+    large = [tmp_path / "large.png", tmp_path / "other.png"]  # half a minute each, for a page that is slow to show it
+    for path in large:
+        Image.effect_noise((400, 320), 70).save(path)
     page = open_page()
     page.get_by_role("tab", name="Batch").click()
     choose(page, "#batch-scale", "×16")
-    page.locator("#batch-files input[type=file]").set_input_files(
-        [picture, EXAMPLES / "towers.png", EXAMPLES / "cat.png"]
-    )
-    page.locator("#batch-files", has_text="towers").wait_for()
+    page.locator("#batch-files input[type=file]").set_input_files([picture, *large])
+    page.locator("#batch-files", has_text="large").wait_for()
     page.locator("#batch-run").click()
     page.locator("#batch-status", has_text="Picture 2 of 3").wait_for()
     page.locator("#batch-stop").click()

@@ -265,14 +265,17 @@ def test_stop(open_page: OpenPage, picture: Path) -> None:
     page = open_page()
     page.get_by_role("tab", name="Look inside").click()
     page.locator("#look-path label", has_text="Full").click()
+    page.get_by_role("button", name="More settings").click()
+    page.get_by_label("number input for Pixels shown to the network, each way").fill("128")  # for a minute of work
     page.locator("#look-examples button.thumbnail-item").first.click()
-    # At once: to aim at it, a busy machine may take as long as the fifty steps.
+    # At once: to aim at it takes a busy machine long.
     page.locator("#look-stop:not([disabled])").dispatch_event("click", timeout=60_000)
     page.locator("#look-status", has_text="Stopped").wait_for()
     page.locator("#look-run:not([disabled])").wait_for()
     assert page.locator("#look-heat svg").count() == 0
     # The machine is free again: another spot does not wait for the rest of fifty steps.
     page.locator("#look-path label", has_text="Quick").click()
+    page.get_by_label("number input for Pixels shown to the network, each way").fill("48")
     page.locator("#look-picture [aria-label='Clear'], #look-picture [aria-label='Remove Image']").first.click()
     page.locator("#look-picture input[type=file]").set_input_files(picture)
     page.locator("#look-status", has_text="click the spot").wait_for()
