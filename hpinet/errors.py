@@ -5,7 +5,8 @@ as it does with what the system says of files. Anything else that is raised is a
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class HPINetError(Exception):
@@ -44,6 +45,17 @@ _MEMORY = re.compile(
 def is_of_memory(error: Exception) -> bool:
     """Whether memory was refused. Libraries say so by various classes and words."""
     return isinstance(error, MemoryError) or _MEMORY.search(str(error)) is not None
+
+
+@contextmanager
+def where_memory_is_refused(shortage: MemoryShortageError) -> Iterator[None]:
+    """Raises ``shortage`` for whatever says inside that memory was refused."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_of_memory(error):
+            raise
+        raise shortage from error
 
 
 def needs_extra(what: str, missing: Iterable[str], extra: str) -> str:

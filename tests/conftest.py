@@ -1,11 +1,14 @@
 """Fixtures of every test."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 import torch
+
+from hpinet.settings import settings
 
 # The same examples in every run, however long one takes: a busy machine is no defect.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -37,6 +40,17 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs the folder ../shared with benchmark data and published weights")
     return SHARED
+
+
+@pytest.fixture
+def settings_of_this_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test sets in its environment counts for it alone, and so do the threads that come of it."""
+    threads = torch.get_num_threads()
+    settings.cache_clear()
+    yield
+    monkeypatch.undo()
+    settings.cache_clear()
+    torch.set_num_threads(threads)
 
 
 skipped: list[str] = []

@@ -29,7 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hpinet.errors import MemoryShortageError, OptionError, is_of_memory
+from hpinet.errors import MemoryShortageError, OptionError, where_memory_is_refused
 from hpinet.progress import Progress, ignore
 from hpinet.settings import settings
 
@@ -148,15 +148,11 @@ def taking_gradients() -> Iterator[None]:
     A tensor made under `torch.inference_mode` has to be cloned inside. Raises MemoryShortageError where the machine
     refuses memory.
     """
-    try:
-        with torch.inference_mode(False), torch.enable_grad():
-            yield
-    except (MemoryError, RuntimeError) as error:
-        if not is_of_memory(error):
-            raise
-        raise MemoryShortageError(
-            "This machine has not enough memory left for that: choose a smaller region or picture, or try later."
-        ) from error
+    shortage = MemoryShortageError(
+        "This machine has not enough memory left for that: choose a smaller region or picture, or try later."
+    )
+    with where_memory_is_refused(shortage), torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 @taking_gradients()

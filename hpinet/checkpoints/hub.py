@@ -146,7 +146,7 @@ def _fetch(repository: str, revision: str | None, progress: Progress) -> Path:
     commit = _facts(repository, CONFIG, revision).commit_hash
     if commit is None:
         raise CheckpointError(f"{repository} cannot be fetched: the server names no commit, as the Hub does.")
-    folder = _fetch_file(repository, CONFIG, commit).parent
+    folder = Path(hf_hub_download(repository, CONFIG, revision=commit)).parent
     read_config(folder)  # before anything large: hardly any repository of the Hub holds an HPINet
     size = _facts(repository, WEIGHTS, commit).size or 0
     progress(0, size)

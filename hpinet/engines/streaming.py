@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from hpinet.engines.arithmetic import arithmetic, stage_arithmetic
 from hpinet.engines.progress import WorkMeter
 from hpinet.engines.workers import Workers
-from hpinet.errors import MemoryShortageError, is_of_memory
+from hpinet.errors import MemoryShortageError, is_of_memory, where_memory_is_refused
 from hpinet.model import NOT_ITSELF, HPINet, HPINetConfig, pad_to_minimum, shuffle_larger
 from hpinet.patches import PatchGrid, patch_grid
 from hpinet.progress import Progress, ignore
@@ -331,17 +331,13 @@ class Engine(ABC):
         return max(1, fitting // item_bytes)
 
 
-@contextmanager
-def telling_of_memory() -> Iterator[None]:
+def telling_of_memory() -> AbstractContextManager[None]:
     """Raises MemoryShortageError where memory is refused inside."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not is_of_memory(error):
-            raise
-        raise MemoryShortageError(
+    return where_memory_is_refused(
+        MemoryShortageError(
             "This machine has not enough memory left for that: choose a smaller scale or picture, or try later."
-        ) from error
+        )
+    )
 
 
 def _slices(length: int, count: int) -> Iterator[slice]:

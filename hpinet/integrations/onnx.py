@@ -16,7 +16,7 @@ from hpinet.engines import use_threads
 from hpinet.engines.machine import memory_allowance
 from hpinet.errors import CheckpointError, OptionError, needs_extra
 from hpinet.model import HPINet, HPINetConfig
-from hpinet.patches import patch_starts
+from hpinet.patches import patch_grid
 
 OPSET = 18  # the first whose ScatterND adds up, which merging overlapping patches needs
 TOLERANCE = 1e-4
@@ -78,8 +78,8 @@ def _check_memory(config: HPINetConfig, height: int, width: int) -> None:
 def _memory_mb(config: HPINetConfig, height: int, width: int) -> float:
     """Megabytes that a run takes at least: of the similarities of all patches, and of the scores of their pixels."""
     height, width = (max(side, config.minimum_size) for side in (height, width))
-    counts = {patch: len(patch_starts(height, patch)) * len(patch_starts(width, patch)) for patch in config.patch_sizes}
-    largest = max(max(count**2, count * patch**4) for patch, count in counts.items())
+    grids = [patch_grid(height, width, patch) for patch in config.patch_sizes]
+    largest = max(max(grid.count**2, grid.count * grid.patch**4) for grid in grids)
     return _MATRICES * 4 * largest / 1e6
 
 

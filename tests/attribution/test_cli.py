@@ -1,6 +1,5 @@
 """The commands that explain: what they refuse, and the settings that they keep to."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from hpinet.attribution.cli import attribution_app
 from hpinet.checkpoints.files import Provenance, write_checkpoint
 from hpinet.errors import ImageError, OptionError
 from hpinet.model import HPINet
-from hpinet.settings import settings
 
 COMMANDS = (
     ["explain", "a.png", "--at=40,30", "--steps=1", "--region=24"],
@@ -23,14 +21,8 @@ COMMANDS = (
 
 
 @pytest.fixture(autouse=True)
-def _settings_of_this_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    threads = torch.get_num_threads()
+def _torch_alone(settings_of_this_test: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HPINET_ENGINE", "torch")
-    settings.cache_clear()
-    yield
-    monkeypatch.undo()
-    settings.cache_clear()
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

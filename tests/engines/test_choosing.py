@@ -2,7 +2,6 @@
 
 import re
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -25,15 +24,9 @@ def model() -> HPINet:
 
 
 @pytest.fixture(autouse=True)
-def _settings_of_this_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    threads = torch.get_num_threads()
+def _nothing_set(settings_of_this_test: None, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
-    settings.cache_clear()
-    yield
-    monkeypatch.undo()
-    settings.cache_clear()
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture
