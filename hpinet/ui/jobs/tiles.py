@@ -107,17 +107,22 @@ def _write(picture: Picture, folder: Path, layer: str) -> None:
     for level in range(levels((picture.width, picture.height))):
         if level:
             image = image.reduce(2)  # by opacity where there is alpha
-        np.save(_file(folder, layer, level), np.asarray(image))
+        _file(folder, layer, level).write_bytes(image.tobytes())
 
 
 def _file(folder: Path, layer: str, level: int) -> Path:
-    return folder / f"{layer}-{level}.npy"
+    return folder / f"{layer}-{level}.samples"
 
 
-def _read(folder: Path, layer: str, level: int) -> np.ndarray:
-    """(H, W) or (H, W, C) uint8, read from the file where it is looked at. Raises ImageError if that is gone."""
+def _read(folder: Path, layer: str, size: Size, level: int) -> np.ndarray:
+    """(H, W, C) uint8 of a layer of ``size`` in full, read from the file where it is looked at.
+
+    Without a header to parse: NumPy's is a Python expression, and Python 3.11 cannot parse two at once
+    (``SystemError``, https://github.com/python/cpython/issues/106905). Raises ImageError if the file is gone.
+    """
+    width, height = level_size(size, level)
     try:
-        return np.load(_file(folder, layer, level), mmap_mode="r")
+        return np.memmap(_file(folder, layer, level), np.uint8, "r").reshape(height, width, -1)
     except OSError as error:
         raise ImageError("The picture is gone from the server by now: enlarge it again.") from error
 
@@ -128,17 +133,17 @@ def _detailed_spot(folder: Path, size: Size) -> tuple[float, float]:
     while level < levels(size) - 1 and np.prod(level_size(size, level)) > _DETAIL_PIXELS:
         level += 1
     width, height = (max(1, window // 2**level) for window in _DETAIL_WINDOW)
-    return most_detailed(_read(folder, RESULT, level), (width, height))
+    return most_detailed(_read(folder, RESULT, size, level), (width, height))
 
 
 def most_detailed(samples: np.ndarray, window: Size) -> tuple[float, float]:
-    """Where brightness changes most within a window of ``samples``, (H, W) or (H, W, C) uint8.
+    """Where brightness changes most within a window of ``samples``, (H, W, C) uint8.
 
     Returns the middle of it, as shares of width and height.
     """
-    plane = samples if samples.ndim == 2 else samples[..., 0 if samples.shape[2] == 2 else 1]  # grey, or green
-    values = plane.astype(np.int16)
-    if samples.ndim == 3 and samples.shape[2] in (2, 4):
+    channels = samples.shape[2]
+    values = samples[..., 0 if channels < 3 else 1].astype(np.int16)  # grey, or green
+    if channels in (2, 4):
         values = values * (samples[..., -1] > 127)
     change: np.ndarray = np.zeros(values.shape, np.float32)
     change[:, 1:] += np.abs(np.diff(values, axis=1))
@@ -184,7 +189,7 @@ def tile(view: View, layer: str, level: int, column: int, row: int) -> tuple[byt
         raise OptionError("There is no such part of the picture.")
     box = left, top, min(left + SIDE, width), min(top + SIDE, height)
     samples = np.array(_MAKERS[layer](view, level, box))
-    picture = _in_srgb(Picture.from_array(samples.reshape(*samples.shape[:2], -1)), view.folder / "profile.icc")
+    picture = _in_srgb(Picture.from_array(samples), view.folder / "profile.icc")
     if view.is_exact:
         return encode_picture(picture), "image/png"
     return encode_picture(picture, "JPEG", quality=QUALITY), "image/jpeg"
@@ -200,11 +205,11 @@ def _in_srgb(picture: Picture, profile: Path) -> Picture:
 
 
 def _of_result(view: View, level: int, box: Box) -> np.ndarray:
-    return _read(view.folder, RESULT, level)[box[1] : box[3], box[0] : box[2]]
+    return _read(view.folder, RESULT, view.result, level)[box[1] : box[3], box[0] : box[2]]
 
 
 def _of_upload(view: View, level: int, box: Box) -> np.ndarray:
-    return _read(view.folder, UPLOAD, level)[box[1] : box[3], box[0] : box[2]]
+    return _read(view.folder, UPLOAD, view.upload, level)[box[1] : box[3], box[0] : box[2]]
 
 
 def _of_nearest(view: View, level: int, box: Box) -> np.ndarray:
@@ -215,7 +220,7 @@ def _of_nearest(view: View, level: int, box: Box) -> np.ndarray:
         np.minimum((2 * np.arange(begin, stop) + 1) * 2**level * source // (2 * target), source - 1)
         for begin, stop, source, target in zip(box[:2], box[2:], view.upload, view.result, strict=True)
     )
-    part = _read(view.folder, UPLOAD, 0)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    part = _read(view.folder, UPLOAD, view.upload, 0)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return part[np.ix_(rows - rows[0], columns - columns[0])]
 
 
@@ -230,7 +235,7 @@ def _of_bicubic(view: View, level: int, box: Box) -> np.ndarray:
         ),
         default=0,
     )
-    samples = _read(view.folder, UPLOAD, known)
+    samples = _read(view.folder, UPLOAD, view.upload, known)
     across, down = (
         _Stretch.of(begin, stop, scale=2.0 ** (level - known) * source / target, length=length)
         for begin, stop, source, target, length in zip(
@@ -239,7 +244,7 @@ def _of_bicubic(view: View, level: int, box: Box) -> np.ndarray:
     )
     near = np.array(samples[down.first : down.last, across.first : across.last])
     return resize_bicubic(
-        Picture.from_array(near.reshape(*near.shape[:2], -1)),
+        Picture.from_array(near),
         box[2] - box[0],
         box[3] - box[1],
         part=(across.start, down.start, across.end, down.end),

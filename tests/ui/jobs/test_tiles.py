@@ -98,6 +98,18 @@ def test_a_picture_that_is_gone_says_so(tmp_path: Path) -> None:
         tiles.tile(view, BICUBIC, 0, 0, 0)
 
 
+def test_a_tile_parses_no_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page asks for many tiles at once, and Python 3.11 cannot parse in two threads."""
+    view = tiles.keep(noise(40, 30), noise(80, 60), tmp_path, upload=tmp_path)
+
+    def refuse(*_args: object, **_options: object) -> None:
+        raise SystemError("AST constructor recursion depth mismatch")
+
+    monkeypatch.setattr("ast.parse", refuse)
+    for layer in tiles.LAYERS:
+        assert tiles.tile(view, layer, 0, 0, 0)[0]
+
+
 def test_views_are_of_one_visitor_and_not_endless(tmp_path: Path) -> None:
     view = tiles.keep(noise(4, 4), noise(8, 8), tmp_path, upload=tmp_path)
     views = Views(most=2)
