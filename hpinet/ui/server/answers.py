@@ -5,12 +5,19 @@ open still: a call that comes in just then would hear nothing until the one afte
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-CALLING_SECONDS = 0.05
-"""How long the end is held back: far longer than a call that is on its way takes from the wire to the queue."""
+CALLING_SECONDS = 0.5
+"""How long the end is held back: longer than the steps of a page that follow each other are apart.
+
+A call that came in right at the end would be answered on another connection than the one that the end goes out on, and
+nothing says which of the two a browser hears first.
+"""
+
+_ASK_SECONDS = 0.02  # between two looks whether an answer is due
 
 _END = b'data: {"msg":"close_stream"'  # as Gradio writes it
 
@@ -26,8 +33,7 @@ async def follow(app: ASGIApp, scope: Scope, receive: Receive, send: Send, is_du
                 return
             started = True
         elif message.get("body", b"").startswith(_END):
-            await asyncio.sleep(CALLING_SECONDS)
-            goes_on = is_due()
+            goes_on = await _comes_in(is_due)
         if not goes_on:
             await send(message)
 
@@ -36,3 +42,11 @@ async def follow(app: ASGIApp, scope: Scope, receive: Receive, send: Send, is_du
         await app(dict(scope), receive, passing)
         if not goes_on:
             return
+
+
+async def _comes_in(is_due: Callable[[], bool]) -> bool:
+    """Whether another answer is due soon; returns as soon as one is."""
+    end = time.monotonic() + CALLING_SECONDS
+    while not (due := is_due()) and time.monotonic() < end:
+        await asyncio.sleep(_ASK_SECONDS)
+    return due
