@@ -22,7 +22,7 @@ from typing import Any, cast
 from hpinet.cluster.connection import ClusterError, Workers
 from hpinet.cluster.manifest import Line, Manifest, Outcome, written
 from hpinet.cluster.order import Order, enlarge, said
-from hpinet.cluster.places import READ_ONLY, Place, pass_over, why
+from hpinet.cluster.places import READ_ONLY, File, Place, pass_over, why
 from hpinet.errors import OptionError
 from hpinet.files import DONE, OUTPUT, Failure, Found, assign, left_alone
 from hpinet.progress import Progress, ignore
@@ -48,12 +48,13 @@ ENDED = "Its worker ended each time, perhaps for want of memory."
 
 @dataclass(frozen=True)
 class Picture:
-    """One to enlarge: its name in the source, the result's in the target, and how much work it is."""
+    """One to enlarge: its name in the source, the result's in the target, how much work it is, and its file's stamp."""
 
     name: str
     target: str
     bytes: int
     pixels: int = 0
+    stamp: str = ""
 
 
 @dataclass
@@ -126,8 +127,9 @@ def run(
         for _ in range(ROUNDS):
             for portion in _portions(list(rest.values())):
                 for line in _stream(order, source, results, workers, portion):
-                    if rest.pop(line.source, None):  # what a machine that ended had done already may come twice
-                        note(line)
+                    # What a machine that ended had done already may come twice.
+                    if picture := rest.pop(line.source, None):
+                        note(replace(line, stamp=picture.stamp))
                         progress.hear(line)
         for picture in rest.values():
             note(_line(order, picture, "failed", ENDED))
@@ -175,6 +177,7 @@ def _line(order: Order, picture: Picture, outcome: Outcome, error: str) -> Line:
         seconds=0.0,
         outcome=outcome,
         error=error,
+        stamp=picture.stamp,
     )
 
 
@@ -188,25 +191,27 @@ def _wanted(order: Order, source: Place, results: Place, manifest: Manifest, sum
     when the pictures in them have long been done. Raises OptionError if there are none at all, nor such folders.
     """
     done = manifest.done(order.fingerprint())
-    there = {name for name, _ in results.files(pass_over)}  # what cannot be seen is made again
+    there = {file.name for file in results.files(pass_over)}  # what cannot be seen is made again
     inside = results.address.removeprefix(f"{source.address}/")
     any_found = False
-    for _, files in groupby(source.files(summary.locked.append), key=lambda file: PurePosixPath(file[0]).parent):
-        sizes: dict[str, int] = {}
-        for name, size in files:
-            reason = left_alone(PurePosixPath(name))
-            if name.startswith(f"{inside}/"):
+    for _, files in groupby(source.files(summary.locked.append), key=lambda file: PurePosixPath(file.name).parent):
+        found: dict[str, File] = {}
+        for file in files:
+            reason = left_alone(PurePosixPath(file.name))
+            if file.name.startswith(f"{inside}/"):
                 reason = OUTPUT
             if reason:
-                summary.skipped.setdefault(reason, []).append(name)
+                summary.skipped.setdefault(reason, []).append(file.name)
             else:
-                sizes[name] = size
-        any_found |= bool(sizes)
-        for name, target in named(sizes, order.format):
-            if done.get(written(name)) == (sizes[name], written(target)) and target in there:
+                found[file.name] = file
+        any_found |= bool(found)
+        for name, target in named(found, order.format):
+            size, stamp = found[name].bytes, found[name].stamp
+            known = [(size, each, written(target)) for each in (stamp, "")]  # "": by a version that kept no stamps
+            if done.get(written(name)) in known and target in there:
                 summary.skipped.setdefault(DONE, []).append(name)
             else:
-                yield Picture(name, target, sizes[name])
+                yield Picture(name, target, size, stamp=stamp)
     if not any_found and not summary.locked:
         raise OptionError(f"There are no pictures in {source.address}.")
 

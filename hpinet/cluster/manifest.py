@@ -46,6 +46,7 @@ class Line:
     seconds: float  # from opening the source until the result was in its place
     outcome: Outcome
     error: str = ""  # why there is no result
+    stamp: str = ""  # of the source file as it was listed, see `hpinet.cluster.places.File`
 
 
 _COLUMNS = {"bytes": "int64", "width": "int32", "height": "int32", "seconds": "float64"}
@@ -60,17 +61,17 @@ class Manifest:
         self._waiting: list[Line] = []
         self._flushed = time.monotonic()
 
-    def done(self, order: str) -> dict[str, tuple[int, str]]:
-        """Bytes of the source and name of the result, by source, of what was done by such an order; both names as they
-        are `written`.
+    def done(self, order: str) -> dict[str, tuple[int, str, str]]:
+        """Bytes and stamp of the source and name of the result, by source, of what was done by such an order; both
+        names as they are `written`.
         """
         lines = self._read()[0]
         if lines is None:
             return {}
-        columns = (lines[name].to_pylist() for name in ("source", "bytes", "target", "order", "outcome"))
+        columns = (lines[name].to_pylist() for name in ("source", "bytes", "stamp", "target", "order", "outcome"))
         return {
-            source: (size, target)
-            for source, size, target, its_order, outcome in zip(*columns, strict=True)
+            source: (size, stamp, target)
+            for source, size, stamp, target, its_order, outcome in zip(*columns, strict=True)
             if outcome == "done" and its_order == order
         }
 
@@ -107,15 +108,14 @@ class Manifest:
     def _read(self) -> tuple["pyarrow.Table | None", list[str]]:
         """The last line of each picture, and the names of the parts they were in."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
-        parts = sorted(name for name, _ in self._parts.files() if name.endswith(".parquet") and name[0] != ".")
+        parts = sorted(name for name, *_ in self._parts.files() if name.endswith(".parquet") and name[0] != ".")
         files = [self._parts.read(name) for name in parts]
         with suppress(FileNotFoundError):
             files.insert(0, self._place.read(NAME))
         if not files:
             return None, []
-        together = pa.concat_tables([pq.read_table(BytesIO(file)) for file in files])
+        together = pa.concat_tables(map(_decoded, files))
         last = {source: row for row, source in enumerate(together["source"].to_pylist())}
         return together.take(sorted(last.values())), parts
 
@@ -135,6 +135,16 @@ def _table(lines: list[Line]) -> "pyarrow.Table":
     names = [field.name for field in fields(Line)]
     schema = pa.schema([(name, _COLUMNS.get(name, "string")) for name in names])
     return pa.Table.from_pylist([_row(line) for line in lines], schema=schema)
+
+
+def _decoded(data: bytes) -> "pyarrow.Table":
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(BytesIO(data))
+    if "stamp" not in table.column_names:  # earlier versions kept none
+        table = table.append_column("stamp", pa.array([""] * len(table), pa.string()))
+    return table
 
 
 def _encoded(table: "pyarrow.Table") -> bytes:

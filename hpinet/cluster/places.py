@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from secrets import token_hex
-from typing import Any
+from typing import Any, NamedTuple
 
 from hpinet.atomic import write_atomically
 from hpinet.errors import OptionError
@@ -19,6 +19,17 @@ READ_ONLY = ("hf", "http", "https")
 """Protocols that only sources can have. On the Hub every file would be a commit: `hf upload` sends a folder as one."""
 
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.part")  # as `hpinet.atomic` calls them too
+
+_STAMPS = ("ETag", "etag", "blob_id", "LastModified", "last_modified", "updated", "mtime", "modified", "created")
+"""What file systems call that which another file in a file's place has not: its tag, or else its time."""
+
+
+class File(NamedTuple):
+    """A file as it was listed."""
+
+    name: str
+    bytes: int
+    stamp: str  # another of the same size has another; empty where nothing is told
 
 
 @dataclass(frozen=True)
@@ -50,8 +61,8 @@ class Place:
         system, root = self._open()
         return bool(system.isdir(root))
 
-    def files(self, locked: Callable[[Failure], None] | None = None) -> Iterator[tuple[str, int]]:
-        """Name and bytes of each file below, folder by folder as they are listed; none if there is no such folder.
+    def files(self, locked: Callable[[Failure], None] | None = None) -> Iterator[File]:
+        """Each file below, folder by folder as they are listed; none if there is no such folder.
 
         ``locked`` hears of folders that cannot be listed. Without it, what went wrong with the first is raised: OSError
         or, behind an address, any other.
@@ -69,8 +80,8 @@ class Place:
                     raise
                 locked(Failure(self.below(str(inside)).address if inside.name else self.address, why(error)))
                 continue
-            for name in sorted(files):
-                yield str(inside / name), files[name]
+            for name, size, stamp in sorted(files):
+                yield File(str(inside / name), size, stamp)
             waiting += [(folders[name], inside / name) for name in sorted(folders, reverse=True)]
 
     def read(self, name: str, *, most: int | None = None) -> bytes:
@@ -105,7 +116,7 @@ class Place:
 
     def tidy(self) -> None:
         """Removes what writers left that were killed; there must be none at work."""
-        names = [name for name, _ in self.files(pass_over)]
+        names = [file.name for file in self.files(pass_over)]
         for name in names:
             if _TEMPORARY.fullmatch(PurePosixPath(name).name):
                 self.delete(name)
@@ -130,10 +141,10 @@ def pass_over(_folder: Failure) -> None:
     """For `Place.files`, where a folder that cannot be listed changes nothing."""
 
 
-def _listed(system: Any, folder: str) -> tuple[dict[str, str], dict[str, int]]:
-    """The paths of the folders directly in one, and the bytes of the files, by name."""
+def _listed(system: Any, folder: str) -> tuple[dict[str, str], list[File]]:
+    """The paths of the folders directly in one by name, and the files."""
     folders: dict[str, str] = {}
-    files: dict[str, int] = {}
+    files: list[File] = []
     for entry in system.ls(folder, detail=True):
         path = str(entry["name"]).rstrip("/")
         name = path.rpartition("/")[2]
@@ -142,7 +153,8 @@ def _listed(system: Any, folder: str) -> tuple[dict[str, str], dict[str, int]]:
         if entry["type"] == "directory":
             folders[name] = path
         else:
-            files[name] = int(entry.get("size") or 0)
+            stamp = next((str(entry[key]) for key in _STAMPS if entry.get(key)), "")
+            files.append(File(name, int(entry.get("size") or 0), stamp))
     return folders, files
 
 

@@ -1,12 +1,13 @@
 """What is kept of each picture, on disks and behind addresses."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hpinet.cluster.archive import _close
 from hpinet.cluster.connection import ClusterError
-from hpinet.cluster.manifest import PARTS, Line, Manifest, written
+from hpinet.cluster.manifest import NAME, PARTS, Line, Manifest, _encoded, _table, written
 from hpinet.cluster.places import Place
 
 from .conftest import Lock
@@ -26,7 +27,18 @@ def test_names_that_are_no_utf_8_are_lines_like_others(tmp_path: Path) -> None:
     told = {each.source: each for each in manifest.lines()}
     assert set(told) == {"Müller.png", r"M\udcfcller.png", r"deep/M\udcfcller.png"}
     assert told[r"deep/M\udcfcller.png"].error == r"nothing like M\udcfcller.png"
-    assert manifest.done("0") == {name: (1, name) for name in ("Müller.png", written(LATIN))}
+    assert manifest.done("0") == {name: (1, "", name) for name in ("Müller.png", written(LATIN))}
+
+
+def test_a_manifest_without_stamps_is_one(tmp_path: Path) -> None:
+    """As those of earlier versions are."""
+    place = Place.of(str(tmp_path))
+    place.write(NAME, _encoded(_table([line("a.png")]).drop_columns("stamp")))
+    manifest = Manifest(place)
+    assert manifest.done("0") == {"a.png": (1, "", "a.png")}
+    manifest.add(replace(line("b.png"), stamp="7"))
+    manifest.compact()
+    assert [(each.source, each.stamp) for each in manifest.lines()] == [("a.png", ""), ("b.png", "7")]
 
 
 def test_lines_wait_while_a_network_fails(monkeypatch: pytest.MonkeyPatch) -> None:

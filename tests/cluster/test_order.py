@@ -55,7 +55,7 @@ def test_results_are_those_of_the_one_path(scans: Path, tmp_path: Path, kind: st
         target=lambda _plan: tmp_path / "truth.png",
     )
     assert results.read("deep/a.png") == truth.target.read_bytes()
-    assert [name for name, _ in results.files()] == ["deep/a.png"]
+    assert [file.name for file in results.files()] == ["deep/a.png"]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 """Folders on disks and behind addresses."""
 
+import time
 from pathlib import Path
 
 import fsspec
 import pytest
 
 from hpinet.cluster.archive import check_target
-from hpinet.cluster.places import Place
+from hpinet.cluster.places import File, Place
 from hpinet.errors import OptionError
 from hpinet.files import Failure
 
@@ -25,13 +26,29 @@ def test_what_is_written_is_listed_and_read(place: Place) -> None:
     place.write("deep/er/a.bin", b"12345")
     place.write("b.bin", b"1")
     place.write("b.bin", b"12")
-    assert sorted(place.files()) == [("b.bin", 2), ("deep/er/a.bin", 5)]
+    assert sorted((file.name, file.bytes) for file in place.files()) == [("b.bin", 2), ("deep/er/a.bin", 5)]
     assert place.read("deep/er/a.bin") == b"12345"
     assert place.read("deep/er/a.bin", most=3) == b"123"
     assert place.below("deep").exists()
     assert not place.below("other").exists()
     place.delete("b.bin")
-    assert [name for name, _ in place.files()] == ["deep/er/a.bin"]
+    assert [file.name for file in place.files()] == ["deep/er/a.bin"]
+
+
+def test_another_file_of_the_same_size_has_another_stamp(place: Place) -> None:
+    stamps = set[str]()
+    for data in (b"1", b"2"):
+        place.write("a.bin", data)
+        stamps |= {file.stamp for file in place.files()}
+        time.sleep(0.02)  # clocks of file systems are no finer than a tick of the kernel's
+    assert len(stamps - {""}) == 2
+
+
+@pytest.mark.parametrize("tag", ["ETag", "etag", "LastModified"])
+def test_a_stamp_is_the_tag_of_a_bucket(tag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = [{"name": "/tagged/a.bin", "size": 1, "type": "file", "created": 5, tag: "7"}]
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "ls", lambda *_, **__: listed)
+    assert list(Place.of("memory:///tagged").files()) == [File("a.bin", 1, "7")]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +64,7 @@ def test_a_folder_that_cannot_be_listed_is_told(place: Place, lock: Lock, error:
         place.write(name, b"1")
     lock(place, "deep/er", error)
     heard: list[Failure] = []
-    assert [name for name, _ in place.files(heard.append)] == ["a.bin", "deep/b.bin", "deep/est/d.bin"]
+    assert [file.name for file in place.files(heard.append)] == ["a.bin", "deep/b.bin", "deep/est/d.bin"]
     assert heard == [Failure(f"{place.address}/deep/er", words)]
     with pytest.raises(type(error)):
         list(place.files())
@@ -66,7 +83,7 @@ def test_files_are_listed_folder_by_folder(place: Place) -> None:
     for name in ("b/c/1.bin", "b/1.bin", "a/2.bin", "b/0.bin", "a/1.bin", "0.bin"):
         place.write(name, b"1")
     expected = ["0.bin", "a/1.bin", "a/2.bin", "b/0.bin", "b/1.bin", "b/c/1.bin"]
-    assert [name for name, _ in place.files()] == expected
+    assert [file.name for file in place.files()] == expected
 
 
 def test_an_object_that_stands_for_its_folder_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +92,7 @@ def test_an_object_that_stands_for_its_folder_is_no_file(monkeypatch: pytest.Mon
     system = fsspec.filesystem("memory")
     listed = [{"name": "/marked/", "size": 0, "type": "file"}, *system.ls("/marked", detail=True)]
     monkeypatch.setattr(type(system), "ls", lambda *_, **__: listed)
-    assert list(place.files()) == [("a.bin", 1)]
+    assert [(file.name, file.bytes) for file in place.files()] == [("a.bin", 1)]
 
 
 def test_a_home_folder_of_nobody_is_a_name_like_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +105,7 @@ def test_what_killed_writers_leave_is_removed(place: Place) -> None:
     for name in (f".{'0a' * 8}.part", "deep/.0123456789abcdef.part", "a.part", ".hidden"):
         place.write(name, b"1")
     place.tidy()
-    assert sorted(name for name, _ in place.files()) == [".hidden", "a.part"]
+    assert sorted(file.name for file in place.files()) == [".hidden", "a.part"]
 
 
 def test_a_file_that_cannot_be_put_in_its_place_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

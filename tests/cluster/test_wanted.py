@@ -1,6 +1,7 @@
 """What an archive's run finds to be done, without a cluster."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,27 @@ def test_what_is_done_is_known_again_whatever_its_name(tmp_path: Path) -> None:
     pictures, summary = wanted(Place.of(str(source)), Place.of(str(results)))
     assert not pictures
     assert summary.skipped == {DONE: [name]}
+
+
+@pytest.mark.parametrize("kind", ["folder", "memory"])
+def test_what_another_of_the_same_size_has_replaced_is_made_again(tmp_path: Path, kind: str) -> None:
+    """Such as a scan made anew, without compression."""
+    source = Place.of(str(tmp_path / "source") if kind == "folder" else f"memory://{tmp_path}/source")
+    results = Place.of(str(tmp_path / "results"))
+    for name in ("a.png", "b.png", "old.png"):
+        source.write(name, b"123")
+        results.write(name, b"123")
+    manifest = Manifest(results)
+    stamps = {file.name: file.stamp for file in source.files()} | {"old.png": ""}  # a version that kept none made it
+    for name, stamp in stamps.items():
+        line = Line(name, "", 3, 1, 1, name, "hpinet-t-x2", "clean", ORDER.fingerprint(), 0.5, "done", stamp=stamp)
+        manifest.add(line)
+    manifest.compact()
+    time.sleep(0.02)  # clocks of file systems are no finer than a tick of the kernel's
+    source.write("a.png", b"456")
+    pictures, summary = wanted(source, results)
+    assert [(picture.name, bool(picture.stamp)) for picture in pictures] == [("a.png", True)]
+    assert summary.skipped == {DONE: ["b.png", "old.png"]}
 
 
 def test_a_header_that_a_network_does_not_give_is_a_line(scans: Path, monkeypatch: pytest.MonkeyPatch) -> None:
