@@ -109,18 +109,19 @@ def metadata_in(data: bytes) -> Metadata:
 def beside(data: bytes) -> list[str]:
     """What is to be said of pictures beside the main one: gain maps, depth maps, further shots."""
     applications = [segment for segment in segments(data) if segment.is_beside]
+    multiple = [segment for segment in applications if segment.marker == _MULTIPLE]
+    index = next((segment for segment in multiple if segment.body.startswith(_MPF)), None)
+    further = _shots(index.body.removeprefix(_MPF)) if index else 0
     said = b"".join(segment.body for segment in applications if segment.marker == _EXIF)
-    further = 0
-    for segment in applications:
-        if segment.marker == _MULTIPLE and segment.body.startswith(_MPF):
-            further = max(further, _shots(segment.body.removeprefix(_MPF)))
-            said += data[segment.end :] if further else b""  # the others tell of themselves
-        elif segment.marker == _MULTIPLE and segment.body.startswith(_ISO_GAIN_MAP):
-            said += _GAIN_MAPS[0]
+
+    def is_said(signs: tuple[bytes, ...]) -> bool:
+        after = index.end if index and further else len(data)  # the others tell of themselves
+        return any(sign in said or data.find(sign, after) >= 0 for sign in signs)
+
     notes = [] if _is_profile_whole(applications) else [ODD_PROFILE]
-    if any(sign in said for sign in _GAIN_MAPS):
+    if is_said(_GAIN_MAPS) or any(segment.body.startswith(_ISO_GAIN_MAP) for segment in multiple):
         return [*notes, GAIN_MAP]
-    if any(sign in said for sign in _DEPTH_MAPS):
+    if is_said(_DEPTH_MAPS):
         return [*notes, DEPTH_MAP]
     return [*notes, further_pictures(further)] if further > 1 else notes
 

@@ -1,6 +1,7 @@
 """What a file says beside its pixels: colour named in other ways than by a profile, and damage that must not matter."""
 
 import struct
+import tracemalloc
 import zlib
 from io import BytesIO
 from typing import Any
@@ -311,6 +312,16 @@ def test_what_a_jpeg_holds_beside_its_picture(segments: list[tuple[int, bytes]],
     assert word in "".join(picture.notes)
     kept = open_picture(encode_picture(picture, "JPEG", metadata="keep-all"))
     assert kept.notes == ()  # the result has none
+
+
+def test_what_follows_a_jpeg_is_searched_once_whatever_lists_it() -> None:
+    data = jpeg(*((2, index(0x030000, 0x020002)),) * 200, further=bytes(2_000_000))
+    tracemalloc.start()
+    picture = open_picture(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "2 pictures" in "".join(picture.notes)
+    assert peak < 3 * len(data)  # copied each time, it would be hundreds of megabytes
 
 
 def test_the_profile_of_a_gif() -> None:
