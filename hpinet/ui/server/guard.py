@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -148,7 +148,7 @@ class Guard:
         elif route == PROGRESS or (route == UPLOAD and _asked(scope, "upload_id")):
             self._check_owner(scope, _asked(scope, "upload_id"))  # it names the files
         elif route in RESULTS:
-            _check_public_event(scope, parts["api_name"], parts["event_id"])
+            self._check_public_event(scope, parts["api_name"], parts["event_id"])
 
     def _checked(self, scope: Scope, route: str, parts: dict[str, str], body: bytes) -> tuple[dict[str, Any], bytes]:
         """A request for work, and its body to be handed on. Raises Refused, or ValueError with what is wrong."""
@@ -184,6 +184,18 @@ class Guard:
         self.owners.move_to_end(session)
         if len(self.owners) > _SESSIONS_KEPT:
             self.owners.popitem(last=False)
+
+    def _check_public_event(self, scope: Scope, name: str, event: str) -> None:
+        """Raises Refused unless this is work that was begun by the endpoint's name, and not by a page.
+
+        It has a session of its own, called like the event, that nobody else has named. Of an event that it does not
+        know, Gradio takes the name for that of a session: it might be a visitor's.
+        """
+        queue = _queue(scope)
+        known = queue.event_ids_to_events.get(event)
+        is_of_name = known is None or known.fn.api_name == name
+        if not is_of_name or event in self.owners or event not in queue.pending_messages_per_session:
+            raise Refused(_saying(404, _NOTHING))
 
     async def _in_our_words(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hands the request on; errors come back in our words."""
@@ -270,8 +282,14 @@ def _with_cookie(scope: Scope, send: Send) -> Send:
 
 
 def _asked(scope: Scope, name: str) -> str:
-    """A value in the address after the question mark; empty if there is none."""
-    return "".join(parse_qs(scope["query_string"].decode("latin-1")).get(name, []))
+    """A value in the address after the question mark; empty if there is none.
+
+    Raises Refused if there are several: Gradio would heed another one than was checked.
+    """
+    given = QueryParams(scope["query_string"]).getlist(name)
+    if len(given) > 1:
+        raise Refused(_saying(400, _NOT_UNDERSTOOD))
+    return "".join(given)
 
 
 def _queue(scope: Scope) -> Any:
@@ -300,16 +318,6 @@ def _runs_here(scope: Scope, handler: object) -> bool:
 def _is_of_session(scope: Scope, event: object, session: object) -> bool:
     known = _queue(scope).event_ids_to_events.get(event) if isinstance(event, str) else None
     return known is not None and known.session_hash == session
-
-
-def _check_public_event(scope: Scope, name: str, event: str) -> None:
-    """Raises Refused unless this is work that was begun by the endpoint's name, and not by a page."""
-    queue = _queue(scope)
-    known = queue.event_ids_to_events.get(event)
-    is_of_name = known is None or known.fn.api_name == name
-    # Work that is begun by name has a session of its own, called like the event.
-    if not is_of_name or event not in queue.pending_messages_per_session:
-        raise Refused(_saying(404, _NOTHING))
 
 
 def _parameters(scope: Scope, name: str) -> dict[str, Parameter]:

@@ -188,6 +188,35 @@ def test_a_session_belongs_to_who_began_it(client: TestClient, queue: SimpleName
         assert client.post("/gradio_api/cancel", json=cancel, headers=headers).status_code == status
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/gradio_api/queue/data?session_hash={own}&session_hash={other}",
+        "/gradio_api/queue/data?session_hash={own}&session_hash=",
+        "/gradio_api/upload_progress?upload_id={own}&upload_id={other}",
+    ],
+)
+def test_nothing_is_named_twice(client: TestClient, queue: SimpleNamespace, path: str) -> None:
+    """Gradio heeds the last name, whoever's it is."""
+    queue.pending_messages_per_session[f"{SESSION}session-2"] = []
+    address = path.format(own=SESSION, other="session-2")
+    assert client.get(address, headers={"cookie": "hpinet-visitor=a"}).status_code == 400
+
+
+def test_an_upload_is_not_named_twice(client: TestClient) -> None:
+    path = "/gradio_api/upload?upload_id=upload-1&upload_id=upload-2"
+    assert client.post(path, content=b"a picture").status_code == 400
+
+
+def test_a_session_is_not_followed_as_if_it_were_an_event(client: TestClient, queue: SimpleNamespace) -> None:
+    """Gradio takes the number of an event that it does not know for the name of a session."""
+    queue.pending_messages_per_session.update({SESSION: [], "ended-by-name": []})
+    assert client.get(f"/gradio_api/heartbeat/{SESSION}", headers={"cookie": "hpinet-visitor=a"}).status_code == 200
+    for call in ("call", "call/v2"):
+        assert client.get(f"/gradio_api/{call}/upscale/{SESSION}").status_code == 404
+        assert client.get(f"/gradio_api/{call}/upscale/ended-by-name").status_code == 200  # its answer waits
+
+
 def test_only_ones_own_work_is_cancelled(client: TestClient, queue: SimpleNamespace) -> None:
     event = SimpleNamespace(session_hash="session-2", fn=Handler(), alive=True)
     queue.event_ids_to_events.update(e=event, other=SimpleNamespace(session_hash="session-2", fn=Handler(), alive=True))
