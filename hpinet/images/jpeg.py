@@ -11,10 +11,12 @@ from hpinet.images.metadata import Metadata
 from hpinet.images.notes import DEPTH_MAP, GAIN_MAP, ODD_PROFILE, further_pictures
 
 _START, _SCAN, _END = b"\xff\xd8", 0xDA, 0xD9
-_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")  # one that no pixels are, and that has a body, or is the end
-_MOST_SEGMENTS, _MOST_SCANS = 10_000, 500  # many times what cameras and editors write
+_BODILESS = rb"\0\1\xc8\xd0-\xd8\xf0-\xfd\xff"  # markers that decoders step over, and what is none
+_BEFORE = re.compile(rb"\xff[^\xd9%b]" % _BODILESS)  # a marker of the header,
+_AFTER = re.compile(rb"\xff[^%b]" % _BODILESS)  # and one after it, where there is an end
+_MOST_PARTS, _MOST_SCANS = 10_000, 500  # many times what cameras and editors write
+_MOST_BETWEEN = 500_000  # bytes of a header that belong to no segment: Pillow steps through them one by one
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of a header with the picture's size
-_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a body
 _APPS, _COMMENT = range(0xE0, 0xF0), 0xFE
 _JFIF, _EXIF, _PHOTOSHOP = 0xE0, 0xE1, 0xED  # XMP is where EXIF data are
 EXIF, XMP, _RESOURCES = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"Photoshop 3.0\0"
@@ -45,41 +47,36 @@ class Segment:
 
 def segments(data: bytes) -> Iterator[Segment]:
     """The segments before the first scan; none after one that is cut off."""
-    at = 2
-    while at + 4 <= len(data):
-        start = at = data.find(b"\xff", at)
-        while at >= 0 and at + 1 < len(data) and data[at + 1] == 0xFF:  # filling
-            at += 1
-        if at < 0 or at + 4 > len(data) or data[at + 1] == _SCAN:
+    for marker, start, end in _parts(data):
+        if marker == _SCAN or end > len(data):
             return
-        marker = data[at + 1]
-        if marker in _ALONE or marker == 0:
-            at += 2
-            continue
-        end = at + 2 + max(2, int.from_bytes(data[at + 2 : at + 4], "big"))
-        if end > len(data):
-            return
-        yield Segment(marker, start, end, data[at + 4 : end])
-        at = end
+        yield Segment(marker, start, end, data[start + 4 : end])
 
 
 def check_effort(data: bytes) -> None:
     """Raises ValueError for a file that says next to nothing in so many parts that it would keep a machine busy."""
-    before = list(islice(segments(data), _MOST_SEGMENTS + 1))
-    scans = islice(_scans(data, before[-1].end if before else len(_START)), _MOST_SCANS + 1)
-    if len(before) > _MOST_SEGMENTS or sum(1 for _ in scans) > _MOST_SCANS:
+    parts = list(islice(_parts(data), _MOST_PARTS + 1))
+    scans = [start for marker, start, _ in parts if marker == _SCAN]
+    pixels = scans[0] if scans else len(data)
+    between = pixels - len(_START) - sum(end - start for _, start, end in parts if start < pixels)
+    if len(parts) > _MOST_PARTS or len(scans) > _MOST_SCANS or between > _MOST_BETWEEN:
         raise ValueError("more parts than pictures have")
 
 
-def _scans(data: bytes, at: int) -> Iterator[int]:
-    """Where the scans of the first picture begin."""
-    while found := _MARKER.search(data, at):
-        at, marker = found.start(), data[found.start() + 1]
+def _parts(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """The markers of the first picture that have a body, scans among them, each with its start and end in the file.
+
+    The last one may be cut off.
+    """
+    at, pattern = len(_START), _BEFORE
+    while found := pattern.search(data, at):
+        start, marker = found.start(), data[found.start() + 1]
         if marker == _END:
             return
         if marker == _SCAN:
-            yield at
-        at += 2 + max(2, int.from_bytes(data[at + 2 : at + 4], "big"))
+            pattern = _AFTER
+        at = start + 2 + max(2, int.from_bytes(data[start + 2 : start + 4], "big"))
+        yield marker, start, at
 
 
 def size_of(data: bytes) -> tuple[int, int] | None:

@@ -1,8 +1,19 @@
 """Files cut, flipped and stuffed: none makes a foreign error, takes long or much memory."""
 
-import pytest
+import time
+from collections.abc import Callable
+from contextlib import suppress
 
+import pytest
+from PIL import Image
+
+from hpinet.errors import ImageError
+from hpinet.images import open_picture, picture_size
 from scripts import hostile
+
+from .samples import pillow_file, smooth
+
+JPEG = pillow_file(Image.fromarray(smooth(64, 64, 3)), "JPEG")
 
 
 def test_all_specimens_open() -> None:
@@ -22,3 +33,25 @@ def test_damaged_files(capsys: pytest.CaptureFixture[str]) -> None:
     assert wrong == []
     assert opened > 100
     assert refused > 100
+
+
+def seconds(look: Callable[[bytes], object], data: bytes) -> float:
+    """Of this process, in which a file is opened or refused."""
+    began = time.process_time()
+    with suppress(ImageError):
+        look(data)
+    return time.process_time() - began
+
+
+@pytest.mark.parametrize("look", [open_picture, picture_size])
+@pytest.mark.parametrize("filling", [b"\xff\xff", b"\xff\xd0", b"\xff\xd9", b"\xff\xf0", b"\xff\0"])
+def test_what_belongs_to_no_segment_of_a_jpeg_takes_no_time(look: Callable[[bytes], object], filling: bytes) -> None:
+    assert seconds(look, JPEG[:2] + filling * 4_000_000 + JPEG[2:]) < 1
+
+
+def test_segments_behind_the_pixels_of_a_jpeg_take_no_time() -> None:
+    assert seconds(open_picture, JPEG[:-2] + b"\xff\xe0\0\2" * 4_000_000 + JPEG[-2:]) < 1
+
+
+def test_a_jpeg_with_a_little_filling_opens() -> None:
+    assert open_picture(JPEG[:2] + b"\xff" * 100_000 + JPEG[2:]).notes == ()
