@@ -323,8 +323,8 @@ def _enlarge(
         )
     except AlreadyDone:
         return Skipped(job.source, DONE)
-    except (HPINetError, OSError, MemoryError) as error:
-        return Failure(str(job.source), str(error) or type(error).__name__)
+    except (HPINetError, OSError) as error:
+        return Failure(str(job.source), str(error))
     finally:
         progress(1, 1)
     facts = [wording.size(done.plan.target), f"{time.perf_counter() - began:.1f} s"]

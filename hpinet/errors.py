@@ -6,7 +6,7 @@ as it does with what the system says of files. Anything else that is raised is a
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 
 class HPINetError(Exception):
@@ -56,6 +56,15 @@ def where_memory_is_refused(shortage: MemoryShortageError) -> Iterator[None]:
         if not is_of_memory(error):
             raise
         raise shortage from error
+
+
+def telling_of_memory() -> AbstractContextManager[None]:
+    """Raises MemoryShortageError where memory is refused inside."""
+    return where_memory_is_refused(
+        MemoryShortageError(
+            "This machine has not enough memory left for that: choose a smaller scale or picture, or try later."
+        )
+    )
 
 
 def needs_extra(what: str, missing: Iterable[str], extra: str) -> str:

@@ -17,7 +17,7 @@ from typing import Literal
 
 from PIL import Image
 
-from hpinet.errors import ImageError, OptionError
+from hpinet.errors import ImageError, OptionError, telling_of_memory
 from hpinet.images import Limits, MetadataChoice, Picture, check_size, format_of, open_picture, save_picture
 from hpinet.images.formats import BY_NAME, READABLE_SUFFIXES, WRITABLE
 from hpinet.images.pillow import PILLOW_AT_EASE
@@ -140,7 +140,7 @@ def enlarge_file(
         decode: Opens the file.
 
     Raises:
-        HPINetError: the picture cannot be opened, enlarged so, or written; or the work was cancelled.
+        HPINetError: the picture cannot be opened, enlarged so, or written; no memory is left; or the work was stopped.
     """
     picture = decode(source)
     way = plan((picture.width, picture.height))
@@ -150,7 +150,8 @@ def enlarge_file(
     began = time.perf_counter()
     result = run(picture, way)
     seconds = time.perf_counter() - began
-    save_picture(result, path, format=format, quality=quality, metadata=metadata)
+    with telling_of_memory():
+        save_picture(result, path, format=format, quality=quality, metadata=metadata)
     return Enlarged(picture, result, way, path, seconds)
 
 

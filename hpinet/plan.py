@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Protocol
 
-from hpinet.errors import OptionError
+from hpinet.errors import OptionError, telling_of_memory
 from hpinet.images import Picture, resize_bicubic
 from hpinet.progress import Progress, ignore, part
 from hpinet.settings import settings
@@ -141,9 +141,12 @@ def run_plan(
 
     The treatment is the first pass's: what comes out of it is clean. Progress runs over all passes, each counted by the
     pixels it is given.
+
+    Raises what an upscaler does, and MemoryShortageError where the machine refuses memory.
     """
     weights = [width * height for width, height in plan.inputs]
-    for number, scale in enumerate(plan.passes):
-        told = part(progress, sum(weights[:number]), weights[number], sum(weights))
-        picture = upscaler(scale)(picture, treatment="clean" if number else treatment, progress=told)
-    return resize_bicubic(picture, *plan.target) if plan.is_reduced else picture
+    with telling_of_memory():
+        for number, scale in enumerate(plan.passes):
+            told = part(progress, sum(weights[:number]), weights[number], sum(weights))
+            picture = upscaler(scale)(picture, treatment="clean" if number else treatment, progress=told)
+        return resize_bicubic(picture, *plan.target) if plan.is_reduced else picture

@@ -252,6 +252,23 @@ def test_each_picture_is_treated_by_what_it_went_through(run: Run, levelled: Pat
         assert results == black
 
 
+def test_a_picture_that_gets_no_memory_stops_nobody(
+    run: Run, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch says so by a RuntimeError, also outside of the engine."""
+
+    def refuse(*_: object) -> np.ndarray:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+
+    monkeypatch.setattr("hpinet.upscaler.fill_transparent", refuse)
+    pixels = np.random.default_rng(0).integers(0, 256, (14, 17, 4), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    ended = run("upscale", tmp_path / "a.png", picture(tmp_path / "b.png"), "--weights", weights)
+    assert ended.code == 2
+    assert f"{tmp_path / 'a.png'}: This machine has not enough memory left" in ended.err
+    assert ended.err.endswith("1 enlarged, 1 failed.\n")
+
+
 def test_photo_needs_weights_for_it(run: Run, weights: Path, tmp_path: Path) -> None:
     ended = run("upscale", picture(tmp_path / "a.png"), "--weights", weights, "--treatment", "photo")
     assert ended.code == 2

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from hpinet.errors import ImageError, OptionError
+from hpinet.errors import ImageError, MemoryShortageError, OptionError
 from hpinet.files import EARLIER, LINK, OUTPUT, AlreadyDone, Found, Job, assign, enlarge_file, gather, is_file_name
 from hpinet.images import Picture, save_picture
 from hpinet.plan import Plan, TargetSize, make_plan
@@ -227,6 +227,21 @@ def test_what_cannot_be_written_is_said_before_the_work(tmp_path: Path, name: st
             run=run,
             target=lambda _: tmp_path / "results" / name,
             format=format,
+        )
+
+
+def test_refused_memory_for_the_file_is_told_in_our_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    save_picture(Picture(np.zeros((8, 8, 1), np.uint8)), tmp_path / "a.png")
+    monkeypatch.setattr("hpinet.files.save_picture", refuse)
+    with pytest.raises(MemoryShortageError, match="not enough memory left"):
+        enlarge_file(
+            tmp_path / "a.png",
+            plan=lambda size: make_plan(size, TargetSize(scale=4), natives=[4]),
+            run=lambda picture, _: picture,
+            target=lambda _: tmp_path / "b.png",
         )
 
 

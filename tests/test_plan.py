@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpinet.checkpoints.registry import native_scales
-from hpinet.errors import OptionError
+from hpinet.errors import MemoryShortageError, OptionError
 from hpinet.images import Picture, resize_bicubic
 from hpinet.plan import MAX_SCALE, Plan, Size, TargetSize, make_plan, run_plan
 from hpinet.progress import Progress, ignore
@@ -158,6 +158,29 @@ def test_reduction_after_the_passes() -> None:
     assert (result.width, result.height) == plan.target == (20, 17)
     enlarged = Nearest(4)(picture)
     assert np.array_equal(result.colour, resize_bicubic(enlarged, 20, 17).colour)
+
+
+REFUSALS = [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")]
+
+
+@pytest.mark.parametrize("error", REFUSALS, ids=["Python", "PyTorch"])
+@pytest.mark.parametrize("step", ["pass", "reduction"])
+def test_refused_memory_is_told_in_our_words(monkeypatch: pytest.MonkeyPatch, step: str, error: Exception) -> None:
+    def refuse(*_: object, **__: object) -> Picture:
+        raise error
+
+    monkeypatch.setattr("hpinet.plan.resize_bicubic", refuse)
+    plan = make_plan((6, 5), TargetSize(longest_side=20), natives=(4,))
+    with pytest.raises(MemoryShortageError, match="not enough memory left"):
+        run_plan(Picture(np.zeros((5, 6, 3), np.uint8)), plan, Nearest if step == "reduction" else lambda _: refuse)
+
+
+def test_other_errors_of_a_pass_stay_what_they_are() -> None:
+    def broken(*_: object, **__: object) -> Picture:
+        raise RuntimeError("a defect")
+
+    with pytest.raises(RuntimeError, match="a defect"):
+        run_plan(Picture(np.zeros((5, 6, 3), np.uint8)), Plan((6, 5), (12, 10), (2,)), lambda _: broken)
 
 
 def test_a_plan_knows_the_input_of_every_pass() -> None:

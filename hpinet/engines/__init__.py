@@ -5,8 +5,8 @@ import sys
 from importlib.util import find_spec
 
 from hpinet.engines.arithmetic import Arithmetic, arithmetic
-from hpinet.engines.streaming import Engine, telling_of_memory
-from hpinet.errors import OptionError
+from hpinet.engines.streaming import Engine
+from hpinet.errors import OptionError, telling_of_memory
 from hpinet.model import HPINet
 from hpinet.settings import ENGINES, settings
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from hpinet.engines.arithmetic import arithmetic, stage_arithmetic
 from hpinet.engines.progress import WorkMeter
 from hpinet.engines.workers import Workers
-from hpinet.errors import MemoryShortageError, is_of_memory, where_memory_is_refused
+from hpinet.errors import is_of_memory, telling_of_memory
 from hpinet.model import NOT_ITSELF, HPINet, HPINetConfig, pad_to_minimum, shuffle_larger
 from hpinet.patches import PatchGrid, patch_grid
 from hpinet.progress import Progress, ignore
@@ -329,15 +329,6 @@ class Engine(ABC):
         if self.torch_device.type == "cpu":
             fitting = min(fitting, CPU_CACHE_BYTES)
         return max(1, fitting // item_bytes)
-
-
-def telling_of_memory() -> AbstractContextManager[None]:
-    """Raises MemoryShortageError where memory is refused inside."""
-    return where_memory_is_refused(
-        MemoryShortageError(
-            "This machine has not enough memory left for that: choose a smaller scale or picture, or try later."
-        )
-    )
 
 
 def _slices(length: int, count: int) -> Iterator[slice]:

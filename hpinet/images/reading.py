@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from hpinet.errors import ImageError
+from hpinet.errors import ImageError, is_of_memory, telling_of_memory
 from hpinet.images import colour as colours
 from hpinet.images import gif, heif, jpeg, jxl, png, webp
 from hpinet.images.compression import compression_of_webp
@@ -52,24 +52,28 @@ def open_picture(source: str | Path | bytes | BinaryIO, *, limits: Limits | None
     profile with an ordinary tone curve and become sRGB otherwise; see `hpinet.images.colour`. `limits` are checked
     before any pixel is decoded, and Pillow's own limit of 179 megapixels does not count.
 
-    Raises ImageError, and nothing else, when the file cannot be read, is of another kind, damaged, or over a limit.
+    Raises ImageError when the file cannot be read, is of another kind, damaged, or over a limit, MemoryShortageError
+    where the machine refuses memory; and nothing else but what a stream raises that cannot be read.
     """
     limits = limits or Limits()
-    data = _read(source, limits)
-    try:
-        with PILLOW_AT_EASE:
-            picture = _decode(data, limits)
-        return replace(picture, metadata=picture.metadata.of((picture.width, picture.height)))
-    except ImageError:
-        raise
-    except Exception as error:  # Pillow promises nothing about what a damaged file makes it raise
-        raise ImageError(_refusal(data)) from error
+    with telling_of_memory():
+        data = _read(source, limits)
+        try:
+            with PILLOW_AT_EASE:
+                picture = _decode(data, limits)
+            return replace(picture, metadata=picture.metadata.of((picture.width, picture.height)))
+        except ImageError:
+            raise
+        except Exception as error:  # Pillow promises nothing about what a damaged file makes it raise
+            if is_of_memory(error):
+                raise MemoryError from error  # of any class until here
+            raise ImageError(_refusal(data)) from error
 
 
 def picture_size(source: str | Path | bytes | BinaryIO, *, limits: Limits | None = None) -> tuple[int, int]:
     """(width, height) that `open_picture` would give the picture, as its header tells; no pixel is decoded.
 
-    Raises ImageError as `open_picture` does for what a header shows: no picture, a kind that is refused, too large.
+    Raises what `open_picture` does; ImageError for what a header shows: no picture, a kind that is refused, too large.
     """
     limits = limits or Limits()
     try:
@@ -191,6 +195,8 @@ def _decode_jpeg_somehow(data: bytes, limits: Limits) -> Picture:
     except ImageError:
         raise
     except Exception as error:
+        if is_of_memory(error):
+            raise
         for other_way in (_decode_bare_jpeg, _decode_jpeg_without_end):
             with suppress(OSError, ValueError, SyntaxError):
                 return other_way(data, limits)
@@ -269,6 +275,8 @@ def _decode_tiff(data: bytes, limits: Limits) -> Picture:
         try:
             picture = replace(_decode_by_pillow(data, limits), metadata=tiff.metadata_in(page, data))
         except OSError as error:
+            if is_of_memory(error):
+                raise
             raise tiff.unusual(page) from error
     notes = (f"It has {pages} pages: the first was taken.",) if pages > 1 else ()
     return replace(picture, notes=(*picture.notes, *notes))

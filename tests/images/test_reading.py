@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
-from hpinet.errors import ImageError
+from hpinet.errors import ImageError, MemoryShortageError
 from hpinet.images import (
     Limits,
     Picture,
@@ -564,3 +564,33 @@ def test_pictures_with_many_parts_open() -> None:
     plain = pillow_file(Image.fromarray(smooth(64, 64, 3)), "JPEG", progressive=True)
     beside = plain[:2] + b"\xff\xfe\x00\x06\xff\xda\xff\xda" * 900 + plain[2:] + b"\xff\xda" * 900
     assert np.array_equal(open_picture(beside).colour, open_picture(plain).colour)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "BMP", "TIFF"])
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), OSError("out of memory error when reading image file"), RuntimeError("libpng: out of memory")],
+    ids=["Python", "Pillow", "codecs"],
+)
+def test_refused_memory_is_no_damage(monkeypatch: pytest.MonkeyPatch, format: str, error: Exception) -> None:
+    """And no reason to look for damage: a JPEG is decoded in no other way."""
+    data = pillow_file(Image.fromarray(smooth(64, 64, 3)).convert("LAB" if format == "TIFF" else "RGB"), format)
+    tries: list[Image.Image] = []
+
+    def refuse(image: Image.Image) -> Picture:
+        tries.append(image)
+        raise error
+
+    monkeypatch.setattr(Picture, "from_pil", refuse)
+    with pytest.raises(MemoryShortageError, match="not enough memory left"):
+        open_picture(data)
+    assert len(tries) == 1
+
+
+def test_refused_memory_for_the_file_itself() -> None:
+    class Full(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise MemoryError
+
+    with pytest.raises(MemoryShortageError):
+        open_picture(Full())
