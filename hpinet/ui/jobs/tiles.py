@@ -29,7 +29,7 @@ RESULT, UPLOAD, BICUBIC, NEAREST = LAYERS = ("result", "upload", "bicubic", "nea
 
 QUALITY = 95  # of tiles in JPEG
 _EXACT_PIXELS = 2_000_000  # results up to here are shown without any loss
-_VIEWS_KEPT = 1000
+_VIEWS_KEPT = 50_000  # a kilobyte each, and more than can be made in the hours that their files are kept
 _DETAIL_PIXELS = 12e6  # detail is looked for in the first reduction with no more than these
 _DETAIL_BLOCK = 16
 _DETAIL_WINDOW = 480, 320  # pixels of the result: about what is seen at 100 %
@@ -55,6 +55,11 @@ class View:
     def is_exact(self) -> bool:
         """Whether tiles lose nothing. Large opaque pictures come as JPEG of a high quality."""
         return self.has_alpha or self.result[0] * self.result[1] <= _EXACT_PIXELS
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its files are, of which the largest go first."""
+        return _file(self.folder, UPLOAD, 0).is_file()
 
 
 def levels(size: Size) -> int:
@@ -291,11 +296,21 @@ class Views:
     def open(self, view: View, visitor: str) -> str:
         """A name for the view. ``visitor`` is the cookie of who may see it."""
         name = secrets.token_urlsafe(16)
+        self.renew(name, view, visitor)
+        return name
+
+    def renew(self, name: str, view: View, visitor: str) -> None:
+        """Lets the view be seen under the name that it had, which may have been forgotten since."""
         with self._lock:
             self._known[name] = visitor, view
+            self._known.move_to_end(name)
             if len(self._known) > self._most:
                 self._known.popitem(last=False)
-        return name
+
+    def close(self, name: str) -> None:
+        """Forgets a name that nobody uses any more."""
+        with self._lock:
+            self._known.pop(name, None)
 
     def of(self, name: str, visitor: str) -> View | None:
         """The view of that name if it is this visitor's."""

@@ -15,6 +15,7 @@ from hpinet.ui.parts.controls import checked_format, tile_gallery, zip_of
 from hpinet.ui.parts.events import LIGHT, PRIVATE
 from hpinet.ui.server import values
 from hpinet.ui.server.storage import new_folder
+from hpinet.ui.server.visitors import cookie_of
 from hpinet.ui.tabs.upscale_events import GONE, Shown, offered_as, offered_last
 
 ABOUT = (
@@ -78,13 +79,21 @@ def _thumbnail(one: Shown) -> Path | None:
 
 
 def open_again(
-    event: gr.EventData, *, results: tuple[Shown, ...], format: object, quality: object, metadata: object
+    request: gr.Request,
+    event: gr.EventData,
+    *,
+    results: tuple[Shown, ...],
+    format: object,
+    quality: object,
+    metadata: object,
 ) -> tuple[Any, ...]:
     """Picture, source, status, group of the result, viewer, download button, and what is shown."""
     newest_first = results[::-1]
     one = newest_first[values.picked(event._data, newest_first)]
     if not (one.outcome.picture.is_file() and one.source.path.is_file() and one.source.shown.is_file()):
         return gr.skip(), gr.skip(), html.trouble(GONE), *[gr.skip()] * 4
+    for made in results:  # those that it can be compared with, too
+        tiles.VIEWS.renew(made.name, made.view, cookie_of(request))
     return (
         str(one.source.shown),
         one.source,

@@ -1,6 +1,8 @@
 """A piece of a picture: shown before a long run, or chosen to be upscaled alone."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -75,8 +77,9 @@ def connect(part: gr.Button, source: gr.State, looking: gr.HTML, outputs: list[A
 
     The viewer ``looking`` comes into sight with whatever is not a result.
     """
+    seen = gr.State(None)
     source.change(offer_parts, source, part, **LIGHT)
-    part.click(choose_part, source, outputs, js=_BEGINS, **LIGHT)
+    part.click(choose_part, [source, seen], [*outputs, seen], js=_BEGINS, **LIGHT)
     looking.change(None, None, None, js=_SHOW, queue=False, **PRIVATE)
 
 
@@ -85,16 +88,30 @@ def offer_parts(source: Source | None) -> Any:
     return gr.update(visible=source is not None and source.width * source.height >= LARGE_MEGAPIXELS * 1e6)
 
 
-def choose_part(request: gr.Request, source: Source | None) -> tuple[Any, ...]:
-    """The picture itself in the viewer: status, group of the result, viewer, download button, what is shown."""
+@dataclass(frozen=True)
+class Seen:
+    """A picture of which a part was to be chosen: written out once, however often that is wished for."""
+
+    path: Path
+    view: tiles.View
+    name: str  # of the view, another one each time: a viewer's value that stays the same would change nothing
+
+
+def choose_part(request: gr.Request, source: Source | None, seen: Seen | None) -> tuple[Any, ...]:
+    """The picture itself in the viewer: status, group of the result, viewer, download button, what is shown, `Seen`."""
     if source is None:
-        return (gr.skip(),) * 5
-    try:
-        view = tiles.keep_upload(previews.open_sent(source.path), new_folder(), upload=source.path)
-    except HPINetError as error:
-        return html.trouble(str(error)), *[gr.skip()] * 4
-    viewer = showing(opened(view, request), view, "", is_upload=True)
-    return html.quiet(HOW_TO_CHOOSE), gr.update(visible=True), viewer, gr.update(visible=False), None
+        return (gr.skip(),) * 6
+    if seen is not None and seen.path == source.path and seen.view.is_there:
+        view = seen.view
+        tiles.VIEWS.close(seen.name)
+    else:
+        try:
+            view = tiles.keep_upload(previews.open_sent(source.path), new_folder(), upload=source.path)
+        except HPINetError as error:
+            return html.trouble(str(error)), *[gr.skip()] * 5
+    seen = Seen(source.path, view, opened(view, request))
+    viewer = showing(seen.name, view, "", is_upload=True)
+    return html.quiet(HOW_TO_CHOOSE), gr.update(visible=True), viewer, gr.update(visible=False), None, seen
 
 
 def cut(

@@ -121,3 +121,12 @@ def test_views_are_of_one_visitor_and_not_endless(tmp_path: Path) -> None:
     for _ in range(2):
         views.open(view, "me")
     assert views.of(name, "me") is None
+
+
+def test_many_visitors_do_not_lose_their_views(tmp_path: Path) -> None:
+    view = tiles.keep(noise(4, 4), noise(8, 8), tmp_path, upload=tmp_path)
+    views = Views()
+    name = views.open(view, "me")
+    for _ in range(5000):
+        views.open(view, "others")
+    assert views.of(name, "me") is view
