@@ -9,6 +9,7 @@ import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path, PurePath
@@ -61,6 +62,24 @@ class AlreadyDone(OptionError):
     """The result is there, and is to be left as it is."""
 
 
+_Known = frozenset[Path | tuple[int, int]]
+
+
+def _known_by(*paths: Path) -> _Known:
+    """What tells files from others: their places, and of those that are there the numbers that the system gives them.
+
+    One file may have several places: where upper and lower case are the same, or a folder is mounted twice.
+    """
+    known: set[Path | tuple[int, int]] = set()
+    for path in paths:
+        known.add(path.resolve())
+        with suppress(OSError):
+            found = path.stat()
+            if found.st_ino:  # some file systems have no numbers
+                known.add((found.st_dev, found.st_ino))
+    return frozenset(known)
+
+
 @dataclass(frozen=True)
 class Job:
     """One picture and where its result goes."""
@@ -70,7 +89,7 @@ class Job:
     stem: str
     suffix: str
     is_labelled: bool  # whether the name tells how the result was made
-    inputs: frozenset[Path]  # of the whole command, which no result may replace
+    inputs: _Known  # files of the whole command, which no result may replace
 
     def target(self, plan: Plan, checkpoint: str, existing: Existing = "replace") -> Path:
         """The file of the result of ``plan`` with the model ``checkpoint``.
@@ -81,7 +100,7 @@ class Job:
         path = self.folder / f"{self.stem}{label}{self.suffix}"
         if existing == "skip" and path.exists() and _size_of(path) == plan.target:
             raise AlreadyDone(f"{path} is there already.")  # even if it is an input as well: nothing is replaced
-        if path.resolve() in self.inputs:
+        if not self.inputs.isdisjoint(_known_by(path)):
             raise OptionError(f"its result would replace {path}: choose another output.")
         if existing == "fail" and path.exists():
             raise OptionError(f"{path} is there already: choose another output, or --existing replace.")
@@ -286,7 +305,7 @@ def assign(pictures: Sequence[Found], *, output: Path | None, format: str) -> li
         format: A name that `hpinet.images.format_of` knows.
     """
     suffix = BY_NAME[format_of(format)].suffixes[0]
-    inputs = frozenset(picture.path.resolve() for picture in pictures)
+    inputs = _known_by(*(picture.path for picture in pictures))
     if output is not None and is_file_name(output):
         return [Job(picture.path, output.parent, output.stem, output.suffix, False, inputs) for picture in pictures]
     folders = [picture.path.parent if output is None else output / picture.folder for picture in pictures]

@@ -5,6 +5,7 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,6 +169,28 @@ def test_inputs_are_never_overwritten(photos: Path) -> None:
     beside = [Found(Path("a.png")), Found(Path("a_x4_hpinet-t.png"))]  # the second is an input, named by somebody
     with pytest.raises(OptionError, match="would replace"):
         targets(beside, output=None)
+
+
+def test_inputs_are_known_by_other_names_too(photos: Path) -> None:
+    """As on a file system that takes A.PNG for a.png, or in a folder that is mounted twice."""
+    (photos / "A.PNG").hardlink_to(photos / "a.png")
+    [job] = assign([Found(photos / "a.png")], output=photos / "A.PNG", format="png")
+    with pytest.raises(OptionError, match=r"would replace photos/A\.PNG"):
+        job.target(PLAN, "hpinet-t")
+    [other] = assign([Found(photos / "a.png")], output=photos / "sea" / "c.webp", format="webp")
+    assert other.target(PLAN, "hpinet-t") == photos / "sea" / "c.webp"
+
+
+def test_files_without_numbers_are_known_by_their_places(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some network file systems number no files, so that all would be the same one."""
+    stat = Path.stat
+
+    def without_number(path: Path, **options: Any) -> os.stat_result:
+        return os.stat_result([0 if place == 1 else value for place, value in enumerate(stat(path, **options)[:10])])
+
+    monkeypatch.setattr(Path, "stat", without_number)
+    [job] = assign([Found(photos / "a.png")], output=photos / "sea" / "c.webp", format="webp")
+    assert job.target(PLAN, "hpinet-t") == photos / "sea" / "c.webp"
 
 
 def test_pictures_of_one_name_get_results_that_cannot_collide() -> None:
