@@ -19,6 +19,9 @@ from hpinet.images.picture import Picture, from_samples, from_unit, stretched, u
 
 START = b"\xff\x0a"  # of a code stream
 _CONTAINER = b"\0\0\0\x0cJXL \r\n\x87\n"
+_BESIDE = (b"Exif", b"xml ", b"jbrd")  # boxes beside the code that are of use
+_MOST_BOXES, _MOST_UNPACKED = 4096, 2_000_000  # looked at; bytes of one
+_MOST_HEADER = 4096  # bytes of code
 _ALPHA, _BLACK = 0, 4  # kinds of extra channels
 _IGNORED = {1, 3, 6}  # depth, selection, thermal
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
@@ -120,13 +123,15 @@ def _metadata(boxes: dict[bytes, bytes]) -> Metadata:
 
 
 def apart(data: bytes) -> tuple[dict[bytes, bytes], bytes]:
-    """The boxes of a container, the first of each kind, and the beginning of the code."""
+    """The boxes of a container that are of use, the first of each kind, and the beginning of the code."""
     if not data.startswith(_CONTAINER):
         return {}, data
     boxes: dict[bytes, bytes] = {}
     stream = b""
     at = 0
-    while at + 8 <= len(data):
+    for _ in range(_MOST_BOXES):
+        if at + 8 > len(data):
+            break
         size, kind = struct.unpack_from(">I4s", data, at)
         head = 8
         if size == 1 and at + 16 <= len(data):
@@ -137,29 +142,30 @@ def apart(data: bytes) -> tuple[dict[bytes, bytes], bytes]:
         body = data[at + head : end]
         if kind == b"jxlc":
             stream = stream or body
-        elif kind == b"jxlp":
+        elif kind == b"jxlp" and len(stream) < _MOST_HEADER:
             stream += body[4:]
-        elif kind == b"brob":
-            with suppress(Exception):  # damaged, or too large
-                boxes.setdefault(body[:4], _unpacked(body[4:]))
-        else:
-            boxes.setdefault(kind, body)
+        told = body[:4] if kind == b"brob" else kind
+        if told in _BESIDE and told not in boxes:
+            boxes[told] = _unpacked(body[4:]) if kind == b"brob" else body
         at = end
     return boxes, stream
 
 
 def _unpacked(packed: bytes) -> bytes:
+    """Nothing of what is damaged, or too large."""
     from imagecodecs import brotli_decode  # noqa: PLC0415
 
-    return bytes(brotli_decode(packed, out=2_000_000))
+    with suppress(Exception):
+        return bytes(brotli_decode(packed, out=_MOST_UNPACKED))
+    return b""
 
 
 class _Bits:
     """Reads a stream's bits, the lowest of each byte first."""
 
     def __init__(self, data: bytes) -> None:
-        self._number = int.from_bytes(data[:4096], "little")
-        self._left = 8 * min(len(data), 4096)
+        self._number = int.from_bytes(data[:_MOST_HEADER], "little")
+        self._left = 8 * min(len(data), _MOST_HEADER)
 
     def read(self, count: int) -> int:
         if count > self._left:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+import imagecodecs
 import pytest
 from PIL import Image
 
@@ -12,6 +13,7 @@ from hpinet.images import open_picture, picture_size
 from scripts import hostile
 
 from .samples import pillow_file, smooth
+from .test_jxl import contained, jxl
 
 JPEG = pillow_file(Image.fromarray(smooth(64, 64, 3)), "JPEG")
 
@@ -55,3 +57,23 @@ def test_segments_behind_the_pixels_of_a_jpeg_take_no_time() -> None:
 
 def test_a_jpeg_with_a_little_filling_opens() -> None:
     assert open_picture(JPEG[:2] + b"\xff" * 100_000 + JPEG[2:]).notes == ()
+
+
+def packed_box(kind: bytes, size: int) -> tuple[bytes, bytes]:
+    """A box of JPEG XL that is tiny until it is unpacked."""
+    return b"brob", kind + bytes(imagecodecs.brotli_encode(bytes(size)))
+
+
+@pytest.mark.parametrize("look", [open_picture, picture_size])
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        [packed_box(b"xml ", 2_000_000)] * 500,
+        [packed_box(b"xml ", 2_000_001)] * 500,  # which is too large, and so it is not kept
+        [packed_box(b"%4d" % number, 2_000_000) for number in range(500)],
+        [(b"jxlp", bytes(5_000_000)), *[(b"jxlp", bytes(5))] * 20_000],
+    ],
+    ids=["the same", "too large", "others", "parts of the code"],
+)
+def test_boxes_of_a_jpeg_xl_take_no_time(look: Callable[[bytes], object], boxes: list[tuple[bytes, bytes]]) -> None:
+    assert seconds(look, contained(jxl(smooth(64, 64, 3)), *boxes)) < 1
