@@ -5,6 +5,7 @@ and exit code 2; Ctrl+C is exit code 130. Heavy imports are inside the commands,
 """
 
 import json
+import re
 import sys
 import time
 from collections import defaultdict
@@ -166,7 +167,8 @@ def upscale(
 ) -> None:
     """Enlarge pictures.
 
-    Results lie beside the pictures as NAME_x4_hpinet-t.png. In an output folder they keep names and subfolders.
+    Results lie beside the pictures as NAME_x4_hpinet-t.png, those of weights in a folder "mine" as
+    NAME_x4_hpinet-mine.png. In an output folder they keep names and subfolders.
     A size in pixels is reached by the next larger scale and an antialiased reduction.
     Weights that are not on this machine are fetched.
 
@@ -275,7 +277,7 @@ class _Shelf:
     request: "TargetSize"
     natives: tuple[int, ...]
     upscaler: Callable[[int], "Upscaler"]  # of a native scale
-    variant: str
+    label: str  # in names of results
 
 
 def _shelf(source: str | Path, load: Loader, request: "TargetSize | None", *, progress: Progress) -> _Shelf:
@@ -291,7 +293,28 @@ def _shelf(source: str | Path, load: Loader, request: "TargetSize | None", *, pr
         needed = make_plan((1, 1), request, natives=natives).passes
     for native in needed:  # what is wrong with the model is said once, not once for each picture
         upscaler(native)
-    return _Shelf(request, natives, upscaler, find(source, scale=natives[0]).variant)
+    return _Shelf(request, natives, upscaler, _label(source, find(source, scale=natives[0])))
+
+
+def _label(source: str | Path, info: "CheckpointInfo") -> str:
+    """What names of results call a model: by its own name, or by the file, folder or repository of other weights.
+
+    So that results of these do not replace that model's, as weights without a name of their own would make them do.
+    """
+    from hpinet.checkpoints.files import WEIGHTS
+    from hpinet.model import VARIANTS
+
+    if info.origin not in ("hub", "path"):
+        return info.name
+    assert info.path is not None
+    assert info.sha256 is not None
+    path = info.path.absolute()
+    place = path.parent.name if path.name == WEIGHTS else path.stem if path.is_file() else path.name
+    called = str(source) if info.origin == "hub" else place  # the Hub's folders are called after commits
+    own = re.sub(r"[^\w.-]+", "-", called.lower()).strip("-.").removeprefix("hpinet-")
+    if re.sub(r"-x\d+$", "", own).upper() in ("", *VARIANTS):
+        own = f"{info.variant.lower()}-{info.sha256[:8]}"
+    return f"hpinet-{own}"
 
 
 def _enlarge(
@@ -316,7 +339,7 @@ def _enlarge(
             job.source,
             plan=lambda size: make_plan(size, shelf.request, natives=shelf.natives),
             run=lambda picture, plan: run_plan(picture, plan, shelf.upscaler, treatment=treatment, progress=progress),
-            target=lambda plan: job.target(plan, f"hpinet-{shelf.variant.lower()}", existing),
+            target=lambda plan: job.target(plan, shelf.label, existing),
             format=format,
             quality=quality,
             metadata=metadata,

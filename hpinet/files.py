@@ -35,7 +35,7 @@ LINK = "linked folder"
 DONE = "done already"
 
 _OTHER_PICTURES = (".jp2", ".psd", ".svg", ".tga", ".exr", ".dng", ".pdf", ".ico")
-_RESULT = re.compile(r"(?P<source>.*)_(x\d+|\d+x\d+)_hpinet-[a-z]+", re.DOTALL)
+_RESULT = re.compile(r"(?P<source>.*)_(x\d+|\d+x\d+)_hpinet-\w", re.DOTALL)
 
 
 @dataclass(frozen=True)

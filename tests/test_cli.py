@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -168,7 +168,7 @@ def test_a_run_over_files_that_a_shell_names_is_resumed(run: Run, weights: Path,
     picture(tmp_path / "in/b.png")
     ended = run("upscale", *sorted((tmp_path / "in").iterdir()), *options)
     assert ended.code == 0
-    earlier = "1 skipped (result of an earlier run: a_x2_hpinet-custom.png)"
+    earlier = "1 skipped (result of an earlier run: a_x2_hpinet-small.png)"
     assert ended.err == f"1 enlarged, {earlier}, 1 skipped (done already: a.png).\n"
     ended = run("upscale", tmp_path / "in/*.png", *options)
     assert (ended.code, ended.out) == (0, "")
@@ -196,13 +196,51 @@ def test_paths_may_begin_with_a_home_folder(
     assert not (tmp_path / "~").exists()
 
 
+def test_results_of_ones_own_weights_replace_no_others(run: Run, tmp_path: Path) -> None:
+    """Of the same variant and scale as a bundled model, in folders that are called anything."""
+    source = picture(tmp_path / "a.png")
+    assert run("upscale", source, "--scale", 2, "--existing", "skip").code == 0
+    kept = (tmp_path / "a_x2_hpinet-t.png").read_bytes()
+    torch.manual_seed(0)
+    for number, folder in enumerate(("My portraits", "hpinet-mine-x2", "runs/hpinet-t-x2", "2027")):
+        model = HPINet(variant_config("T", 2))
+        write_checkpoint(model, tmp_path / folder, Provenance(source="A test", licence="apache-2.0", note=""))
+        ended = run("upscale", source, "--weights", tmp_path / folder, "--existing", "skip")
+        assert ended.err == "1 enlarged.\n", number
+    ended = run("upscale", source, "--weights", tmp_path / "2027/model.safetensors", "--existing", "skip")
+    assert ended.err == "0 enlarged, 1 skipped (done already: a.png).\n"
+    unnamed = find(tmp_path / "runs/hpinet-t-x2").sha256 or ""
+    assert {path.name for path in tmp_path.glob("a_*")} == {
+        "a_x2_hpinet-t.png",
+        "a_x2_hpinet-my-portraits.png",
+        "a_x2_hpinet-mine.png",
+        f"a_x2_hpinet-t-{unnamed[:8]}.png",
+        "a_x2_hpinet-2027.png",
+    }
+    assert (tmp_path / "a_x2_hpinet-t.png").read_bytes() == kept
+    ended = run("upscale", tmp_path / "*.png", "--existing", "skip")
+    assert "5 skipped (result of an earlier run" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("source", "label"),
+    [
+        ("somebody/portraits-x4", "hpinet-somebody-portraits-x4"),
+        ("somebody/hpinet-t-x4@v1.0", "hpinet-somebody-hpinet-t-x4-v1.0"),
+    ],
+)
+def test_results_of_weights_of_the_hub_are_called_after_the_repository(source: str, label: str) -> None:
+    info = replace(find("T"), origin="hub", path=Path("models--somebody/snapshots/0123456789abcdef"))
+    assert cli._label(source, info) == label
+
+
 @pytest.mark.parametrize(("scale", "size"), [(2, (34, 28)), (3, (51, 42)), (4, (68, 56))])
 def test_other_scales_by_native_passes(
     run: Run, weights: Path, tmp_path: Path, scale: int, size: tuple[int, int]
 ) -> None:
     source = picture(tmp_path / "a.png")
     assert run("upscale", source, "--weights", weights, "--scale", scale).code == 0
-    assert Image.open(tmp_path / f"a_x{scale}_hpinet-custom.png").size == size
+    assert Image.open(tmp_path / f"a_x{scale}_hpinet-small.png").size == size
 
 
 @pytest.mark.parametrize(("option", "pixels", "size"), [("--longest-side", 60, (60, 49)), ("--width", 40, (40, 33))])
@@ -222,7 +260,7 @@ def test_self_ensemble(run: Run, weights: Path, tmp_path: Path) -> None:
     source = picture(tmp_path / "a.png")
     assert run("upscale", source, "--weights", weights, "--self-ensemble").code == 0
     expected = Upscaler.load(weights, self_ensemble=True)(open_picture(source))
-    np.testing.assert_array_equal(open_picture(tmp_path / "a_x2_hpinet-custom.png").colour, expected.colour)
+    np.testing.assert_array_equal(open_picture(tmp_path / "a_x2_hpinet-small.png").colour, expected.colour)
 
 
 @pytest.fixture
@@ -390,7 +428,8 @@ def test_convert_then_upscale(run: Run, tmp_path: Path) -> None:
     assert ended.out.splitlines()[0] == f"hpinet-t-x2  {tmp_path / 't'}"
     assert run("upscale", picture(tmp_path / "a.png"), "--weights", tmp_path / "t").code == 0
     assert run("upscale", tmp_path / "a.png", "--weights", tmp_path / "t.pth", "-o", tmp_path / "b.png").code == 0
-    assert (tmp_path / "b.png").read_bytes() == (tmp_path / "a_x2_hpinet-t.png").read_bytes()
+    label = f"hpinet-t-{find(tmp_path / 't').sha256[:8]}"  # pyright: ignore[reportOptionalSubscript]
+    assert (tmp_path / "b.png").read_bytes() == (tmp_path / f"a_x2_{label}.png").read_bytes()
 
 
 def test_fetch(run: Run, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
