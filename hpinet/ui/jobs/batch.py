@@ -6,7 +6,7 @@ import shutil
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,7 +20,7 @@ from hpinet.ui.jobs import previews, workable
 from hpinet.ui.jobs.countdown import Countdown
 from hpinet.ui.jobs.enlarge import Wanted, enlarge, nothing_said_of_this_machine
 from hpinet.ui.jobs.models import Choice, choice_of, expected_seconds
-from hpinet.ui.jobs.running import Reporter, StopFlag
+from hpinet.ui.jobs.running import Reporter, StopFlag, turns
 from hpinet.ui.jobs.turns import BusyError
 from hpinet.ui.jobs.zerogpu import NoGpuError
 from hpinet.ui.server.archive import Room, unpack
@@ -150,8 +150,16 @@ def prospect(paths: Sequence[Path], wanted: Wanted) -> list[str]:
 
 
 def run_batch(items: list[Item], wanted: Wanted, stop: StopFlag) -> Iterator[Batch]:
-    """Enlarges every item, yielding the state before and after each; the ZIP is complete when ``finished``."""
+    """Enlarges every item, yielding the state before and after each; the ZIP is complete when ``finished``.
+
+    Raises BusyError if there are too many batches: once one has begun, its pictures wait for room.
+    """
     choice_of(wanted.model)  # a wrong one is the batch's fault, not each picture's
+    with turns().batch(stop.visitor):
+        yield from _run(items, wanted, stop)
+
+
+def _run(items: list[Item], wanted: Wanted, stop: StopFlag) -> Iterator[Batch]:
     folder = new_folder()
     batch = Batch(items, folder / "hpinet.zip")
     waiting = [(item, item.path) for item in items if item.path is not None]
@@ -232,17 +240,27 @@ class _Unbuffered(io.FileIO):
 
 
 def _enlarged_in_time(path: Path, wanted: Wanted, reporter: Reporter, folder: Path) -> tuple[Path, str]:
-    """`_enlarged`, as soon as there is room for one more job: that a batch waits costs nobody anything."""
+    """`_enlarged`, as soon as there is room for one more job; before that, nothing is decoded again and again."""
+    held_mb = _held_mb(path)
     while True:
-        try:
-            return _enlarged(path, wanted, reporter, folder)
-        except BusyError:
-            reporter.say("Waiting until there is room")
-            again = time.monotonic() + BUSY_SECONDS
-            while time.monotonic() < again:
-                if reporter.stop.ends():
-                    raise reporter.stop.reason() from None
-                time.sleep(0.1)
+        if turns().lets_in(reporter.stop.visitor, held_mb=held_mb):
+            with suppress(BusyError):  # another was quicker, or this takes more than its header says
+                return _enlarged(path, wanted, reporter, folder)
+        reporter.say("Waiting until there is room")
+        again = time.monotonic() + BUSY_SECONDS
+        while time.monotonic() < again:
+            if reporter.stop.ends():
+                raise reporter.stop.reason()
+            time.sleep(0.1)
+
+
+def _held_mb(path: Path) -> float:
+    """What the opened picture should take while it waits, by its header."""
+    try:
+        width, height = previews.size_of_sent(path)
+    except HPINetError:  # which is told by whoever opens it
+        return 0.0
+    return 3 * width * height / 1e6
 
 
 def _enlarged(path: Path, wanted: Wanted, reporter: Reporter, folder: Path) -> tuple[Path, str]:

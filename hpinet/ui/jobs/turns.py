@@ -24,11 +24,21 @@ FORGET_SECONDS = 30.0
 SMALL_SHARE = 1 / 16
 """A job that needs no more than this part of the memory is small: small ones never wait for room with large ones."""
 
+MOST_BATCHES = 16
+"""Batches of all visitors together: each has a thread of Gradio's until its last picture is done, waiting included."""
+
 _LOOK_UP_SECONDS = 0.2  # how often a waiting job looks whether it was stopped
 
 
 class BusyError(HPINetError):
     """A visitor has as much work here as one may have at a time, or all together have."""
+
+
+_TOO_MANY = "Too many people are waiting: try again in a minute."
+
+
+def _too_many_of_yours(count: int) -> str:
+    return f"You have as many jobs here as you may ({count}): wait until one of them is done, or stop one."
 
 
 @dataclass(frozen=True)
@@ -111,6 +121,7 @@ class Turns:
         self._budget_mb, self._most, self._per_session, self._per_address = budget_mb, most, per_session, per_address
         self._at_once, self._clock = at_once, clock
         self._jobs: list[_Job] = []  # in order of arrival
+        self._batches: list[Visitor] = []
         self._working: list[_Job] = []
         self._accounts: dict[str, _Account] = {}
         self._changed = threading.Condition()
@@ -140,6 +151,31 @@ class Turns:
         finally:
             self._mine.job = None
             self._leave(job)
+
+    @contextmanager
+    def batch(self, visitor: Visitor) -> Iterator[None]:
+        """Counts a batch until the block ends: work whose jobs follow one another, and wait where others are refused.
+
+        Raises BusyError if there are too many; an address has the same part of them as of the jobs.
+        """
+        with self._changed:
+            of_address = sum(other.address == visitor.address for other in self._batches)
+            per_address = max(1, MOST_BATCHES * self._per_address // self._most)
+            if visitor.address and of_address >= per_address:
+                raise BusyError(_too_many_of_yours(per_address))
+            if len(self._batches) >= MOST_BATCHES:
+                raise BusyError(_TOO_MANY)
+            self._batches.append(visitor)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._batches.remove(visitor)
+
+    def lets_in(self, visitor: Visitor, *, held_mb: float) -> bool:
+        """Whether a job of theirs that holds so much while it waits would not be refused now."""
+        with self._changed:
+            return not self._refusal(visitor, held_mb)
 
     def take(self, *, stopped: Callable[[], bool]) -> bool:
         """Called by a job between two pieces of work: returns when it is its turn, or False once ``stopped``."""
@@ -184,16 +220,8 @@ class Turns:
 
     def _enter(self, load: Load) -> _Job:
         with self._changed:
-            of_session = sum(job.load.visitor.session == load.visitor.session for job in self._jobs)
-            of_address = sum(job.load.visitor.address == load.visitor.address for job in self._jobs)
-            if of_session >= self._per_session or (load.visitor.address and of_address >= self._per_address):
-                count = self._per_session if of_session >= self._per_session else self._per_address
-                raise BusyError(
-                    f"You have as many jobs here as you may ({count}): wait until one of them is done, or stop one."
-                )
-            held = sum(job.load.held_mb for job in self._jobs if not job.under_way)
-            if len(self._jobs) >= self._most or (held and held + load.held_mb > self._budget_mb):
-                raise BusyError("Too many people are waiting: try again in a minute.")
+            if refusal := self._refusal(load.visitor, load.held_mb):
+                raise BusyError(refusal)
             now = self._clock()
             for name, account in list(self._accounts.items()):
                 is_here = any(job.account is account for job in self._jobs)
@@ -202,6 +230,18 @@ class Turns:
             job = _Job(load, self._accounts.setdefault(load.visitor.account, _Account()), now)
             self._jobs.append(job)
             return job
+
+    def _refusal(self, visitor: Visitor, held_mb: float) -> str:
+        """Why a job cannot be let in; empty if it can."""
+        of_session = sum(job.load.visitor.session == visitor.session for job in self._jobs)
+        of_address = sum(job.load.visitor.address == visitor.address for job in self._jobs)
+        if of_session >= self._per_session:
+            return _too_many_of_yours(self._per_session)
+        if visitor.address and of_address >= self._per_address:
+            return _too_many_of_yours(self._per_address)
+        held = sum(job.load.held_mb for job in self._jobs if not job.under_way)
+        is_full = len(self._jobs) >= self._most or (held and held + held_mb > self._budget_mb)
+        return _TOO_MANY if is_full else ""
 
     def _leave(self, job: _Job) -> None:
         with self._changed:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from hpinet.ui.jobs.previews import original_of
+from hpinet.ui.jobs.turns import MOST_BATCHES
 from hpinet.ui.server.storage import received
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
@@ -28,8 +29,8 @@ COMPUTE: dict[str, Any] = {**PRIVATE, "concurrency_limit": None, "concurrency_id
 Gradio's queue, which knows arrival alone, and what was enlarged before is handed over at once.
 """
 
-SPARE_THREADS = 32
-"""Of Gradio's, beyond those of the jobs: for whatever is quick."""
+SPARE_THREADS = MOST_BATCHES + 16
+"""Of Gradio's, beyond those of the jobs: for batches that wait, and for whatever is quick."""
 
 RAW: dict[str, Any] = {"preprocess": False}
 """For handlers of pictures: Gradio would open the file with whatever Pillow can open, and fail in its own words."""

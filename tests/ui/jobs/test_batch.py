@@ -5,6 +5,8 @@ import os
 import shutil
 import time
 import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,8 +17,9 @@ from PIL import Image
 
 from hpinet.errors import Cancelled, ImageError, OptionError
 from hpinet.plan import TargetSize
-from hpinet.ui.jobs import batch, enlarge, workable
+from hpinet.ui.jobs import batch, enlarge, previews, running, workable
 from hpinet.ui.jobs.batch import (
+    Batch,
     Item,
     format_for_all,
     free_name,
@@ -27,8 +30,9 @@ from hpinet.ui.jobs.batch import (
 from hpinet.ui.jobs.enlarge import Wanted
 from hpinet.ui.jobs.previews import size_of_sent
 from hpinet.ui.jobs.running import StopFlag
-from hpinet.ui.jobs.turns import BusyError
+from hpinet.ui.jobs.turns import MOST_BATCHES, BusyError, Load, Turns, Visitor
 from hpinet.ui.jobs.zerogpu import GpuError, NoGpuError
+from hpinet.ui.parts.events import LIGHT, SPARE_THREADS
 from hpinet.ui.server import storage
 from hpinet.ui.server.archive import Room
 
@@ -196,6 +200,76 @@ def test_a_batch_waits_until_there_is_room(tmp_path: Path, monkeypatch: pytest.M
     assert [item.status for item in items] == ["done"] * 3
     assert [int(path.stem) for path in asked] == [0, 1, 1, 1, 2]
     assert done.finished
+
+
+@pytest.fixture
+def order(monkeypatch: pytest.MonkeyPatch) -> Turns:
+    """Turns of two jobs, that nobody else takes."""
+    made = Turns(budget_mb=1000, most=2, per_session=2, per_address=2)
+    monkeypatch.setattr(running, "turns", lambda: made)
+    monkeypatch.setattr(batch, "turns", lambda: made)
+    return made
+
+
+def test_what_waits_for_room_is_not_opened_meanwhile(
+    order: Turns, picture: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And leaves no line behind for each time that it asks."""
+    monkeypatch.setattr(batch, "BUSY_SECONDS", 0.1)
+    caplog.set_level("INFO", logger="hpinet.jobs")
+    opened, waited = list[Path](), list[str]()
+    open_sent = previews.open_sent
+    monkeypatch.setattr(previews, "open_sent", lambda path: opened.append(path) or open_sent(path))
+    others = ExitStack()
+    for name in "xy":
+        others.enter_context(order.job(Load(Visitor(name), 1, 1), stopped=lambda: True))
+
+    def say(_self: batch.Reporter, words: str, *_: float) -> None:
+        waited.append(words)
+        if len(waited) == 4:
+            assert opened == []
+            others.close()
+
+    monkeypatch.setattr(batch.Reporter, "say", say)
+    items = [Item("a.png", picture)]
+    *_, _done = run_batch(items, Wanted("T", TargetSize(scale=2)), NOBODY)
+    assert waited[:4] == ["Waiting until there is room"] * 4
+    assert [item.status for item in items] == ["done"]
+    assert opened == [picture]
+    assert "BusyError" not in caplog.text
+
+
+def test_batches_are_refused_before_they_begin_where_there_are_too_many(
+    order: Turns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each keeps one of Gradio's threads; one that has begun loses nothing, and its end lets another in."""
+
+    def enlarged(path: Path, _wanted: Wanted, _reporter: object, folder: Path) -> tuple[Path, str]:
+        (folder / "result.png").write_text(path.name)
+        return folder / "result.png", "fine"
+
+    def begun() -> Iterator[Batch]:
+        items = [Item("a.png", tmp_path / "a.png")]
+        under_way = run_batch(items, Wanted("T", TargetSize(scale=2)), StopFlag.of(None, "batch"))
+        assert next(under_way).done == 0
+        return under_way
+
+    monkeypatch.setattr(batch, "_enlarged", enlarged)
+    batches = [begun() for _ in range(MOST_BATCHES)]
+    with pytest.raises(BusyError, match="Too many people"):
+        begun()
+    *_, done = batches.pop()
+    assert done.done == 1
+    batches += [begun()]
+    del batches[0]  # whoever asked for it has gone
+    begun()
+    for each in batches:
+        *_, done = each
+        assert done.done == 1
+
+
+def test_batches_leave_threads_for_whatever_is_quick() -> None:
+    assert 2 * LIGHT["concurrency_limit"] <= SPARE_THREADS - MOST_BATCHES
 
 
 def test_a_batch_that_waits_for_room_can_be_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 
 import pytest
 
-from hpinet.ui.jobs.turns import SLICE_SECONDS, BusyError, Load, Place, Turns, Visitor, urgency
+from hpinet.ui.jobs.turns import (
+    MOST_BATCHES,
+    SLICE_SECONDS,
+    BusyError,
+    Load,
+    Place,
+    Turns,
+    Visitor,
+    urgency,
+)
 
 # ------------------------------------------------------------------------------------------------------ the simulation
 
@@ -262,6 +271,50 @@ def test_all_visitors_together_have_no_more_than_so_many() -> None:
         with pytest.raises(BusyError, match="Too many"), order.job(load("b"), stopped=NEVER):
             pass
         assert order.counts == (0, 1)
+
+
+def test_there_are_only_so_many_batches() -> None:
+    order = turns()
+    with ExitStack() as under_way:
+        for number in range(MOST_BATCHES):
+            under_way.enter_context(order.batch(Visitor(f"{number}", f"address {number}")))
+        with pytest.raises(BusyError, match="Too many"), order.batch(Visitor("one more", "elsewhere")):
+            pass
+    with order.batch(Visitor("one more", "elsewhere")):
+        pass
+
+
+@pytest.mark.parametrize(("per_address", "share"), [(1, 1), (50, MOST_BATCHES // 2), (200, MOST_BATCHES)])
+def test_an_address_has_its_part_of_the_batches(per_address: int, share: int) -> None:
+    order = turns(per_address=per_address)
+    with ExitStack() as under_way:
+        for number in range(share):
+            under_way.enter_context(order.batch(Visitor(f"{number}", "x")))
+        with pytest.raises(BusyError), order.batch(Visitor("one more", "x")):
+            pass
+        if share < MOST_BATCHES:
+            under_way.enter_context(order.batch(Visitor("another", "y")))
+            under_way.enter_context(order.batch(Visitor("nobody knows where")))
+
+
+def test_who_would_be_refused_is_told_without_a_job() -> None:
+    order, stop = turns(per_session=2), threading.Event()
+    assert order.lets_in(Visitor("a"), held_mb=5000)
+
+    def hold(session: str) -> None:
+        with order.job(load(session, megabytes=700, held_mb=400), stopped=stop.is_set):
+            stop.wait(10)
+
+    threads = started(*(lambda session=session: hold(session) for session in "aab"))
+    deadline = time.monotonic() + 10
+    while order.counts != (2, 1) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not order.lets_in(Visitor("a"), held_mb=0)
+    assert order.lets_in(Visitor("b"), held_mb=200)
+    assert not order.lets_in(Visitor("b"), held_mb=300)
+    stop.set()
+    for thread in threads:
+        thread.join(10)
 
 
 def test_what_takes_no_turns_is_not_held_up() -> None:
