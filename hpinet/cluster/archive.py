@@ -48,7 +48,7 @@ ENDED = "Its worker ended each time, perhaps for want of memory."
 
 @dataclass(frozen=True)
 class Picture:
-    """One to enlarge: its name in the source, the result's in the target, how much work it is, and its file's stamp."""
+    """One to enlarge: its name in the source, the result's in the target, how much work it is, its file's stamp."""
 
     name: str
     target: str
@@ -116,7 +116,7 @@ def run(
     try:
         wanted = list(_wanted(order, source, results, manifest, summary))
         pictures: list[Picture] = []
-        for number, (picture, refused) in enumerate(_looked_at(order, source, wanted, workers.megabytes), 1):
+        for number, (picture, refused) in enumerate(_looked_at(order, source, wanted, workers), 1):
             looking(number, len(wanted))
             if refused is None:
                 pictures.append(picture)
@@ -224,7 +224,7 @@ def named(names: Iterable[str], format: str) -> list[tuple[str, str]]:
 
 
 def _looked_at(
-    order: Order, source: Place, pictures: list[Picture], megabytes: float
+    order: Order, source: Place, pictures: list[Picture], workers: Workers
 ) -> Iterator[tuple[Picture, Line | None]]:
     """The pictures with their pixels, and for what cannot be done the line that says so: by their headers, on all
     machines at once, before any work begins. Those whose worker ends are looked at again, each alone.
@@ -233,7 +233,8 @@ def _looked_at(
     from ray.exceptions import RayError, RayTaskError
 
     # Ray shall begin none again by itself: where memory is short it would without end, with any number but 0.
-    task = ray.remote(num_cpus=1, max_retries=0)(_look)
+    environment = {"env_vars": workers.environment()}
+    task = ray.remote(num_cpus=1, max_retries=0, runtime_env=environment)(_look)
     waiting = [pictures[at : at + LOOKED_AT_ONCE] for at in range(0, len(pictures), LOOKED_AT_ONCE)][::-1]
     cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
     under_way: dict[Any, list[Picture]] = {}
@@ -241,7 +242,8 @@ def _looked_at(
     while waiting or under_way:
         while waiting and len(under_way) < 2 * cpus:
             some = waiting.pop()
-            under_way[task.remote(order, source, some, megabytes, settings().max_upload_mb * 1_000_000)] = some
+            most = settings().max_upload_mb * 1_000_000
+            under_way[task.remote(order, source, some, workers.megabytes, most)] = some
         (ready,), _ = ray.wait(list(under_way))
         some = under_way.pop(ready)
         try:

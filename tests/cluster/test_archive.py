@@ -79,6 +79,18 @@ def test_results_and_names_are_the_local_command_s(cluster: Any, scans: Path, tm
     assert len(lines(there)) == 5
 
 
+def test_headers_are_looked_at_within_the_limits_of_this_machine(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Larger ones here than the machines of the cluster have."""
+    (tmp_path / "scans").mkdir()
+    Image.new("1", (8000, 7000)).save(tmp_path / "scans" / "large.png")
+    monkeypatch.setenv("HPINET_MAX_MEGAPIXELS", "60")
+    options = ("--cluster", cluster.address, "--worker-memory", "800", "--workers", "1")
+    told = run(str(tmp_path / "scans"), str(tmp_path / "there"), *options).stderr
+    assert "large.png: This takes" in told
+
+
 def test_a_name_that_is_no_utf_8_is_a_name_like_others(cluster: Any, scans: Path, tmp_path: Path) -> None:
     name, there = os.fsdecode("Müller.png".encode("latin-1")), tmp_path / "there"
     (scans / "a.png").rename(scans / name)
