@@ -121,6 +121,7 @@ async def _serving(app: Any) -> AsyncIterator[None]:
     sessions.keep_small(app)
     if (server := app.get_blocks().mcp_server_obj) is not None:
         tools.read_lists_of_files(server)
+        tools.tell_callers_apart(server)
     async with storage.sweeping(app), ending.heard(app):
         yield
 

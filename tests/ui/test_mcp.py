@@ -9,21 +9,26 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
+import gradio as gr
 import httpx
+import pytest
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 from mcp.types import ImageContent, TextContent
 
 from hpinet import Upscaler, open_picture
 from hpinet.images import encode_picture
+from hpinet.ui.jobs.running import StopFlag
+from hpinet.ui.jobs.turns import Visitor
+from hpinet.ui.server import storage
 
 T = TypeVar("T")
 
 
-def session(server: str, work: Callable[[ClientSession], Awaitable[T]]) -> T:
+def session(server: str, work: Callable[[ClientSession], Awaitable[T]], headers: dict[str, str] | None = None) -> T:
     async def run() -> T:
         async with (
-            streamablehttp_client(f"{server}/gradio_api/mcp/") as (reading, writing, _),
+            streamablehttp_client(f"{server}/gradio_api/mcp/", headers) as (reading, writing, _),
             ClientSession(reading, writing) as client,
         ):
             await client.initialize()
@@ -33,8 +38,8 @@ def session(server: str, work: Callable[[ClientSession], Awaitable[T]]) -> T:
         return aside.submit(anyio.run, run).result()
 
 
-def call(server: str, tool: str, arguments: dict[str, Any]) -> Any:
-    return session(server, lambda client: client.call_tool(tool, arguments))
+def call(server: str, tool: str, arguments: dict[str, Any], headers: dict[str, str] | None = None) -> Any:
+    return session(server, lambda client: client.call_tool(tool, arguments), headers)
 
 
 def test_tools_and_their_documentation(server: str) -> None:
@@ -101,3 +106,26 @@ def test_models(server: str) -> None:
     assert not result.isError
     assert "hpinet-t-x4" in text
     assert json.dumps(176931) in text
+
+
+def test_programs_are_visitors_of_their_own(server: str, picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradio calls for all of them, in one session. The server of these tests runs in this process."""
+    seen, of = list[Visitor](), StopFlag.of
+
+    def noted(request: gr.Request | None, work: str) -> StopFlag:
+        seen.append((flag := of(request, work)).visitor)
+        return flag
+
+    monkeypatch.setattr(StopFlag, "of", noted)
+    known = set(storage._visits)
+    image = "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode()
+    for visitor, address in (("a", "203.0.113.7"), ("b", "203.0.113.7"), ("b", "203.0.113.8")):
+        headers = {"cookie": f"hpinet-visitor={visitor}", "x-forwarded-for": address}
+        assert not call(server, "upscale", {"image": image, "scale": 2}, headers).isError
+    assert all(one.passes_by for one in seen)
+    assert len({one.session for one in seen}) == 3
+    assert seen[0].address == seen[1].address != seen[2].address
+    assert len({one.account for one in seen}) == 2
+    visits = {name: visit for name, visit in storage._visits.items() if name not in known}
+    assert len(visits) == 3
+    assert not any(visit.pages for visit in visits.values())  # the pictures are nobody's afterwards

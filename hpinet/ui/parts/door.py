@@ -17,6 +17,7 @@ from hpinet.ui.parts import html
 from hpinet.ui.server.defects import reported
 from hpinet.ui.server.sessions import forget
 from hpinet.ui.server.storage import FULL, NOT_SENT_HERE, is_full, leave, make_room
+from hpinet.ui.server.tools import as_made_by_name
 from hpinet.ui.server.values import MISFIT
 
 
@@ -57,7 +58,9 @@ class Page(gr.Blocks):
         """A call from a visitor or a program, from its values to the answer."""
         handler = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
         is_public = handler.api_visibility != "private"
-        languages.SPOKEN.set(languages.ENGLISH if is_public else _language_of(kwargs.get("request")))
+        call = kwargs.get("event_id")
+        kwargs["request"] = request = as_made_by_name(kwargs.get("request"), call)
+        languages.SPOKEN.set(languages.ENGLISH if is_public else _language_of(request))
         try:
             return await super().process_api(handler, *args, **kwargs)
         except Exception as error:  # whatever it is, it must not reach a visitor
@@ -65,9 +68,9 @@ class Page(gr.Blocks):
             if is_public:
                 raise gr.Error(words, print_exception=False) from error
         finally:
-            if (call := kwargs.get("event_id")) and call == kwargs.get("session_hash"):
+            if call and call == getattr(request, "session_hash", None):
                 forget(self, call)  # begun by an endpoint's name: a session for this call alone
-                leave(kwargs.get("request"))
+                leave(request)
         return await self._unchanged(handler, words, **kwargs)
 
     async def postprocess_data(

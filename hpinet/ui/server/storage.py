@@ -158,6 +158,15 @@ def delete_of(request: gr.Request | None) -> int:
     return len(gone)
 
 
+def _forget_what_is_gone() -> None:
+    """Drops the folders that are no more from the visits, and visits that are over and have none left."""
+    with _noting:
+        for name, visit in list(_visits.items()):
+            visit.folders = {folder for folder in visit.folders if folder.is_dir()}
+            if not visit.folders and not visit.pages:
+                del _visits[name]
+
+
 def sweep(older_than: float | None = None) -> int:
     """Deletes files not changed for that many seconds, and empty folders, but for those in use; returns how many files.
 
@@ -166,7 +175,9 @@ def sweep(older_than: float | None = None) -> int:
     """
     _heed_the_clock()
     if older_than is None:
-        return sweep(settings().keep_hours * 3600) + _trim(settings().keep_mb * 1_000_000)
+        deleted = sweep(settings().keep_hours * 3600) + _trim(settings().keep_mb * 1_000_000)
+        _forget_what_is_gone()
+        return deleted
     deadline, deleted = time.time() - older_than, 0
     for path in sorted(Path(get_upload_folder()).resolve().rglob("*"), reverse=True):  # contents before their folder
         try:

@@ -4,6 +4,7 @@ import errno
 import os
 import threading
 import time
+from collections import OrderedDict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -199,6 +200,20 @@ def test_pictures_of_a_visit_are_deleted_at_once(root: Path) -> None:
     assert not any(path.exists() for path in made["one-visit"])
     assert all(path.exists() for path in made["another"])
     assert storage.delete_of(asked_by("one-visit")) == storage.delete_of(None) == 0
+
+
+def test_visits_are_remembered_no_longer_than_their_pictures(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "_visits", visits := OrderedDict())
+    folders = {}
+    for session in ("over", "open"):
+        token = LocalContext.request.set(asked_by(session))
+        folders[session] = [storage.new_folder() for _ in range(2)]
+        LocalContext.request.reset(token)
+    storage.leave(asked_by("over"))
+    for folder in (*folders["over"], folders["open"][0]):
+        age(folder, 5)
+    storage.sweep()
+    assert {name: visit.folders for name, visit in visits.items()} == {("", "open"): {folders["open"][1]}}
 
 
 def test_a_page_that_is_loaded_anew_deletes_what_the_one_before_has_sent(root: Path) -> None:
