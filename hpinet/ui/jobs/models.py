@@ -53,6 +53,11 @@ class Choice:
         """The key of the same network for whatever is more than enlarging, see `network_of`."""
         return self.variant if self.on_cpu else self.key
 
+    @property
+    def is_run_here(self) -> bool:
+        """Whether it takes this machine's memory: where GPUs are lent, what runs on them does not."""
+        return self.on_cpu or not zerogpu.IS_HERE
+
     def checkpoint(self, plan: Plan | None = None) -> CheckpointInfo:
         """The checkpoint that makes the last pass of ``plan``; that of the largest scale when nothing is planned."""
         return self.natives[plan.passes[-1] if plan else max(self.natives)]
@@ -225,7 +230,7 @@ def check_memory(choice: Choice, plan: Plan, *, beside_mb: float = 0.0) -> None:
 def check_megabytes(choice: Choice, needed: float, smaller: str) -> None:
     """Raises OptionError where there is not so much memory for one job, which ``smaller`` says how to lessen."""
     limit = settings().job_mb or MEMORY_SHARE * memory_allowance()
-    if needed > limit and not zerogpu.IS_HERE:
+    if needed > limit and choice.is_run_here:
         raise OptionError(
             f"This takes {needed / 1000:.1f} GB of memory with model {choice.key}, and this page has "
             f"{limit / 1000:.1f} GB: take {smaller}" + ("." if choice.key == "T" else ", or model T.")

@@ -154,6 +154,17 @@ def test_what_is_advised_would_not_be_refused_either(monkeypatch: pytest.MonkeyP
             check_seconds(best, plan)
 
 
+def test_memory_of_this_machine_is_bounded_where_gpus_are_lent_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs on a GPU takes none of it."""
+    monkeypatch.setattr(zerogpu, "IS_HERE", True)
+    monkeypatch.setattr(models, "settings", lambda: SimpleNamespace(job_mb=1000))
+    without = choice_of("T-cpu")
+    plan = make_plan((8000, 6000), TargetSize(scale=2), natives=without.natives)
+    with pytest.raises(OptionError, match=r"and this page has 1\.0 GB: take a smaller picture, or model T"):
+        models.check_memory(without, plan)
+    models.check_memory(choice_of("T"), plan)
+
+
 def test_memory_grows_with_the_picture() -> None:
     choice = choice_of("T")
     small, large = (
