@@ -11,6 +11,7 @@ from hpinet.errors import CheckpointError, OptionError
 from hpinet.images import Picture
 from hpinet.plan import Plan, TargetSize, make_plan, run_plan
 from hpinet.progress import Progress, nth
+from hpinet.settings import settings
 from hpinet.treatment import Treatment
 from hpinet.ui.jobs.models import (
     SHELF,
@@ -24,6 +25,7 @@ from hpinet.ui.jobs.models import (
 from hpinet.ui.jobs.previews import open_sent
 from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, gpu_seconds, heavy, lent
 from hpinet.ui.server.storage import in_use
+from hpinet.wording import duration
 
 T = TypeVar("T")
 
@@ -96,6 +98,7 @@ def measure(
     for trial in trials:
         check_memory(trial.choice, trial.plan, beside_mb=_megabytes_of_attempts(task))
         check_seconds(trial.choice, trial.plan)
+    _check_all_seconds(task)
     missing = dict[str, CheckpointError]()
     for trial in trials:
         choice = trial.choice
@@ -120,11 +123,25 @@ def _megabytes_of_attempts(task: _Task) -> float:
     return _ATTEMPT * len(task.trials) * task.megapixels
 
 
+def _seconds(task: _Task) -> float:
+    return sum(expected_seconds(each.choice, each.plan) + _SECONDS * task.megapixels for each in task.trials)
+
+
+def _check_all_seconds(task: _Task) -> None:
+    """Raises OptionError where the trials, which are one job, should take longer together than one may."""
+    seconds, limit = _seconds(task), settings().max_seconds
+    if seconds > limit:
+        raise OptionError(
+            f"Measuring takes {duration(seconds)} here, and {duration(limit)} is the limit: "
+            "choose fewer models, or a smaller picture."
+        )
+
+
 def _needs(task: _Task, tell: Any) -> Needs:  # noqa: ARG001 (called like the function it is for)
     plans = [(trial.choice, trial.plan) for trial in task.trials]
     largest = max(*(expected_megabytes(*each) for each in plans), _COMPARING * task.megapixels)
-    seconds = sum(expected_seconds(*each) + _SECONDS * task.megapixels for each in plans)
-    return Needs(task.stop, _megabytes_of_attempts(task) + largest, seconds, task.small.colour.nbytes / 1e6)
+    held = task.small.colour.nbytes / 1e6
+    return Needs(task.stop, _megabytes_of_attempts(task) + largest, _seconds(task), held)
 
 
 @heavy(duration=None, needs=_needs)

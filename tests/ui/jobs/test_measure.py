@@ -145,6 +145,20 @@ def test_too_many_attempts_at_a_large_picture_are_refused(
         measure(truth, 2, ["M", "T"], stop, tell=lambda *_: None)
 
 
+@pytest.mark.parametrize("jpeg", [None, 40])
+def test_the_longest_job_is_the_sum_of_the_trials(
+    alone: Turns, truth: Path, monkeypatch: pytest.MonkeyPatch, jpeg: int | None
+) -> None:
+    """Each alone would be allowed; with JPEG, T alone is two of them."""
+    monkeypatch.setattr(jobs, "settings", lambda: SimpleNamespace(max_seconds=100))
+    monkeypatch.setattr(jobs, "expected_seconds", lambda *_: 60.0)
+    monkeypatch.setattr(models.Choice, "is_installed", lambda *_: True)
+    stop, keys = StopFlag.of(None, "measure"), ["T"] if jpeg else ["S", "M"]
+    with pytest.raises(OptionError, match=r"takes about 2 min here, and .* is the limit: choose fewer models"):
+        measure(truth, 2, keys, stop, tell=lambda *_: None, jpeg=jpeg)
+    assert measure(truth, 2, ["M"], stop, tell=lambda *_: "told")[0] == "told"
+
+
 def test_what_runs_twice_is_counted_twice_and_nothing_else() -> None:
     """Of T alone there are weights for JPEGs."""
     jpeg, plain = (task((9000, 6000), "TM", is_jpeg=is_jpeg) for is_jpeg in (True, False))
