@@ -42,7 +42,7 @@ class Line:
     target: str  # the result's name within the target folder
     model: str  # such as hpinet-t-x4
     treatment: str
-    order: str  # everything that decides the result's bytes, see `hpinet.cluster.order.Order.fingerprint`
+    order: str  # what was asked for, see `hpinet.cluster.order.Order.fingerprint`
     seconds: float  # from opening the source until the result was in its place
     outcome: Outcome
     error: str = ""  # why there is no result

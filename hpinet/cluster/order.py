@@ -57,7 +57,11 @@ class Order:
         return plan
 
     def fingerprint(self) -> str:
-        """Everything that decides a result's bytes: two orders with the same make the same of a picture."""
+        """Everything of a result that is asked for: one that was made by an order with the same is not made again.
+
+        Engine and device are left out: machines may choose them for themselves, results differ by roundings alone, and
+        an archive that was begun with one goes on with another.
+        """
         told = (self.weights, self.size, self.format, self.quality, self.treatment, self.metadata, self.self_ensemble)
         return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 

@@ -107,6 +107,10 @@ def test_fingerprints_tell_orders_apart() -> None:
     assert replace(ORDER).fingerprint() == ORDER.fingerprint()
 
 
+def test_an_archive_goes_on_with_another_engine() -> None:
+    assert replace(ORDER, engine="openvino", device="cuda").fingerprint() == ORDER.fingerprint()
+
+
 def test_fingerprints_tell_treatments_apart(tmp_path: Path) -> None:
     """The same weights with other strengths, or another level, make other results."""
     bundled = Path(__file__).parents[2] / "checkpoints" / "hpinet-t-x4"
