@@ -264,7 +264,8 @@ def _no_session() -> Response:
 
 def cookie_rules(scope: Scope) -> str:
     """Who gets a cookie of the page: also the page within another one, where that is possible."""
-    is_https = "https" in (scope["scheme"], Headers(scope=scope).get("x-forwarded-proto"))
+    first, *_ = Headers(scope=scope).get("x-forwarded-proto", "").split(",")  # of several proxies, the visitor's own
+    is_https = "https" in (scope["scheme"], first.strip())
     return "SameSite=None; Secure; Partitioned" if is_https else "SameSite=Lax"
 
 

@@ -278,9 +278,18 @@ def test_the_page_gives_a_cookie_once(client: TestClient) -> None:
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
     assert "set-cookie" not in client.get("/").headers
-    client.cookies.clear()
-    framed = client.get("/", headers={"x-forwarded-proto": "https"}).headers["set-cookie"]
-    assert "SameSite=None; Secure; Partitioned" in framed
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "is_secure"),
+    [("https", True), ("https,http", True), ("https, http", True), ("http,https", False), ("", False)],
+)
+def test_a_cookie_goes_along_in_a_frame_where_that_is_possible(
+    client: TestClient, forwarded: str, is_secure: bool
+) -> None:
+    """Of two proxies, the first is the one that the visitor speaks to."""
+    cookie = client.get("/", headers={"x-forwarded-proto": forwarded}).headers["set-cookie"]
+    assert ("SameSite=None; Secure; Partitioned" in cookie) == is_secure
 
 
 def test_errors_are_told_in_our_words(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
