@@ -266,7 +266,7 @@ def drop_torn(older_than: float = 0) -> int:
     Gradio writes an upload beside the folders of whole ones, and leaves it there if the visitor goes or the disk is
     full. Whatever lies there and is not open has ended, or is moved to its folder this moment.
     """
-    root, being_written, deleted = Path(get_upload_folder()), set[str](), 0
+    root, being_written, deleted = Path(get_upload_folder()).resolve(), set[str](), 0
     with suppress(psutil.Error):
         being_written = {file.path for file in psutil.Process().open_files()}
     for path in root.glob("tmp*"):

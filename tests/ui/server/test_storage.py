@@ -156,7 +156,13 @@ def test_only_what_was_sent_or_shown_is_received(root: Path, tmp_path_factory: p
     assert storage.received({"path": str(own)}) == own
 
 
-def test_uploads_that_ended_early_are_dropped(root: Path) -> None:
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_uploads_that_ended_early_are_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_linked: bool) -> None:
+    (root := tmp_path / "real").mkdir()
+    if is_linked:  # as the temporary folder of every Mac is
+        (tmp_path / "link").symlink_to(root)
+        root = tmp_path / "link"
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(root))
     whole, torn, being_written = storage.new_folder() / "tmp.png", root / "tmpabc", root / "tmpdef"
     for path in (whole, torn):
         path.write_text("x")
