@@ -16,6 +16,9 @@ _KEY = b"tRNS"  # which colours are transparent
 _KEY_LENGTHS = {0: (2,), 2: (6,), 3: range(257)}  # by kind of colour
 _MOST_TEXT = 2_000_000  # bytes of XMP and the like
 _XMP, _IPTC = b"XML:com.adobe.xmp\0", b"Raw profile type iptc\0"  # keywords
+# How chunks begin that say something
+_SAID = (b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"eXIf", b"pHYs", b"iTXt" + _XMP, b"zTXt" + _IPTC)
+_MOST_CHUNKS = 100_000  # many times what programs write
 _INCH = 0.0254  # metres
 _MOST_PROFILE = 32_000_000  # bytes of an ICC profile once unpacked: beyond any that exists
 
@@ -36,11 +39,17 @@ class SideData:
 
 
 def split(data: bytes) -> tuple[bytes, SideData, bool]:
-    """The file with nothing but its pixels, the side data, and whether some of that was damaged and left out."""
+    """The file with nothing but its pixels, the side data, and whether some of that was damaged and left out.
+
+    Of several chunks that say the same, the first counts. Raises ValueError for a file of next to nothing but chunks.
+    """
     kept, side, damaged = [_SIGNATURE], SideData(), False
-    at = len(_SIGNATURE)
+    at, count, unsaid = len(_SIGNATURE), 0, set[bytes](_SAID)
     header = data[16:29]
     while at + 8 <= len(data):
+        count += 1
+        if count > _MOST_CHUNKS:
+            raise ValueError("more parts than pictures have")
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
         if kind in _PIXELS:
@@ -54,8 +63,9 @@ def split(data: bytes) -> tuple[bytes, SideData, bool]:
             fits = length in _KEY_LENGTHS.get(header[9], ())
             damaged |= not fits
             kept += [data[at:end]] * fits
-        else:
-            damaged |= not _note(side, kind, data[at + 8 : end - 4])
+        elif sign := next((sign for sign in unsaid if data.startswith(sign, at + 4)), None):
+            unsaid.remove(sign)
+            damaged |= not _note(side, kind, data[at + 4 + len(sign) : end - 4])
         at = end
         if kind == b"IEND":
             break
@@ -63,7 +73,7 @@ def split(data: bytes) -> tuple[bytes, SideData, bool]:
 
 
 def _note(side: SideData, kind: bytes, body: bytes) -> bool:
-    """Takes down what a chunk says; False if it makes no sense."""
+    """Takes down what a chunk of `_SAID` says behind its keyword, if it has one; False if it makes no sense."""
     try:
         if kind == b"iCCP":
             side.profile = _unpacked(body[body.index(b"\0") + 2 :], _MOST_PROFILE)
@@ -80,11 +90,11 @@ def _note(side: SideData, kind: bytes, body: bytes) -> bool:
         elif kind == b"pHYs":
             across, down, unit = struct.unpack(">IIB", body)
             side.dpi = (across * _INCH, down * _INCH) if unit and across and down else None
-        elif kind == b"iTXt" and body.startswith(_XMP):
+        elif kind == b"iTXt":
             side.xmp = _international(body)
-        elif kind == b"zTXt" and body.startswith(_IPTC):
-            side.iptc = _raw_profile(_unpacked(body[len(_IPTC) + 1 :], _MOST_TEXT))
-    except (ValueError, struct.error, zlib.error):
+        elif kind == b"zTXt":
+            side.iptc = _raw_profile(_unpacked(body[1:], _MOST_TEXT))
+    except (ValueError, IndexError, struct.error, zlib.error):
         return False
     return True
 
@@ -99,8 +109,8 @@ def _unpacked(packed: bytes, most: int) -> bytes:
 
 
 def _international(body: bytes) -> bytes:
-    """The text of an iTXt chunk."""
-    is_packed, rest = body[len(_XMP)], body[len(_XMP) + 2 :]
+    """The text of an iTXt chunk, of which the keyword is gone."""
+    is_packed, rest = body[0], body[2:]
     text = rest.split(b"\0", 2)[2]  # after language and translated keyword
     return _unpacked(text, _MOST_TEXT) if is_packed else text
 

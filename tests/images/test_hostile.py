@@ -1,6 +1,7 @@
 """Files cut, flipped and stuffed: none makes a foreign error, takes long or much memory."""
 
 import time
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -10,12 +11,13 @@ from PIL import Image
 
 from hpinet.errors import ImageError
 from hpinet.images import open_picture, picture_size
+from hpinet.images.png import chunk
 from scripts import hostile
 
 from .samples import pillow_file, smooth
 from .test_jxl import contained, jxl
 
-JPEG = pillow_file(Image.fromarray(smooth(64, 64, 3)), "JPEG")
+JPEG, PNG = (pillow_file(Image.fromarray(smooth(64, 64, 3)), format) for format in ("JPEG", "PNG"))
 
 
 def test_all_specimens_open() -> None:
@@ -77,3 +79,19 @@ def packed_box(kind: bytes, size: int) -> tuple[bytes, bytes]:
 )
 def test_boxes_of_a_jpeg_xl_take_no_time(look: Callable[[bytes], object], boxes: list[tuple[bytes, bytes]]) -> None:
     assert seconds(look, contained(jxl(smooth(64, 64, 3)), *boxes)) < 1
+
+
+@pytest.mark.parametrize("look", [open_picture, picture_size])
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        chunk(b"iCCP", b"profile\0\0" + zlib.compress(bytes(31_000_000))) * 40,
+        chunk(b"iCCP", b"profile\0\0" + zlib.compress(bytes(33_000_000))) * 40,  # which is too large
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(bytes(1_900_000))) * 500,
+        chunk(b"zTXt", b"Raw profile type iptc\0\0" + zlib.compress(bytes(1_900_000))) * 500,
+        chunk(b"tEXt", b"") * 3_000_000,
+    ],
+    ids=["profiles", "large profiles", "XMP", "IPTC", "empty"],
+)
+def test_chunks_of_a_png_take_no_time(look: Callable[[bytes], object], chunks: bytes) -> None:
+    assert seconds(look, PNG[:33] + chunks + PNG[33:]) < 1

@@ -139,6 +139,20 @@ def test_what_follows_a_wrong_length_is_found_again() -> None:
         assert picture.notes
 
 
+def test_the_first_of_several_chunks_counts() -> None:
+    first, second = (zlib.compress(imagecodecs.cms_profile(name)) for name in ("adobergb", "srgb"))
+    picture = open_picture(png((b"iCCP", b"a\0\0" + first), (b"iCCP", b"b\0\0" + second), (b"iCCP", b"nonsense")))
+    assert picture.icc_profile == imagecodecs.cms_profile("adobergb")
+    assert picture.notes == ()
+
+
+@pytest.mark.parametrize("body", [b"", b"\0", b"\0\0de"])
+def test_xmp_that_is_cut_off_is_left_out(body: bytes) -> None:
+    picture = open_picture(png((b"iTXt", b"XML:com.adobe.xmp\0" + body)))
+    assert np.array_equal(picture.colour, PIXELS)
+    assert picture.notes
+
+
 def test_a_transparent_colour_of_the_wrong_length_is_left_out() -> None:
     picture = open_picture(png((b"tRNS", b"x")))
     assert picture.alpha is None
