@@ -156,7 +156,7 @@ def _close(manifest: Manifest) -> None:
 
 def check_target(source: Place, results: Place) -> None:
     """Raises OptionError if results cannot be written there, or might replace the pictures."""
-    if f"{source.address}/".startswith(f"{results.address}/"):
+    if source.prefix.startswith(results.prefix):
         raise OptionError("Results would replace the pictures: choose another output.")
     if results.protocol in READ_ONLY:
         raise OptionError(f"Results cannot be written to {results.protocol}:// addresses: name a folder or a bucket.")
@@ -192,13 +192,13 @@ def _wanted(order: Order, source: Place, results: Place, manifest: Manifest, sum
     """
     done = manifest.done(order.fingerprint())
     there = {file.name for file in results.files(pass_over)}  # what cannot be seen is made again
-    inside = results.address.removeprefix(f"{source.address}/")
+    inside = results.prefix.removeprefix(source.prefix)
     any_found = False
     for _, files in groupby(source.files(summary.locked.append), key=lambda file: PurePosixPath(file.name).parent):
         found: dict[str, File] = {}
         for file in files:
             reason = left_alone(PurePosixPath(file.name))
-            if file.name.startswith(f"{inside}/"):
+            if file.name.startswith(inside):
                 reason = OUTPUT
             if reason:
                 summary.skipped.setdefault(reason, []).append(file.name)

@@ -1,6 +1,7 @@
 """What the command line does on a cluster: `upscale --cluster`, and the command `serve`."""
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -155,6 +156,8 @@ def serve(
     worker_memory: WorkerMemoryOption = None,
 ) -> None:
     """Serve the page on a Ray cluster, until Ctrl+C. Needs the extra cluster."""
+    if sys.platform == "win32":  # which cannot bound so the time that callers have to show their key
+        raise OptionError("The page of a cluster runs on Linux and macOS: start it on a machine with one of them.")
     from hpinet.cluster.connection import check_installed, connected, workers_of
 
     check_installed()

@@ -42,7 +42,7 @@ class Place:
     def of(cls, text: str) -> "Place":
         """The folder of that path or address. Raises OptionError if nothing here can open such addresses."""
         text = text.removeprefix("file://")  # one folder has one address, or it would not be known again
-        place = cls(text.rstrip("/") if "://" in text else str(path_of(text).resolve()))
+        place = cls(text.rstrip("/") if "://" in text else path_of(text).resolve().as_posix())
         place._open()
         return place
 
@@ -50,6 +50,11 @@ class Place:
     def folder(self) -> Path | None:
         """Where it is on this machine's disks; None behind an address."""
         return None if "://" in self.address else Path(self.address)
+
+    @property
+    def prefix(self) -> str:
+        """What the addresses of all that lies in it begin with."""
+        return f"{self.address.rstrip('/')}/"  # the root of a disk ends in a slash already
 
     @property
     def protocol(self) -> str:
@@ -123,7 +128,7 @@ class Place:
 
     def below(self, name: str) -> "Place":
         """A folder in it."""
-        return Place(f"{self.address}/{name}")
+        return Place(f"{self.prefix}{name}")
 
     def _open(self) -> tuple[Any, str]:
         """The file system and the folder's path in it."""

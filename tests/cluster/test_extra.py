@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from hpinet.cluster.cli import serve
+from hpinet.errors import OptionError
+
 HIDDEN = """
 import sys
 for name in ("ray", "pyarrow"):
@@ -29,6 +32,13 @@ def test_what_is_missing_is_named(arguments: tuple[str, ...]) -> None:
     assert done.returncode == 2
     told = 'Error: A cluster needs ray, pyarrow: run `pip install ".[cluster]"` in a clone of this project.\n'
     assert done.stderr == told
+
+
+def test_a_page_on_windows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its replicas could not reach it, and nobody would hear why."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(OptionError, match="runs on Linux and macOS"):
+        serve(cluster="auto")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Folders on disks and behind addresses."""
 
 import time
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
+from unittest.mock import Mock
 
 import fsspec
 import pytest
@@ -126,6 +127,22 @@ def test_places_on_disks_are_folders(tmp_path: Path) -> None:
     assert Place.of(f"file://{tmp_path}/").folder == tmp_path
     assert Place.of("memory://bucket").folder is None
     assert Place.of("memory://bucket").protocol == "memory"
+
+
+@pytest.fixture
+def on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths are Windows's."""
+    monkeypatch.setattr("hpinet.cluster.places.path_of", lambda text: Mock(resolve=lambda: PureWindowsPath(text)))
+
+
+@pytest.mark.usefixtures("on_windows")
+@pytest.mark.parametrize(("source", "results"), [("C:\\scans\\deep", "C:\\scans"), ("D:\\scans", "D:\\")])
+def test_addresses_are_written_with_slashes_everywhere(source: str, results: str) -> None:
+    assert Place.of(source).address == source.replace("\\", "/")
+    assert Place.of(results).below(".manifest").protocol == "file"
+    with pytest.raises(OptionError, match="would replace the pictures"):
+        check_target(Place.of(source), Place.of(results))
+    check_target(Place.of(results), Place.of(source))
 
 
 def test_addresses_that_nothing_opens_are_named() -> None:

@@ -13,7 +13,7 @@ from hpinet.cluster.manifest import Line, Manifest
 from hpinet.cluster.order import Order
 from hpinet.cluster.places import Place
 from hpinet.errors import OptionError
-from hpinet.files import DONE, Failure
+from hpinet.files import DONE, OUTPUT, Failure
 from hpinet.plan import TargetSize
 from hpinet.terminal import FAILED
 
@@ -57,6 +57,12 @@ def test_results_that_cannot_be_seen_are_made_again(scans: Path, lock: Lock) -> 
 def test_a_folder_without_pictures_is_said(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="There are no pictures"):
         wanted(Place.of(str(tmp_path)), Place.of(str(tmp_path / "results")))
+
+
+def test_what_lies_in_the_output_is_no_input(scans: Path) -> None:
+    pictures, summary = wanted(Place.of(str(scans)), Place.of(str(scans / "deep")))
+    assert [picture.name for picture in pictures] == ["a.jpg", "a.png"]
+    assert summary.skipped[OUTPUT] == ["deep/b.png", "deep/c_x2_hpinet-t.png", "deep/torn.png"]
 
 
 def test_what_is_done_is_known_again_whatever_its_name(tmp_path: Path) -> None:
