@@ -32,6 +32,11 @@ def machines() -> Machines | None:
     return _machines[0] if _machines else None
 
 
+def takes(kind: str) -> bool:
+    """Whether they do work of that kind, as the journal calls it: they enlarge, all else is done here."""
+    return kind == "enlarge" and bool(_machines)
+
+
 def at_once() -> int:
-    """How many jobs may work at a time."""
+    """How many jobs of theirs may work at a time."""
     return _machines[0].at_once if _machines else 1

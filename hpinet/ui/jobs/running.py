@@ -97,14 +97,15 @@ def heavy(
             if CREW.closing:
                 raise Ending
             needed = needs(*args, **kwargs)
-            load = Load(needed.stop.visitor, needed.megabytes, needed.seconds, needed.held_mb)
+            kind = work.__module__.rpartition(".")[2]
+            visitor, is_elsewhere = needed.stop.visitor, elsewhere.takes(kind)
+            load = Load(visitor, needed.megabytes, needed.seconds, needed.held_mb, elsewhere=is_elsewhere)
             bar = gr.Progress()
 
             def tell(place: Place) -> None:
                 starts, ends = time_left(place.starts_in), time_left(place.ends_in)
                 bar(0, desc=f"Number {place.number} in the queue: starts in {starts}, done in {ends}")
 
-            kind = work.__module__.rpartition(".")[2]
             turn = nullcontext() if scheduled else turns().job(load, stopped=needed.stop.ends, waiting=tell)
             with CREW, journal.kept(kind, megabytes=load.megabytes, expected=load.seconds), turn:
                 return run(*args, **kwargs)

@@ -63,6 +63,7 @@ class Load:
     megabytes: float
     seconds: float  # expected, with the machine to itself
     held_mb: float = 0.0  # of its picture, while it waits for room
+    elsewhere: bool = False  # other machines do it
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class _Job:
 class Turns:
     """The jobs of this process. Safe to use from many threads, each of which does one job at a time.
 
-    ``at_once`` says how many may work at a time: more than one where other machines do the work.
+    One works here at a time, and ``at_once`` says how many do where other machines do the work.
     """
 
     def __init__(
@@ -267,25 +268,33 @@ class Turns:
         """Whether the next of its kind fits: small ones share a quarter of the memory, large ones the rest.
 
         One of each kind always fits, and nobody overtakes another of their kind. Where other machines do the work, each
-        has as much memory.
+        has as much memory; what is done here has this one's.
         """
         small = self._is_small(job)
-        ahead = self._jobs[: self._jobs.index(job)]
-        kind = [other for other in self._jobs if self._is_small(other) == small]
-        if any(not other.under_way for other in ahead if self._is_small(other) == small):
+        kind = [other for other in self._beside(job) if self._is_small(other) == small]
+        if any(not other.under_way for other in kind[: kind.index(job)]):
             return False
         used = sum(other.load.megabytes for other in kind if other.under_way)
-        share = self._budget_mb * (0.25 if small else 0.75) * self._at_once()
+        share = self._budget_mb * (0.25 if small else 0.75) * self._abreast(job)
         return not used or used + job.load.megabytes <= share
+
+    def _beside(self, job: _Job) -> list[_Job]:
+        """All that are done where this one is, itself included, in order of arrival."""
+        return [other for other in self._jobs if other.load.elsewhere == job.load.elsewhere]
+
+    def _abreast(self, job: _Job) -> int:
+        """How many may work at a time where this one does."""
+        return self._at_once() if job.load.elsewhere else 1
 
     def _is_small(self, job: _Job) -> bool:
         return job.load.megabytes <= SMALL_SHARE * self._budget_mb
 
     def _place(self, job: _Job) -> Place:
         """At worst: everybody under way and ahead is done first."""
-        ahead = [other for other in self._jobs[: self._jobs.index(job)] if not other.under_way]
+        beside = self._beside(job)
+        ahead = [other for other in beside[: beside.index(job)] if not other.under_way]
         number = 1 + sum(self._is_small(other) == self._is_small(job) for other in ahead)
-        starts_in = sum(other.remaining for other in self._jobs if other.under_way or other in ahead)
+        starts_in = sum(other.remaining for other in beside if other.under_way or other in ahead)
         return Place(number, starts_in, starts_in + job.load.seconds)
 
     def _wait_for_turn(self, job: _Job, stopped: Callable[[], bool]) -> bool:
@@ -305,11 +314,10 @@ class Turns:
 
     def _choose(self) -> None:
         """Gives turns to the most urgent, while there are any to give."""
+        now = self._clock()
         ready = [job for job in self._jobs if job.under_way and not job.away and job not in self._working]
-        while ready and len(self._working) < self._at_once():
-            now = self._clock()
-            job = min(ready, key=lambda job: urgency(job.account.attained, now - job.rested_at))
-            ready.remove(job)
-            job.slice_at = now
-            self._working.append(job)
-            self._changed.notify_all()
+        for job in sorted(ready, key=lambda job: urgency(job.account.attained, now - job.rested_at)):
+            if sum(other.load.elsewhere == job.load.elsewhere for other in self._working) < self._abreast(job):
+                job.slice_at = now
+                self._working.append(job)
+                self._changed.notify_all()

@@ -363,12 +363,14 @@ def test_a_job_that_is_back_waits_for_its_turn() -> None:
         thread.join(10)
 
 
-def test_where_other_machines_work_several_do_at_once() -> None:
+@pytest.mark.parametrize(("elsewhere", "expected"), [(True, 3), (False, 1)])
+def test_where_other_machines_work_several_do_at_once(elsewhere: bool, expected: int) -> None:
+    """What is done here takes turns there too."""
     order, working, most = Turns(budget_mb=1000, most=100, per_session=4, per_address=6, at_once=lambda: 3), [0], [0]
     lock = threading.Lock()
 
     def one(name: str) -> None:
-        with order.job(load(name), stopped=NEVER):
+        with order.job(Load(Visitor(name), 10, 1, elsewhere=elsewhere), stopped=NEVER):
             for _ in range(20):
                 with lock:
                     working[0] += 1
@@ -381,7 +383,7 @@ def test_where_other_machines_work_several_do_at_once() -> None:
     for thread in started(*(lambda name=name: one(name) for name in "abcdefgh")):
         thread.join(60)
         assert not thread.is_alive()
-    assert most[0] == 3
+    assert most[0] == expected
     assert order.counts == (0, 0)
 
 
@@ -392,7 +394,7 @@ def test_other_machines_have_memory_of_their_own(machines: int) -> None:
     waited: list[int] = []
 
     def begin(under_way: ExitStack) -> None:
-        large = Load(Visitor("a"), 700, 1)
+        large = Load(Visitor("a"), 700, 1, elsewhere=machines > 1)
         job = order.job(large, stopped=lambda: bool(waited), waiting=lambda place: waited.append(place.number))
         under_way.enter_context(job)
 
@@ -402,3 +404,22 @@ def test_other_machines_have_memory_of_their_own(machines: int) -> None:
         assert not waited
         begin(under_way)
         assert waited
+
+
+def test_work_here_has_the_memory_of_this_machine_alone() -> None:
+    """And waits for nothing that other machines do, nor they for it."""
+    order = Turns(budget_mb=1000, most=100, per_session=9, per_address=9, at_once=lambda: 3)
+    here, there = (Load(Visitor("a"), 700, 30, elsewhere=elsewhere) for elsewhere in (False, True))
+    places: list[Place] = []
+
+    def begin(load: Load) -> None:
+        job = order.job(load, stopped=lambda: bool(places), waiting=places.append)
+        under_way.enter_context(job)
+
+    with ExitStack() as under_way:
+        for each in (there, here, there):
+            begin(each)
+        assert not places
+        begin(here)
+        assert places[0].number == 1
+        assert places[0].starts_in <= 30
