@@ -1,6 +1,8 @@
 """Resizing with the field's standard kernels, for the picture before enlargement and for comparisons."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -9,6 +11,9 @@ from hpinet.images.picture import Picture
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom of a part of a picture, in pixels of it."""
+
+_BAND = 1 << 18
+"""Pixels that are worked on at a time: in floating point all of a picture would be several times as large as it is."""
 
 
 def resize_bicubic(picture: Picture, width: int, height: int, *, part: Box | None = None) -> Picture:
@@ -20,31 +25,83 @@ def resize_bicubic(picture: Picture, width: int, height: int, *, part: Box | Non
     so that what an invisible pixel happens to contain does not bleed into its neighbours.
     """
     top, dtype = np.iinfo(picture.colour.dtype).max, picture.colour.dtype
+    box = part or (0, 0, picture.width, picture.height)
     if picture.alpha is None or (picture.alpha == top).all():
         alpha = None if picture.alpha is None else np.full((height, width), top, dtype)
-        return replace(picture, colour=_resize(picture.colour, width, height, part), alpha=alpha)
-    opacity = picture.alpha[..., None] / np.float32(top)
-    new_opacity = _resize(opacity, width, height, part)
-    new_colour = _resize(picture.colour * opacity, width, height, part)
-    # The kernel overshoots; and where (nearly) nothing is left to see, there is no colour to restore.
-    new_colour = np.divide(new_colour, new_opacity, out=np.zeros_like(new_colour), where=new_opacity > 0.5 / top)
-    return replace(picture, colour=_rounded(new_colour, dtype), alpha=_rounded(new_opacity[..., 0] * top, dtype))
+        return replace(picture, colour=_resize(picture.colour, width, height, box), alpha=alpha)
+    old_alpha, shape = picture.alpha, picture.alpha.shape
+
+    def opacity(rows: slice) -> np.ndarray:
+        return old_alpha[rows] / np.float32(top)
+
+    def seen(channel: int, rows: slice) -> np.ndarray:
+        return picture.colour[rows, :, channel] * opacity(rows)
+
+    alpha, new_opacity = (np.empty((height, width), kind) for kind in (dtype, np.float32))
+    for columns, values in _strips(opacity, shape, width, height, box):
+        new_opacity[:, columns] = values
+        alpha[:, columns] = _rounded(values * top, dtype)
+    colour = np.empty((height, width, picture.colour.shape[2]), dtype)
+    for channel in range(colour.shape[2]):
+        for columns, values in _strips(partial(seen, channel), shape, width, height, box):
+            share = new_opacity[:, columns]
+            # The kernel overshoots; and where (nearly) nothing is left to see, there is no colour to restore.
+            restored = np.divide(values, share, out=np.zeros_like(values), where=share > 0.5 / top)
+            colour[:, columns, channel] = _rounded(restored, dtype)
+    return replace(picture, colour=colour, alpha=alpha)
 
 
-def _resize(array: np.ndarray, width: int, height: int, part: Box | None) -> np.ndarray:
-    """(H, W, C) to (height, width, C) of the same type: uint8, uint16 or float32.
+def _resize(array: np.ndarray, width: int, height: int, box: Box) -> np.ndarray:
+    """(H, W, C) to (height, width, C) of the same type, uint8 or uint16.
 
-    8 bits go through Pillow's integer arithmetic, the others channel by channel through its double precision.
+    8 bits go through Pillow's integer arithmetic, 16 channel by channel through its double precision.
     """
     if array.dtype == np.uint8:
-        image = Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
-        return np.array(image.resize((width, height), Image.Resampling.BICUBIC, part)).reshape(height, width, -1)
+        pixels = array[..., 0] if array.shape[2] == 1 else array
+        return _by_pillow(pixels, width, height, box).reshape(height, width, -1)
+
+    def values_of(channel: int, rows: slice) -> np.ndarray:
+        return array[rows, :, channel].astype(np.float32)
+
     resized = np.empty((height, width, array.shape[2]), array.dtype)
     for channel in range(array.shape[2]):
-        plane = Image.fromarray(array[..., channel].astype(np.float32))
-        values = np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC, part))
-        resized[..., channel] = values if array.dtype == np.float32 else _rounded(values, array.dtype)
+        for columns, values in _strips(partial(values_of, channel), array.shape[:2], width, height, box):
+            resized[:, columns, channel] = _rounded(values, array.dtype)
     return resized
+
+
+def _strips(
+    values_of: Callable[[slice], np.ndarray], shape: tuple[int, ...], width: int, height: int, box: Box
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """One channel resized: the columns of each strip of the result, and (height, columns) float32.
+
+    Pillow resizes rows first, then columns, so the one can be done band by band and the other strip by strip: exactly
+    what it makes of the whole, of which it would hold three copies at a time.
+
+    Args:
+        values_of: Gives rows of the channel, (rows, W) float32.
+        shape: (H, W) of it.
+        width, height: Of the result.
+        box: The part of the channel that is resized.
+    """
+    left, top, right, bottom = box
+    across = np.empty((shape[0], width), np.float32)
+    for rows in _bands(*shape):
+        band = values_of(rows)
+        across[rows] = _by_pillow(band, width, len(band), (left, 0, right, len(band)))
+    for columns in _bands(width, max(len(across), height)):
+        strip = across[:, columns]
+        yield columns, _by_pillow(strip, strip.shape[1], height, (0, top, strip.shape[1], bottom))
+
+
+def _by_pillow(array: np.ndarray, width: int, height: int, box: Box) -> np.ndarray:
+    return np.array(Image.fromarray(array).resize((width, height), Image.Resampling.BICUBIC, box))
+
+
+def _bands(count: int, length: int) -> Iterator[slice]:
+    """So many lines of a length, in bands."""
+    step = max(1, _BAND // length)
+    yield from (slice(start, start + step) for start in range(0, count, step))
 
 
 def _rounded(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

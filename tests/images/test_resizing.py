@@ -1,12 +1,14 @@
 """Resizing."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from hpinet.images import Picture, resize_bicubic
+from hpinet.images import Picture, resize_bicubic, resizing
 
 from .samples import ADOBE_RGB, noise, smooth
 
@@ -51,3 +53,53 @@ class TestResizing:
 
     def test_profile_is_kept(self):
         assert resize_bicubic(Picture(noise(4, 4, 3), noise(4, 4), ADOBE_RGB), 8, 8).icc_profile == ADOBE_RGB
+
+
+Part = tuple[float, float, float, float] | None
+
+
+def by_whole_channels(picture: Picture, size: tuple[int, int], part: Part) -> tuple[np.ndarray, np.ndarray | None]:
+    """Colour and alpha by Pillow's arithmetic on whole channels in floating point."""
+
+    def resized(channel: np.ndarray) -> np.ndarray:
+        return np.asarray(Image.fromarray(channel).resize(size, Image.Resampling.BICUBIC, part))
+
+    top = np.float32(np.iinfo(picture.colour.dtype).max)
+    opacity = np.ones((picture.height, picture.width), np.float32)
+    if picture.alpha is not None:
+        opacity = picture.alpha / top
+    shown = np.dstack([resized(channel * opacity) for channel in np.moveaxis(picture.colour, 2, 0)])
+    seen = resized(opacity)
+    if picture.alpha is not None:
+        shown = np.divide(shown, seen[..., None], out=np.zeros_like(shown), where=seen[..., None] > 0.5 / top)
+    colour, alpha = (np.rint(values).clip(0, top).astype(picture.colour.dtype) for values in (shown, seen * top))
+    return colour, alpha if picture.alpha is not None else None
+
+
+@pytest.mark.parametrize(("bits", "channels"), [(8, 2), (8, 4), (16, 1), (16, 2), (16, 3), (16, 4)])
+@pytest.mark.parametrize("part", [None, (0, 0, 30, 20), (2.25, 3.5, 28.125, 17.75), (4, 0, 9, 20)])
+@pytest.mark.parametrize("size", [(30, 20), (29, 20), (30, 19), (7, 5), (61, 43), (1, 1)])
+def test_strips_are_what_the_whole_would_be(
+    monkeypatch: pytest.MonkeyPatch, bits: int, channels: int, part: Part, size: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(resizing, "_BAND", 100)
+    samples = noise(20, 30, channels, dtype=np.uint8 if bits == 8 else np.uint16)
+    if channels % 2 == 0:
+        samples[noise(20, 30, seed=1) < 100, -1] = 0
+    picture = Picture.from_array(samples)
+    expected = by_whole_channels(picture, size, part)
+    result = resize_bicubic(picture, *size, part=part)
+    assert np.array_equal(result.colour, expected[0])
+    assert (result.alpha is None) == (expected[1] is None)
+    assert result.alpha is None or np.array_equal(result.alpha, expected[1])  # pyright: ignore[reportArgumentType]
+
+
+def test_a_reduction_takes_little_beside_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The result, its opacity, and a channel half way, whatever alpha there is: no floating-point copy of all of it."""
+    monkeypatch.setattr(resizing, "_BAND", 1 << 12)
+    picture = Picture(noise(400, 500, 3), noise(400, 500))
+    tracemalloc.start()
+    resize_bicubic(picture, 499, 399)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 14 * 400 * 500
