@@ -147,6 +147,8 @@ def _close(manifest: Manifest) -> None:
     """Raises ClusterError if the lines cannot be kept."""
     try:
         manifest.compact()
+    except ClusterError:  # which says it
+        raise
     except Exception as error:  # networks fail in any way
         raise ClusterError(
             f"The manifest cannot be written: {why(error)} Start again when it can be: "

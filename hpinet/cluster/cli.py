@@ -156,7 +156,7 @@ def serve(
     worker_memory: WorkerMemoryOption = None,
 ) -> None:
     """Serve the page on a Ray cluster, until Ctrl+C. Needs the extra cluster."""
-    if sys.platform == "win32":  # which cannot bound so the time that callers have to show their key
+    if sys.platform == "win32":  # the patience of `hpinet.cluster.replicas` is POSIX's
         raise OptionError("The page of a cluster runs on Linux and macOS: start it on a machine with one of them.")
     from hpinet.cluster.connection import check_installed, connected, workers_of
 

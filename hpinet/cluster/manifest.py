@@ -2,7 +2,8 @@
 
 Lines are gathered for a moment and written as a small file of their own, which appears whole or not at all, so that a
 run that is killed loses the lines of that moment: their pictures are made again, to the same bytes and names. At the
-end all become one file, `NAME`, with one line for each picture: the last one there was.
+end all become one file, `NAME`, with one line for each picture: the last one there was. Another run into the same
+folder may do so at any time.
 """
 
 # pyright: reportMissingImports=false
@@ -16,6 +17,7 @@ from io import BytesIO
 from secrets import token_hex
 from typing import TYPE_CHECKING, Literal
 
+from hpinet.cluster.connection import ClusterError
 from hpinet.cluster.places import Place
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ _COLUMNS = {"bytes": "int64", "width": "int32", "height": "int32", "seconds": "f
 
 
 class Manifest:
-    """The lines of a target folder. One process writes them."""
+    """The lines of a target folder. Of a run, one process writes them."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -98,26 +100,37 @@ class Manifest:
     def compact(self) -> None:
         """Makes one file of all there is. Killed meanwhile, it loses nothing: lines that are there twice count once."""
         self.flush()
-        lines, parts = self._read()
-        if lines is None or not parts:
-            return
-        self._place.write(NAME, _encoded(lines))
+        while True:
+            lines, parts = self._read()
+            if lines is None or not parts:
+                return
+            data = _encoded(lines)
+            if not parts - self._names():  # or another run has made one file of more than was read here
+                break
+        self._place.write(NAME, data)
         for part in parts:
             self._parts.delete(part)
 
-    def _read(self) -> tuple["pyarrow.Table | None", list[str]]:
-        """The last line of each picture, and the names of the parts they were in."""
+    def _read(self) -> tuple["pyarrow.Table | None", set[str]]:
+        """The last line of each picture, and the names of the parts they were in. Raises ClusterError for what is no
+        manifest.
+        """
         import pyarrow as pa
 
-        parts = sorted(name for name, *_ in self._parts.files() if name.endswith(".parquet") and name[0] != ".")
-        files = [self._parts.read(name) for name in parts]
-        with suppress(FileNotFoundError):
-            files.insert(0, self._place.read(NAME))
-        if not files:
-            return None, []
-        together = pa.concat_tables(map(_decoded, files))
+        parts = self._names()
+        tables = [table for name in sorted(parts) if (table := _table_in(self._parts, name)) is not None]
+        # Read last: it has what was in parts that are gone meanwhile.
+        if (whole := _table_in(self._place, NAME)) is not None:
+            tables.insert(0, whole)
+        if not tables:
+            return None, parts
+        together = pa.concat_tables(tables)
         last = {source: row for row, source in enumerate(together["source"].to_pylist())}
         return together.take(sorted(last.values())), parts
+
+    def _names(self) -> set[str]:
+        """Of the parts."""
+        return {name for name, *_ in self._parts.files() if name.endswith(".parquet") and name[0] != "."}
 
 
 def written(text: str) -> str:
@@ -132,19 +145,33 @@ def _row(line: Line) -> dict[str, object]:
 def _table(lines: list[Line]) -> "pyarrow.Table":
     import pyarrow as pa
 
-    names = [field.name for field in fields(Line)]
-    schema = pa.schema([(name, _COLUMNS.get(name, "string")) for name in names])
-    return pa.Table.from_pylist([_row(line) for line in lines], schema=schema)
+    return pa.Table.from_pylist([_row(line) for line in lines], schema=_schema())
 
 
-def _decoded(data: bytes) -> "pyarrow.Table":
+def _schema() -> "pyarrow.Schema":
+    import pyarrow as pa
+
+    return pa.schema([(field.name, _COLUMNS.get(field.name, "string")) for field in fields(Line)])
+
+
+def _table_in(place: Place, name: str) -> "pyarrow.Table | None":
+    """The lines in a file, if there is one. Raises ClusterError for what is no manifest."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pq.read_table(BytesIO(data))
-    if "stamp" not in table.column_names:  # earlier versions kept none
-        table = table.append_column("stamp", pa.array([""] * len(table), pa.string()))
-    return table
+    try:
+        data = place.read(name)
+    except FileNotFoundError:
+        return None
+    try:
+        table = pq.read_table(BytesIO(data))
+        if "stamp" not in table.column_names:  # earlier versions kept none
+            table = table.append_column("stamp", pa.array([""] * len(table), pa.string()))
+        return table.select(_schema().names).cast(_schema())
+    except (pa.ArrowException, KeyError, OSError) as error:  # OSError: it is cut off
+        raise ClusterError(
+            f"{place.prefix}{name} is damaged or no manifest: move it away, and all is made again."
+        ) from error
 
 
 def _encoded(table: "pyarrow.Table") -> bytes:

@@ -4,7 +4,9 @@
 # ruff: noqa: PLC0415 (fsspec comes with the extra)
 
 import re
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from secrets import token_hex
@@ -17,6 +19,9 @@ from hpinet.paths import path_of
 
 READ_ONLY = ("hf", "http", "https")
 """Protocols that only sources can have. On the Hub every file would be a commit: `hf upload` sends a folder as one."""
+
+UNCHANGED_SECONDS = 60
+"""A file under a temporary name that has not changed for so long is nobody's: writers have their bytes at hand."""
 
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.part")  # as `hpinet.atomic` calls them too
 
@@ -115,20 +120,24 @@ class Place:
             raise
 
     def delete(self, name: str) -> None:
-        """Removes a file. Raises OSError."""
+        """Removes a file, if another has not yet. Raises OSError."""
         system, root = self._open()
-        system.rm_file(f"{root}/{name}")
+        with suppress(FileNotFoundError):
+            system.rm_file(f"{root}/{name}")
 
     def tidy(self) -> None:
-        """Removes what writers left that were killed; there must be none at work."""
-        names = [file.name for file in self.files(pass_over)]
-        for name in names:
-            if _TEMPORARY.fullmatch(PurePosixPath(name).name):
-                self.delete(name)
+        """Removes what writers left that were killed. Others may be at work: if anything is there, it waits a while."""
+        if left := self._temporary():
+            time.sleep(UNCHANGED_SECONDS)
+            for file in left & self._temporary():
+                self.delete(file.name)
 
     def below(self, name: str) -> "Place":
         """A folder in it."""
         return Place(f"{self.prefix}{name}")
+
+    def _temporary(self) -> set[File]:
+        return {file for file in self.files(pass_over) if _TEMPORARY.fullmatch(PurePosixPath(file.name).name)}
 
     def _open(self) -> tuple[Any, str]:
         """The file system and the folder's path in it."""

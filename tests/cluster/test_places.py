@@ -7,6 +7,7 @@ from unittest.mock import Mock
 import fsspec
 import pytest
 
+from hpinet.cluster import places
 from hpinet.cluster.archive import check_target
 from hpinet.cluster.places import File, Place
 from hpinet.errors import OptionError
@@ -102,11 +103,30 @@ def test_a_home_folder_of_nobody_is_a_name_like_others(tmp_path: Path, monkeypat
     assert not Place.of("x" * 300).exists()
 
 
-def test_what_killed_writers_leave_is_removed(place: Place) -> None:
+def test_what_killed_writers_leave_is_removed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (f".{'0a' * 8}.part", "deep/.0123456789abcdef.part", "a.part", ".hidden"):
         place.write(name, b"1")
+    monkeypatch.setattr(places, "UNCHANGED_SECONDS", 0)
     place.tidy()
     assert sorted(file.name for file in place.files()) == [".hidden", "a.part"]
+
+
+def test_what_others_write_meanwhile_is_left_alone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    growing, done, left = (f".{digit * 16}.part" for digit in "012")
+    for name in (growing, done, left):
+        place.write(name, b"1")
+
+    def meanwhile(seconds: float) -> None:
+        assert seconds >= 10
+        place.write(growing, b"12")
+        place.delete(done)
+        place.write(f"deep/{done}", b"1")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("time.sleep", meanwhile)
+        place.tidy()
+    assert sorted(file.name for file in place.files()) == [growing, f"deep/{done}"]
+    place.delete(done)  # as another has already
 
 
 def test_a_file_that_cannot_be_put_in_its_place_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
