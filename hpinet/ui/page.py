@@ -1,10 +1,12 @@
 """The whole page: masthead, tabs, endpoints, and how it is served."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import gradio as gr
+from gradio.context import LocalContext
 from PIL import Image
 from starlette.middleware import Middleware
 
@@ -126,10 +128,16 @@ async def _serving(app: Any) -> AsyncIterator[None]:
         yield
 
 
-def _delete(request: gr.Request) -> None:
-    """Ends the work of this page and deletes all that its visitor has sent and got; the page begins anew."""
+async def _delete(request: gr.Request) -> None:
+    """Ends the work of this page and deletes all that its visitor has sent and got; the page begins anew.
+
+    What is remembered of pictures too, which Gradio would keep for an hour after the page is closed.
+    """
     _leave(request)
-    storage.delete_of(request)
+    if (page := LocalContext.blocks.get()) is not None:
+        for session in storage.sessions_of(request):
+            sessions.forget(page, session)
+    await asyncio.to_thread(storage.delete_of, request)
 
 
 def _leave(request: gr.Request) -> None:

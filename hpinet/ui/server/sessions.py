@@ -48,6 +48,6 @@ def keep_small(app: Any) -> None:
 
 
 def forget(blocks: Blocks, session: str) -> None:
-    """Drops a session that nobody will name any more."""
+    """Drops what is remembered of a session; whoever names it again begins anew. In the loop of the server."""
     blocks.state_holder.session_data.pop(session, None)
     blocks.state_holder.time_last_used.pop(session, None)

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import psutil
@@ -101,6 +102,7 @@ class _Visit:
 
     folders: set[Path] = field(default_factory=set)  # with pictures of it
     pages: set[str] = field(default_factory=set)  # sessions that are open
+    sessions: set[str] = field(default_factory=set)  # all that it has had
 
 
 _Name = tuple[str, str]
@@ -122,6 +124,7 @@ def _note(folder: Path) -> None:
             visit = _visits.setdefault(name, _Visit())
             visit.folders.add(folder)
             visit.pages.add(session)
+            visit.sessions.add(session)
             _visits.move_to_end(name)
             if len(_visits) > _VISITS_NOTED:
                 _visits.popitem(last=False)
@@ -142,6 +145,13 @@ def leave(request: gr.Request | None) -> None:
     with _noting:
         if visit := _visits.get(name):
             visit.pages.discard(session)
+
+
+def sessions_of(request: gr.Request | None) -> set[str]:
+    """This session, and all others in which that browser has sent or got pictures that `delete_of` would delete."""
+    session, name = _named(request)
+    with _noting:
+        return {session} | _visits.get(name, _Visit()).sessions
 
 
 def delete_of(request: gr.Request | None) -> int:
@@ -306,14 +316,21 @@ def _trim(most: int) -> int:
     return deleted
 
 
+def _drop_gone(lists: Iterable[set[str]]) -> None:
+    """Drops the files that are no more from lists of what Gradio deletes at the end, which it only adds to."""
+    for files in lists:
+        files.difference_update([file for file in tuple(files) if not Path(file).exists()])
+
+
 @asynccontextmanager
-async def sweeping(_app: object) -> AsyncIterator[None]:
-    """Sweeps regularly while the server runs (a lifespan of Starlette)."""
+async def sweeping(app: Any) -> AsyncIterator[None]:
+    """Sweeps regularly while the server of an app of Gradio's runs (a lifespan of Starlette)."""
 
     async def regularly() -> None:
         while True:
             await asyncio.sleep(SWEEP_EVERY_SECONDS)
             await asyncio.to_thread(sweep)
+            await asyncio.to_thread(_drop_gone, app.get_blocks().temp_file_sets)
 
     task = asyncio.create_task(regularly())
     try:

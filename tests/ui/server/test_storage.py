@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import anyio
 import pytest
 from gradio.context import LocalContext
 
@@ -220,6 +221,26 @@ def test_visits_are_remembered_no_longer_than_their_pictures(root: Path, monkeyp
         age(folder, 5)
     storage.sweep()
     assert {name: visit.folders for name, visit in visits.items()} == {("", "open"): {folders["open"][1]}}
+
+
+def test_no_list_of_files_grows_for_ever(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradio notes what it has been sent and has shown, and forgets only what it deletes itself."""
+    monkeypatch.setattr(storage, "SWEEP_EVERY_SECONDS", 0.01)
+    old, new = (storage.new_folder() / "result.png" for _ in range(2))
+    for path in (old, new):
+        path.write_text("x")
+    age(old, 5)
+    sent, shown = {str(old), str(new)}, {str(old)}
+    app = SimpleNamespace(get_blocks=lambda: SimpleNamespace(temp_file_sets=[sent, shown]))
+
+    async def serve() -> None:
+        async with storage.sweeping(app):
+            with anyio.fail_after(10):
+                while shown:
+                    await anyio.sleep(0.01)
+
+    anyio.run(serve)
+    assert sent == {str(new)}
 
 
 def test_a_page_that_is_loaded_anew_deletes_what_the_one_before_has_sent(root: Path) -> None:
