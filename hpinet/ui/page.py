@@ -142,6 +142,6 @@ async def _delete(request: gr.Request) -> None:
 
 def _leave(request: gr.Request) -> None:
     """Whoever closes the page does not wait for the result, nor needs what was sent."""
-    for work in ("upscale", "why", "lens", "batch", "measure", "look", "api"):
+    for work in ("upscale", "file", "why", "lens", "batch", "measure", "look", "api"):
         StopFlag.of(request, work).raise_it()
     storage.leave(request)

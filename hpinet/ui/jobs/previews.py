@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import lru_cache
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -13,8 +12,6 @@ from hpinet.errors import ImageError, OptionError
 from hpinet.files import result_label
 from hpinet.images import (
     Limits,
-    Metadata,
-    MetadataChoice,
     Picture,
     encode_picture,
     open_picture,
@@ -24,7 +21,6 @@ from hpinet.images import (
 )
 from hpinet.images.compression import compression_of_webp
 from hpinet.images.formats import BY_NAME, WRITABLE
-from hpinet.images.metadata import NOTHING
 from hpinet.plan import Plan, Size
 from hpinet.settings import settings
 from hpinet.ui.server.storage import NOT_SENT_HERE
@@ -163,26 +159,3 @@ def result_name(upload: str, plan: Plan, checkpoint: str, format: str) -> str:
     stem = re.sub(r"[^\w.-]+", "-", Path(upload).stem).strip("-.")[:80]
     stem = stem.encode()[:_MOST_STEM].decode(errors="ignore") or "picture"
     return f"{stem}_{result_label(plan, checkpoint)}{FORMATS[format]}"
-
-
-def save_as(
-    result: Path,
-    path: Path,
-    format: str,
-    quality: int,
-    *,
-    metadata: MetadataChoice = "drop",
-    said: Metadata = NOTHING,
-) -> Path:
-    """The lossless ``result`` as a file of another format, or linked under another name.
-
-    Of what the source ``said`` as much is written as ``metadata`` says.
-    """
-    if path.exists():
-        return path
-    if format == "PNG" and metadata == "drop":
-        path.hardlink_to(result)
-    else:
-        picture = replace(open_result(result), metadata=said)
-        save_picture(picture, path, format=format, quality=quality, metadata=metadata)
-    return path

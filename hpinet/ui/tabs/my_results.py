@@ -16,7 +16,7 @@ from hpinet.ui.parts.events import LIGHT, PRIVATE
 from hpinet.ui.server import values
 from hpinet.ui.server.storage import new_folder
 from hpinet.ui.server.visitors import cookie_of
-from hpinet.ui.tabs.upscale_events import GONE, Shown, offered_as, offered_last
+from hpinet.ui.tabs.upscale_events import GONE, Shown, offered_at_once, offered_last
 
 ABOUT = (
     "Click one to open it again; *Before* in the viewer compares results of the same picture. "
@@ -49,12 +49,16 @@ def build() -> MyResults:
     return MyResults(strip, gallery, pack, archive)
 
 
-def connect(mine: MyResults, results: gr.State, run: Any, *, formats: dict[str, Any], outputs: list[Any]) -> None:
-    """Shows the ``results`` after each ``run``, and opens one again in the ``outputs`` of `open_again`."""
+def connect(mine: MyResults, results: gr.State, run: Any, *, formats: dict[str, Any], outputs: list[Any]) -> Any:
+    """Shows the ``results`` after each ``run``, and opens one again in the ``outputs`` of `open_again`.
+
+    Returns the event of that.
+    """
     run.then(show, results, [mine.strip, mine.gallery, mine.archive, results], **LIGHT)
-    mine.gallery.select(open_again, inputs_kwargs={"results": results, **formats}, outputs=outputs, **LIGHT)
+    opened = mine.gallery.select(open_again, inputs_kwargs={"results": results, **formats}, outputs=outputs, **LIGHT)
     packed = mine.pack.click(pack, results, mine.archive, **LIGHT)
     packed.success(None, None, None, js=_TAKE, queue=False, **PRIVATE)
+    return opened
 
 
 def show(results: tuple[Shown, ...]) -> tuple[Any, ...]:
@@ -100,7 +104,7 @@ def open_again(
         one.status,
         gr.update(visible=True),
         one.in_viewer(results),
-        offered_as(one, *checked_format(format, quality, metadata)),
+        offered_at_once(one, *checked_format(format, quality, metadata), request),
         one,
     )
 

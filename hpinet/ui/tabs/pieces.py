@@ -19,7 +19,16 @@ from hpinet.ui.parts.events import LIGHT, PRIVATE, chosen
 from hpinet.ui.parts.viewer import showing
 from hpinet.ui.server import values
 from hpinet.ui.server.storage import new_folder
-from hpinet.ui.tabs.upscale_events import LARGE_MEGAPIXELS, Shown, Source, followed, opened, read_source, upscale
+from hpinet.ui.tabs.upscale_events import (
+    LARGE_MEGAPIXELS,
+    Shown,
+    Source,
+    followed,
+    offer_no_more,
+    opened,
+    read_source,
+    upscale,
+)
 
 _BEGINS = "(...values) => { window.runBegins(); return values; }"
 _SHOW = """() => {
@@ -44,6 +53,7 @@ def upscale_piece_first(
 ) -> Iterator[tuple[Any, ...]]:
     """The Upscale button: what `upscale` answers, and before that, if it takes long, the most telling piece."""
     if piece := first_piece(request, image=image, source=source, **fields):
+        offer_no_more(request)
         yield piece
         shown = None
     yield upscale(request, progress, image=image, source=source, shown=shown, results=results, **fields)
@@ -109,6 +119,7 @@ def choose_part(request: gr.Request, source: Source | None, seen: Seen | None) -
             view = tiles.keep_upload(previews.open_sent(source.path), new_folder(), upload=source.path)
         except HPINetError as error:
             return html.trouble(str(error)), *[gr.skip()] * 5
+    offer_no_more(request)
     seen = Seen(source.path, view, opened(view, request))
     viewer = showing(seen.name, view, "", is_upload=True)
     return html.quiet(HOW_TO_CHOOSE), gr.update(visible=True), viewer, gr.update(visible=False), None, seen

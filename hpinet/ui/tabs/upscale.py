@@ -20,7 +20,7 @@ from hpinet.ui.parts.controls import (
     size_fields,
     treatment_field,
 )
-from hpinet.ui.parts.events import FORESIGHT, LIGHT, PRIVATE, RAW
+from hpinet.ui.parts.events import COMPUTE, FORESIGHT, LIGHT, PRIVATE, RAW
 from hpinet.ui.parts.viewer import viewer
 from hpinet.ui.parts.wishes import STORAGE
 from hpinet.ui.server import values
@@ -135,7 +135,7 @@ def build(examples: list[Example]) -> UpscaleTab:
     for begun in (picked, taken):
         buttons.start_after(_follow(begun, told, preselected))
 
-    my_results.connect(
+    opened = my_results.connect(
         mine,
         results,
         running,
@@ -143,7 +143,7 @@ def build(examples: list[Example]) -> UpscaleTab:
         outputs=[image, source, status, result, looking, download, shown],
     )
 
-    _offer_as_chosen(file, running, shown, download)
+    _offer_as_chosen(file, [running, opened], shown, download)
 
     # Looking at the result.
     lens.connect(glass, [glass.spot.follow(image), glass.spot.take(looking.compare)], source, treatment)
@@ -166,11 +166,22 @@ def _follow(chosen: Any, told: gr.JSON, fields: list[Any]) -> Any:
     return chosen.success(None, [told, *fields], fields, js=_FOLLOW, queue=False, **PRIVATE)
 
 
-def _offer_as_chosen(file: FormatFields, running: Any, shown: gr.State, download: gr.DownloadButton) -> None:
-    """Offers what is ``shown`` as the fields say, which may change while it is made too."""
-    offered = upscale_events.offer, [shown, *file.inputs.values()], download
-    gr.on([file.format.change, file.quality.release, file.metadata.change], *offered, **LIGHT)
-    running.then(*offered, **LIGHT)
+def _offer_as_chosen(file: FormatFields, followed: list[Any], shown: gr.State, download: gr.DownloadButton) -> None:
+    """Offers what is ``shown`` as the fields say, which may change while it is made too.
+
+    "multiple": what is quick does not wait for what is not; the one that was asked for last counts.
+    """
+    offered: dict[str, Any] = {
+        "fn": upscale_events.offer,
+        "inputs_kwargs": {"shown": shown, **file.inputs},
+        "outputs": download,
+        "show_progress": "hidden",
+        "trigger_mode": "multiple",
+        **COMPUTE,
+    }
+    gr.on([file.format.change, file.quality.release, file.metadata.change], **offered)
+    for event in followed:
+        event.then(**offered)
 
 
 def _file_buttons() -> tuple[gr.DownloadButton, gr.Button]:

@@ -18,6 +18,7 @@ from hpinet.treatment import Treatment, check_treatment, examine
 from hpinet.ui.jobs import previews, tiles, workable, zerogpu
 from hpinet.ui.jobs.enlarge import Outcome, Wanted, enlarge
 from hpinet.ui.jobs.examples import cached, remember
+from hpinet.ui.jobs.formats import ResultFile, save_in_turn
 from hpinet.ui.jobs.models import (
     Choice,
     check_memory,
@@ -28,7 +29,7 @@ from hpinet.ui.jobs.models import (
     line,
     offered,
 )
-from hpinet.ui.jobs.running import StopFlag, gpu_seconds
+from hpinet.ui.jobs.running import StopFlag, end_newest, gpu_seconds, only_one
 from hpinet.ui.parts import html
 from hpinet.ui.parts.controls import IN_PIXELS, SCALES, USUAL_SCALE, checked_format, wanted_from
 from hpinet.ui.parts.events import chosen, uploaded
@@ -381,7 +382,7 @@ def upscale(
             told,
             gr.update(visible=True),
             made.in_viewer(results),
-            offered_as(made, wanted.format, wanted.quality, wanted.metadata),
+            offered_at_once(made, wanted.format, wanted.quality, wanted.metadata, request),
             results,
             made,
         )
@@ -447,34 +448,67 @@ def _agreement(explained: float) -> str:
 # --------------------------------------------------------------------------------------------- looking at the result
 
 
-def offer(shown: Shown | None, format: object, quality: object, metadata: object) -> Any:
-    """The download in another format, without running anything again."""
-    if shown is None:
-        return gr.skip()
-    if not shown.outcome.picture.is_file():
-        raise OptionError(GONE)
-    wanted = checked_format(format, quality, metadata)
-    return gr.skip() if offered_last(shown) == _file_for(shown, *wanted) else offered_as(shown, *wanted)
+def offer(request: gr.Request, *, shown: Shown | None, format: object, quality: object, metadata: object) -> Any:
+    """The download in another format, without running anything again. It is skipped if one is offered meanwhile."""
+    stop = _flag_of_offers(request)
+    stop.lower()  # Gradio takes a connection that was lost for a moment for a page that was closed
+    with only_one(stop):
+        if shown is None:
+            return gr.skip()
+        if not shown.outcome.picture.is_file():
+            raise OptionError(GONE)
+        file = _file_for(shown, *checked_format(format, quality, metadata))
+        if offered_last(shown) == file.path:
+            return gr.skip()
+        try:
+            save_in_turn(file, stop)
+        except Cancelled:
+            return gr.skip()
+        return gr.skip() if stop.is_raised else _offered(shown, file)
 
 
-def offered_as(shown: Shown, format: str, quality: int, metadata: MetadataChoice) -> Any:
-    """The download button for the result in that format."""
-    path = _file_for(shown, format, quality, metadata)
-    path.parent.mkdir(exist_ok=True, parents=True)
-    previews.save_as(shown.outcome.picture, path, format, quality, metadata=metadata, said=shown.source.said)
-    (shown.folder / _OFFERED / _LAST).write_text(str(path.relative_to(shown.folder)), encoding="utf-8")
+def offered_at_once(
+    shown: Shown, format: str, quality: int, metadata: MetadataChoice, request: gr.Request | None
+) -> Any:
+    """The download button for a result that comes into sight: in that format if that is quick, else without losses.
+
+    `offer` is to follow.
+    """
+    offer_no_more(request)
+    file = _file_for(shown, format, quality, metadata)
+    if not file.is_quick:
+        file = _file_for(shown, "PNG", quality, "drop")
+    file.save()
+    return _offered(shown, file)
+
+
+def offer_no_more(request: gr.Request | None) -> None:
+    """What `offer` is about to answer would be of a result that is not in sight any more."""
+    end_newest(_flag_of_offers(request))
+
+
+def _flag_of_offers(request: gr.Request | None) -> StopFlag:
+    return StopFlag.of(request, "file")
+
+
+def _offered(shown: Shown, file: ResultFile) -> Any:
+    (shown.folder / _OFFERED / _LAST).write_text(str(file.path.relative_to(shown.folder)), encoding="utf-8")
     return gr.update(
-        visible=True, value=str(path), label=f"Download {format} · {wording.megabytes(path.stat().st_size)}"
+        visible=True,
+        value=str(file.path),
+        label=f"Download {file.format} · {wording.megabytes(file.path.stat().st_size)}",
     )
 
 
-def _file_for(shown: Shown, format: str, quality: int, metadata: MetadataChoice) -> Path:
-    name = previews.result_name(shown.source.path.name, shown.outcome.plan, shown.outcome.checkpoint, format)
-    return shown.folder / _OFFERED / f"{format}-{quality}-{metadata}" / name
+def _file_for(shown: Shown, format: str, quality: int, metadata: MetadataChoice) -> ResultFile:
+    plan = shown.outcome.plan
+    name = previews.result_name(shown.source.path.name, plan, shown.outcome.checkpoint, format)
+    path = shown.folder / _OFFERED / f"{format}-{quality}-{metadata}" / name
+    return ResultFile(shown.outcome.picture, plan.target, path, format, quality, metadata, shown.source.said)
 
 
 def offered_last(shown: Shown) -> Path | None:
-    """The file that `offered_as` has offered last; None once it is gone."""
+    """The file that was offered last; None once it is gone."""
     try:
         path = shown.folder / (shown.folder / _OFFERED / _LAST).read_text(encoding="utf-8")
     except OSError:

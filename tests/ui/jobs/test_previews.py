@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from hpinet.errors import OptionError
-from hpinet.images import Metadata, Picture, encode_picture, open_picture, resize_bicubic, save_picture
-from hpinet.images.formats import BY_NAME
+from hpinet.images import Picture, encode_picture, open_picture, resize_bicubic, save_picture
 from hpinet.plan import Plan
 from hpinet.ui.jobs import previews
 
@@ -69,28 +68,6 @@ def test_results_too_large_for_a_visitor(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(previews, "settings", lambda: SimpleNamespace(max_result_megapixels=1.5))
     with pytest.raises(OptionError, match=r"goes up to 1\.5:"):
         previews.check_result_size(Plan((1000, 1000), (4000, 4000), (4,)))
-
-
-def test_saving_as_another_format_keeps_the_result(tmp_path: Path) -> None:
-    save_picture(noise(8, 8), tmp_path / "result.png")
-    png = previews.save_as(tmp_path / "result.png", tmp_path / "named.png", "PNG", 90)
-    jpeg = previews.save_as(tmp_path / "result.png", tmp_path / "named.jpg", "JPEG", 90)
-    assert png.read_bytes() == (tmp_path / "result.png").read_bytes()
-    assert open_picture(jpeg).format == "JPEG"
-    before = jpeg.stat().st_mtime_ns
-    assert previews.save_as(tmp_path / "result.png", jpeg, "JPEG", 90).stat().st_mtime_ns == before
-
-
-def test_metadata_of_the_source_in_a_file_to_download(tmp_path: Path) -> None:
-    save_picture(Picture(np.zeros((8, 8, 3), np.uint8)), tmp_path / "result.png")
-    said = Metadata(xmp=b"<a/>", dpi=(100, 100), size=(2, 2))
-    for format in ("PNG", "WEBP"):
-        label = BY_NAME[format].label
-        path = previews.save_as(tmp_path / "result.png", tmp_path / f"a{format}", label, 90, metadata="keep", said=said)
-        assert open_picture(path).metadata.xmp == b"<a/>"
-    dpi = open_picture(tmp_path / "aPNG").metadata.dpi
-    assert dpi is not None
-    assert round(dpi[0]) == 400
 
 
 def test_what_is_shown_leads_back_to_what_was_chosen(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_what_was_forgotten_can_be_opened_again(uploads: Path, monkeypatch: pyte
     for _ in range(2):
         made("others")
     assert [views.of(one.name, "me") for one in mine] == [None, None]
-    request = cast(gr.Request, SimpleNamespace(cookies={COOKIE: "me"}))
+    request = cast(gr.Request, SimpleNamespace(cookies={COOKIE: "me"}, session_hash="me"))
     event = gr.EventData(None, {"index": 0})
     _, _, _, _, viewer, _, shown = my_results.open_again(
         request, event, results=mine, format="PNG", quality=90, metadata="drop"

@@ -22,7 +22,7 @@ def test_a_picture_to_choose_from_is_written_once(uploads: Path, monkeypatch: py
     for name in ("cat.png", "dog.png"):
         save_picture(picture, uploads / name)
     cat, dog = (upscale_events.read_source(uploads / name) for name in ("cat.png", "dog.png"))
-    request = cast(gr.Request, SimpleNamespace(cookies={COOKIE: "me"}))
+    request = cast(gr.Request, SimpleNamespace(cookies={COOKIE: "me"}, session_hash="me"))
 
     def chosen(source: upscale_events.Source, seen: Any) -> tuple[str, pieces.Seen]:
         _, _, viewer, _, _, now = pieces.choose_part(request, source, seen)

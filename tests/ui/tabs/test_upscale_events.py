@@ -9,13 +9,14 @@ from typing import Any, cast
 import gradio as gr
 import numpy as np
 import pytest
+from gradio.context import LocalContext
 from PIL import Image
 
 from hpinet.errors import OptionError
 from hpinet.images import open_picture, save_picture
 from hpinet.plan import Plan
-from hpinet.ui import links
-from hpinet.ui.jobs import previews, tiles
+from hpinet.ui import create_demo, links
+from hpinet.ui.jobs import formats, previews, tiles
 from hpinet.ui.server import storage
 from hpinet.ui.tabs import my_results, upscale_events
 from hpinet.ui.tabs.upscale_events import FIRST, open_source
@@ -50,27 +51,84 @@ def test_a_stand_in_is_never_taken_for_the_picture(uploaded: Path) -> None:
     assert shown_again == shown
 
 
-def test_the_file_that_was_offered_last_is_taken_along(uploaded: Path, tmp_path: Path) -> None:
+REQUEST = cast(gr.Request, SimpleNamespace(session_hash="a-visit", cookies={}, client=None))
+
+
+def result_of(uploaded: Path, size: tuple[int, int] = (52, 40)) -> upscale_events.Shown:
+    """What a visitor looks at: a result, said to be that large."""
     source = upscale_events.read_source(uploaded)
     folder = storage.new_folder()
     save_picture(open_picture(uploaded), folder / "result.png")
     outcome: Any = SimpleNamespace(
-        picture=folder / "result.png", plan=Plan(source.size, (52, 40), (2,)), checkpoint="hpinet-t-x2"
+        picture=folder / "result.png", plan=Plan(source.size, size, (2,)), checkpoint="hpinet-t-x2"
     )
-    shown = upscale_events.Shown(source, outcome, folder, cast(Any, None), "", "T", "auto", "", "")
+    return upscale_events.Shown(source, outcome, folder, cast(Any, None), "", "T", "auto", "", "")
+
+
+def offer(shown: upscale_events.Shown | None, format: str, quality: int = 90) -> Any:
+    return upscale_events.offer(REQUEST, shown=shown, format=format, quality=quality, metadata="drop")
+
+
+def test_the_file_that_was_offered_last_is_taken_along(uploaded: Path) -> None:
+    shown = result_of(uploaded)
     assert upscale_events.offered_last(shown) is None
     for format in ("JPEG", "PNG", "WebP", "JPEG", "PNG"):
-        upscale_events.offered_as(shown, format, 90, "drop")
+        assert offer(shown, format)["label"].startswith(f"Download {format} · ")
         last = upscale_events.offered_last(shown)
         assert last is not None
         assert last.suffix == previews.FORMATS[format]
-    assert upscale_events.offer(shown, "PNG", 90, "drop") == gr.skip()
-    outcome.picture.unlink()
+    assert offer(shown, "PNG") == offer(None, "JPEG") == gr.skip()
+    shown.outcome.picture.unlink()
     with pytest.raises(OptionError, match="gone from the server by now"):
-        upscale_events.offer(shown, "JPEG", 80, "drop")
-    for file in folder.rglob("*.png"):
+        offer(shown, "JPEG", 80)
+    for file in shown.folder.rglob("*.png"):
         file.unlink()
     assert upscale_events.offered_last(shown) is None
+
+
+def test_a_large_result_is_there_before_its_file_is_made(uploaded: Path) -> None:
+    small, large = result_of(uploaded), result_of(uploaded, (6000, 4000))
+    for shown, made in ((small, "AVIF"), (large, "PNG")):
+        at_once = upscale_events.offered_at_once(shown, "AVIF", 90, "drop", REQUEST)
+        assert at_once["label"].startswith(f"Download {made}")
+        assert Path(at_once["value"]).is_file()
+    assert offer(small, "AVIF") == gr.skip()
+    assert offer(large, "AVIF")["label"].startswith("Download AVIF")
+    again = upscale_events.offered_at_once(large, "AVIF", 90, "drop", REQUEST)
+    assert again["label"].startswith("Download AVIF")
+
+
+@pytest.mark.parametrize("meanwhile", ["another format", "another result", "no result"])
+def test_what_took_its_time_is_not_offered_after_what_came_later(
+    uploaded: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    shown, encode = result_of(uploaded), formats.save_picture
+
+    def overtaken(*arguments: Any, **options: Any) -> None:
+        monkeypatch.setattr(formats, "save_picture", encode)
+        call = LocalContext.event_id.set("b")
+        if meanwhile == "another format":
+            assert offer(shown, "JPEG") != gr.skip()
+        elif meanwhile == "another result":
+            upscale_events.offered_at_once(result_of(uploaded), "PNG", 90, "drop", REQUEST)
+        else:
+            upscale_events.offer_no_more(REQUEST)
+        LocalContext.event_id.reset(call)
+        encode(*arguments, **options)
+
+    monkeypatch.setattr(formats, "save_picture", overtaken)
+    call = LocalContext.event_id.set("a")  # each call of the page's has a name
+    try:
+        assert offer(shown, "AVIF") == gr.skip()
+    finally:
+        LocalContext.event_id.reset(call)
+    last = upscale_events.offered_last(shown)
+    assert (last and last.suffix) == (".jpg" if meanwhile == "another format" else None)
+
+
+def test_files_are_not_made_among_what_is_quick() -> None:
+    offers = [handler for handler in create_demo([]).fns.values() if handler.fn is upscale_events.offer]
+    assert [handler.concurrency_id for handler in offers] == ["compute"] * 3
 
 
 def test_results_that_are_gone_leave_the_strip_and_the_others_stay(uploaded: Path) -> None:
