@@ -192,10 +192,16 @@ class Upscaler:
         for number in range(8):
             turns, flipped = divmod(number, 2)
             view = np.rot90(pixels[:, ::-1] if flipped else pixels, turns)
-            result = np.rot90(engine.upscale(np.ascontiguousarray(view), progress=nth(progress, number, 8)), -turns)
-            total += result[:, ::-1] if flipped else result
+            one = np.rot90(engine.upscale(np.ascontiguousarray(view), progress=nth(progress, number, 8)), -turns)
+            total += one[:, ::-1] if flipped else one
+            del one  # before the next is made
         total /= 8
-        return total if rgb.dtype == np.float32 else np.rint(total * full).astype(rgb.dtype)
+        if rgb.dtype == np.float32:
+            return total
+        result = np.empty(total.shape, rgb.dtype)
+        for row, exact in zip(result, total, strict=True):  # a row at a time, as above
+            row[:] = np.rint(exact * full)
+        return result
 
 
 def rounds_over(picture: Picture) -> int:

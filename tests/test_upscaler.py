@@ -1,6 +1,7 @@
 """`Upscaler`: every kind of picture comes back larger, as what it was, with nothing that was not in it."""
 
 import io
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +18,12 @@ import hpinet
 from hpinet.checkpoints.files import Provenance, write_checkpoint
 from hpinet.checkpoints.registry import CheckpointInfo
 from hpinet.engines import create_engine
+from hpinet.engines.arithmetic import expected_megabytes
 from hpinet.errors import Cancelled, CheckpointError, ImageError, OptionError
 from hpinet.images import Picture, open_picture, save_picture
 from hpinet.images.compression import Compression
-from hpinet.model import HPINet, HPINetConfig
+from hpinet.model import HPINet, HPINetConfig, variant_config
+from hpinet.progress import Progress
 from hpinet.settings import settings as hpinet_settings
 from hpinet.upscaler import Upscaler, fill_transparent
 
@@ -422,6 +425,33 @@ def test_self_ensemble_rounds_once(ensemble: Upscaler, dtype: Any) -> None:
     top = np.float32(np.iinfo(dtype).max)
     exact = ensemble(array.astype(np.float32) / top) * top
     np.testing.assert_array_equal(ensemble(array), np.rint(exact))
+
+
+class Repeating:
+    """An engine whose results are all the memory that it takes."""
+
+    scale = 4
+
+    def upscale(self, pixels: np.ndarray, *, progress: Progress) -> np.ndarray:
+        height, width, _ = pixels.shape
+        result = np.empty((height, 4, width, 4, 3), pixels.dtype)
+        result[:] = pixels[:, None, :, None]
+        progress(1, 1)
+        return result.reshape(4 * height, 4 * width, 3)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_self_ensemble_takes_the_memory_that_is_foretold(dtype: Any) -> None:
+    info = CheckpointInfo("T", 4, "path", None, None, None, parameters=0, psnr_set5=None)
+    upscaler = Upscaler(info, Repeating(), self_ensemble=True)  # type: ignore[arg-type]
+    array = np.zeros((150, 200, 3), np.float32) if dtype == np.float32 else noise(150, 200, 3, dtype=dtype)
+    tracemalloc.start()
+    upscaler(array)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    config = variant_config("T", 4)
+    plain, foretold = (expected_megabytes(config, 150, 200, self_ensemble=chosen) for chosen in (False, True))
+    assert peak / 1e6 < 1.02 * (foretold - plain + 6 * 16 * 150 * 200 / 1e6)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

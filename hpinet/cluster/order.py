@@ -68,7 +68,7 @@ class Order:
     def megabytes(self, plan: Plan) -> float:
         """Memory that a worker takes at its largest while it carries out a plan."""
         needed = (
-            expected_megabytes(_config(self.model, scale), height, width)
+            expected_megabytes(_config(self.model, scale), height, width, self_ensemble=self.self_ensemble)
             for scale, (width, height) in zip(plan.passes, plan.inputs, strict=True)
         )
         return PROCESS_MEGABYTES + max(needed)

@@ -50,15 +50,17 @@ def arithmetic(config: HPINetConfig, height: int, width: int) -> Arithmetic:
     )
 
 
-def expected_megabytes(config: HPINetConfig, height: int, width: int) -> float:
+def expected_megabytes(config: HPINetConfig, height: int, width: int, *, self_ensemble: bool = False) -> float:
     """Memory that a picture of ``height`` x ``width`` LR pixels takes, beyond the engine's own working set.
 
     In float32 the picture, two feature maps, and one whose rows are means over patches, of sides padded to the minimum;
-    and the result with 16 bits.
+    and the result with 16 bits. For a self-ensemble two more of the picture, one of its results and their sum instead,
+    in float32 as well.
     """
     padded = max(height, config.minimum_size) * max(width, config.minimum_size)
     means = config.dim / (min(config.patch_sizes) - OVERLAP)
-    return (4 * (3 + 2 * config.dim + means) * padded + 2 * 3 * config.scale**2 * height * width) / 1e6
+    beside = 4 * 3 * (2 + 2 * config.scale**2) if self_ensemble else 2 * 3 * config.scale**2
+    return (4 * (3 + 2 * config.dim + means) * padded + beside * height * width) / 1e6
 
 
 def expected_megabytes_of_gradients(config: HPINetConfig, height: int, width: int) -> float:

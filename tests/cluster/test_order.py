@@ -137,6 +137,12 @@ def test_a_network_of_ones_own_tells_its_memory(scans: Path, tmp_path: Path) -> 
         order.check((scans / "a.png").read_bytes(), 600)
 
 
+def test_a_self_ensemble_takes_more_memory() -> None:
+    order = Order.of("T", TargetSize(scale=4))
+    plan = order.plan((1000, 1000))
+    assert replace(order, self_ensemble=True).megabytes(plan) > order.megabytes(plan) + 300
+
+
 def test_a_width_is_that_of_the_upright_picture(tmp_path: Path) -> None:
     """80×60 as stored, 60×80 as seen: 70 pixels are an enlargement."""
     exif = Image.Exif()

@@ -45,6 +45,13 @@ def test_memory_of_thin_pictures_is_that_of_padded_ones() -> None:
     assert thin - result == pytest.approx(padded - config.minimum_size * result)
 
 
+def test_memory_of_a_self_ensemble() -> None:
+    """One result and the sum of all in float32 instead of 16 bits, and two more copies of the picture."""
+    config = variant_config("T", 4)
+    plain, ensemble = (expected_megabytes(config, 1000, 1000, self_ensemble=chosen) for chosen in (False, True))
+    assert ensemble - plain == pytest.approx((4 + 4 - 2) * 3 * 16 + 2 * 4 * 3)
+
+
 @pytest.mark.parametrize("variant", PER_MEGAPIXEL)
 @pytest.mark.parametrize("scale", SCALES)
 def test_operations_of_a_megapixel(variant: str, scale: int) -> None:
