@@ -530,6 +530,33 @@ def test_batch_stopped_keeps_what_is_done(open_page: OpenPage, picture: Path, tm
     assert "2 stopped" in page.locator("#batch-status").inner_text()
 
 
+_REFUSE = """() => {  // in the browser, whose console would tell of such an answer as of an error
+  window.kept = window.fetch;
+  let calls = 0;
+  window.fetch = (url, options) => {
+    if (!String(url?.url ?? url).includes("/queue/join") || (calls += 1) == 1) return window.kept(url, options);
+    return Promise.resolve(new Response('{"detail": "Queue is full."}', { status: 503 }));
+  };
+}"""
+
+
+@pytest.mark.slow
+def test_batch_that_a_full_queue_refuses_can_be_tried_again(open_page: OpenPage, picture: Path) -> None:
+    """The buttons have been set by then; no call that would set them back is taken either."""
+    page = open_page()
+    page.get_by_role("tab", name="Batch").click()
+    upload(page, picture, into="#batch-files")
+    page.locator("#batch-forecast", has_text="megapixels").wait_for()
+    page.evaluate(_REFUSE)
+    page.locator("#batch-run").click()
+    page.locator(".toast-body").first.wait_for()
+    page.locator("#batch-run:enabled").wait_for()
+    page.locator("#batch-stop:disabled").wait_for()
+    page.evaluate("() => { window.fetch = window.kept; }")
+    page.locator("#batch-run").click()
+    page.locator("#batch-download").wait_for()
+
+
 @pytest.mark.slow
 def test_measure(open_page: OpenPage) -> None:
     page = open_page()

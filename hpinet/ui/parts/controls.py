@@ -30,6 +30,7 @@ IN_PIXELS = "Pixels…"
 USUAL_SCALE = "×4"
 _BEGINS = "() => { window.runBegins(); return []; }"
 _ENDS = "() => { setTimeout(window.showOutcome, 150, '%s'); return []; }"
+_IDLE = "() => [true, false].map((interactive) => ({ __type__: 'update', interactive }))"  # the same as `_idle`
 TREATMENT_LABELS: dict[Treatment, str] = {"auto": "Auto", "photo": "Photo", "clean": "Clean"}
 LONGEST, WIDTH = "Longest side", "Width"
 
@@ -217,7 +218,9 @@ class RunButtons:
             **COMPUTE,
             **RAW,
         )
-        running.then(self._after, None, [self.run, self.stop], js=_ENDS % status.elem_id, **LIGHT)
+        after = running.then(self._after, None, [self.run, self.stop], js=_ENDS % status.elem_id, **LIGHT)
+        for refused in (running, after):  # by a queue that is full, say, which takes no other call then
+            refused.failure(None, None, [self.run, self.stop], js=_IDLE, queue=False, **PRIVATE)
         return running
 
     def _alone(self, handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -250,6 +253,15 @@ class RunButtons:
             return (stopped, *self._idle())
 
         self.stop.click(halt, None, [status, self.run, self.stop], cancels=running, **LIGHT)
+
+    def hand_over_on_stop(self) -> None:
+        """Makes Stop ask the work to end, which hands over what is done so far; where there is none, it is over."""
+
+        def halt(request: gr.Request) -> tuple[Any, Any]:
+            StopFlag.of(request, self.work).raise_it()
+            return self._after(request)
+
+        self.stop.click(halt, None, [self.run, self.stop], **LIGHT)
 
     def end_on(self, triggers: list[Any], running: Any) -> None:
         """Makes the event given end, and the buttons be as before, when something else begins.

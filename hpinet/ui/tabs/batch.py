@@ -94,7 +94,7 @@ def build() -> None:
         outputs=[status, table, download],
         status=status,
     )
-    buttons.stop.click(_halt, None, None, **LIGHT)  # no `cancels`: what is done so far is still handed over
+    buttons.hand_over_on_stop()
 
 
 def _count(files: object, tree: object) -> str:
@@ -180,7 +180,3 @@ def _offer(batch: Batch) -> Any:
     if not batch.finished or not batch.done:
         return gr.update(visible=False)  # that of the batch before
     return zip_of(batch.archive, batch.done)
-
-
-def _halt(request: gr.Request) -> None:
-    StopFlag.of(request, "batch").raise_it()

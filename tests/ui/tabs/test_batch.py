@@ -7,11 +7,13 @@ from typing import Any, cast
 
 import gradio as gr
 import pytest
+from gradio.context import LocalContext
 from PIL import Image
 
 from hpinet.errors import OptionError
 from hpinet.ui import endpoints
 from hpinet.ui.jobs.batch import Batch, Item
+from hpinet.ui.jobs.running import StopFlag, only_one
 from hpinet.ui.tabs import batch
 
 from .conftest import FIELDS
@@ -86,6 +88,37 @@ def test_a_zip_of_the_batch_before_does_not_stand_under_the_next(
     assert finished["visible"] is (done > 0)
     if done:
         assert finished["label"] == f"Download ZIP · {done} {'picture' if done == 1 else 'pictures'} · 4 kB"
+
+
+@pytest.fixture
+def page() -> gr.Blocks:
+    with gr.Blocks() as page:
+        batch.build()
+    return page
+
+
+def test_stop_gives_the_buttons_back_where_nothing_is_under_way(page: gr.Blocks) -> None:
+    """A batch that is under way does so itself, once it has handed over what is done."""
+    [halt] = [fn.fn for fn in page.fns.values() if fn.name == "halt"]
+    request = cast(gr.Request, SimpleNamespace(session_hash="a visit"))
+    assert halt is not None
+    token = LocalContext.event_id.set("a call")
+    with only_one(StopFlag.of(request, "batch")):
+        LocalContext.event_id.reset(token)
+        assert halt(request) == (gr.skip(), gr.skip())
+        assert StopFlag.of(request, "batch").is_raised
+    assert halt(request) == (gr.update(interactive=True), gr.update(interactive=False))
+
+
+def test_a_run_that_is_refused_gives_the_buttons_back_without_a_call(page: gr.Blocks) -> None:
+    ids = {getattr(block, "elem_id", None): key for key, block in page.blocks.items()}
+    ways_back = [each for each in page.get_config_file().get("dependencies", []) if each["trigger_only_on_failure"]]
+    names = {page.fns[each["trigger_after"]].name for each in ways_back}
+    assert names == {"upscale_all", "_after"}
+    for each in ways_back:
+        assert not each["backend_fn"]
+        assert each["js"]
+        assert each["outputs"] == [ids["batch-run"], ids["batch-stop"]]
 
 
 def test_one_file_is_not_several(uploads: Path) -> None:
