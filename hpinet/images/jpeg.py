@@ -15,6 +15,7 @@ _BODILESS = rb"\0\1\xc8\xd0-\xd8\xf0-\xfd\xff"  # markers that decoders step ove
 _BEFORE = re.compile(rb"\xff[^\xd9%b]" % _BODILESS)  # a marker of the header,
 _AFTER = re.compile(rb"\xff[^%b]" % _BODILESS)  # and one after it, where there is an end
 _MOST_PARTS, _MOST_SCANS = 10_000, 500  # many times what cameras and editors write
+_MOST_OF_HEADER = 300  # segments of a JPEG inside another file: 255 of them may be a profile
 _MOST_BETWEEN = 500_000  # bytes of a header that belong to no segment: Pillow steps through them one by one
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of a header with the picture's size
 _APPS, _COMMENT = range(0xE0, 0xF0), 0xFE
@@ -80,8 +81,14 @@ def _parts(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def size_of(data: bytes) -> tuple[int, int] | None:
-    """Width and height by the header: the largest where several are named, None where none is."""
-    frames = [segment.body for segment in segments(data) if segment.marker in _FRAMES and len(segment.body) >= 5]
+    """Width and height by the header: the largest where several are named, None where none is.
+
+    Raises ValueError for a header of next to nothing but segments.
+    """
+    header = list(islice(segments(data), _MOST_OF_HEADER + 1))
+    if len(header) > _MOST_OF_HEADER:
+        raise ValueError("more parts than pictures have")
+    frames = [segment.body for segment in header if segment.marker in _FRAMES and len(segment.body) >= 5]
     sizes = [(int.from_bytes(body[3:5], "big"), int.from_bytes(body[1:3], "big")) for body in frames]
     return (max(width for width, _ in sizes), max(height for _, height in sizes)) if sizes else None
 

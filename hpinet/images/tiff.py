@@ -3,9 +3,11 @@
 import logging
 import re
 import struct
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
+from itertools import islice
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -13,7 +15,7 @@ from tifffile import TIFF, TiffFile, TiffPage
 
 from hpinet.errors import ImageError
 from hpinet.images import colour as colours
-from hpinet.images import jpeg, jxl
+from hpinet.images import jpeg, jxl, png
 from hpinet.images.exif import Entry, Exif, read_exif
 from hpinet.images.formats import camera_raw, kind_of
 from hpinet.images.metadata import Metadata, of_tiff
@@ -36,7 +38,10 @@ _ALPHAS = {_PREMULTIPLIED, _NOT_PREMULTIPLIED}
 _MOST_UNNAMED = 1  # extra samples of no known meaning that grey may have: with more, they may well be colours
 _MOST_SAMPLES = 6  # a pixel: CMYK with alpha and one to spare, as in Pillow
 _MOST_PAGES = 32  # looked at
+_MOST_STRIPS, _MOST_FILES = 250_000, 20_000  # or tiles: of any kind, and of those that are each a file
+_MOST_NAMED = 2  # bytes that strips or tiles name together, by those of the file: equal ones may share theirs
 _JPEG_2000 = rb"\xff\x4f\xff\x51"  # how the code of such a picture begins, before its size
+_MOST_CODES = 16  # of a strip or tile, counted where they may be
 _MASK = 4  # a bit of a page's kind
 _DNG_VERSION, _SUB_IFDS, _INK_SET, _CMYK_INKS = 50706, 330, 332, 1
 _WHITE_POINT, _PRIMARIES, _PROFILE, _XMP, _IPTC = 318, 319, 34675, 700, 33723
@@ -174,13 +179,27 @@ def check_samples(page: TiffPage) -> None:
 
 
 def _check_complete(page: TiffPage, size: int) -> None:
-    """The library takes strips and tiles that are not there for black ones."""
-    places, lengths = page.dataoffsets, page.databytecounts
-    needed = int(np.prod(page.chunked)) if page.is_tiled or len(places) > 1 else 1
-    if len(places) < needed or len(lengths) < needed:
+    """Refuse strips and tiles that are not there, which the library takes for black ones, and those that are too many.
+
+    Few bytes can be named by all of them, and each reads them anew.
+    """
+    if len(page.dataoffsets) < _needed(page) or len(page.databytecounts) < _needed(page):
         raise ValueError("strips or tiles are missing")
-    if any(not 0 < at < at + length <= size for at, length in zip(places, lengths, strict=False)):
+    if any(not 0 < at < at + length <= size for at, length in _places(page)):
         raise ValueError("strips or tiles lie outside of the file")
+    if _needed(page) > _MOST_STRIPS or sum(length for _, length in _places(page)) > _MOST_NAMED * size:
+        raise ValueError("more strips or tiles than pictures have")
+
+
+def _needed(page: TiffPage) -> int:
+    """How many strips or tiles the picture has."""
+    return int(np.prod(page.chunked)) if page.is_tiled or len(page.dataoffsets) > 1 else 1
+
+
+def _places(page: TiffPage) -> Iterable[tuple[int, int]]:
+    """Start and length of each strip or tile that is decoded; further ones are not."""
+    offsets, lengths = (islice(each, _needed(page)) for each in (page.dataoffsets, page.databytecounts))
+    return ((int(at), int(length)) for at, length in zip(offsets, lengths, strict=False))
 
 
 def _check_compression(page: TiffPage, data: bytes) -> None:
@@ -197,7 +216,9 @@ def _check_compression(page: TiffPage, data: bytes) -> None:
     width, height = page.imagewidth, min(page.rowsperstrip, page.imagelength)
     if page.is_tiled:
         width, height = page.tilewidth, page.tilelength
-    for start, length in zip(page.dataoffsets, page.databytecounts, strict=False):
+    if _needed(page) > _MOST_FILES:
+        raise ValueError("more strips or tiles than pictures have")
+    for start, length in _places(page):
         size = _size_by_header(data[start : start + length])
         if size is None:
             raise ImageError(
@@ -214,12 +235,18 @@ def _size_by_header(file: bytes) -> tuple[int, int] | None:
     if kind_of(file) == "JXL":
         header = jxl.read_header(jxl.apart(file)[1])
         return None if header.is_animated else (header.width, header.height)
-    ends = [match.end() + 4 for match in re.finditer(_JPEG_2000, file)]  # then two lengths
+    if kind_of(file) == "PNG":
+        if png.split(file)[0] != file:  # texts, which libpng unpacks however many there are
+            raise ValueError("there is more than pixels in a strip or tile")
+        return struct.unpack(">2I", file[16:24])
+    ends = [match.end() + 4 for match in islice(re.finditer(_JPEG_2000, file), _MOST_CODES + 1)]  # then two lengths
+    if len(ends) > _MOST_CODES:
+        raise ValueError("more pictures than one in a strip or tile")
     sizes = [struct.unpack(">4I", file[at : at + 16]) for at in ends if at + 16 <= len(file)]
     if sizes:
         return max(width - left for width, _, left, _ in sizes), max(height - top for _, height, _, top in sizes)
     try:
-        with Image.open(BytesIO(file), formats=("PNG", "WEBP")) as image:
+        with Image.open(BytesIO(file), formats=("WEBP",)) as image:
             return image.size
     except OSError:
         return None

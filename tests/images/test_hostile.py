@@ -1,11 +1,13 @@
 """Files cut, flipped and stuffed: none makes a foreign error, takes long or much memory."""
 
+import struct
 import time
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
 
 import imagecodecs
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -95,3 +97,50 @@ def test_boxes_of_a_jpeg_xl_take_no_time(look: Callable[[bytes], object], boxes:
 )
 def test_chunks_of_a_png_take_no_time(look: Callable[[bytes], object], chunks: bytes) -> None:
     assert seconds(look, PNG[:33] + chunks + PNG[33:]) < 1
+
+
+def tiff(compression: int, strip: bytes, count: int) -> bytes:
+    """Grey, 64×8 a strip, all of which are the same bytes."""
+    start = 8 + 2 + 12 * 9 + 4
+    tables = struct.pack("<I", start + 8 * count) * count + struct.pack("<I", len(strip)) * count
+    short = {256: 64, 257: 8 * count, 258: 8, 259: compression, 262: 1, 277: 1, 278: 8}
+    entries = [(tag, 3, 1, value) for tag, value in short.items()]
+    if count == 1:  # without tables
+        entries += [(273, 4, 1, start + 8), (279, 4, 1, len(strip))]
+    else:
+        entries += [(273, 4, count, start), (279, 4, count, start + 4 * count)]
+    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in sorted(entries))
+    return b"II*\0\x08\0\0\0" + directory + bytes(4) + tables + strip
+
+
+STRIP = np.zeros((8, 64), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("compression", "strip", "count"),
+    [
+        (1, bytes(10_000_000), 4000),
+        (8, zlib.compress(bytes(512)) + bytes(10_000_000), 4000),
+        (7, b"\xff\xd8" + b"\xff\xe0\0\2" * 50_000 + bytes(imagecodecs.jpeg_encode(STRIP))[2:], 100),
+        (7, b"\xff\xd8" + b"\xff\xe0\0\2" * 4_000_000 + bytes(imagecodecs.jpeg_encode(STRIP))[2:], 1),
+        (34712, b"\xff\x4f\xff\x51" * 4_000_000, 1),
+    ],
+    ids=["plain", "Deflate", "JPEG", "one JPEG", "JPEG 2000"],
+)
+def test_strips_of_a_tiff_take_no_time(compression: int, strip: bytes, count: int) -> None:
+    assert seconds(open_picture, tiff(compression, strip, count)) < 1
+
+
+def test_some_strips_of_a_tiff_may_be_the_same() -> None:
+    picture = open_picture(tiff(1, STRIP.tobytes(), 2))
+    assert picture.colour.shape == (16, 64, 1)
+    with pytest.raises(ImageError, match="rare variety"):
+        open_picture(tiff(1, STRIP.tobytes(), 8))
+
+
+def test_a_png_in_a_tiff_says_nothing_beside_its_pixels() -> None:
+    """Texts would be unpacked, for every strip."""
+    strip = bytes(imagecodecs.png_encode(STRIP))
+    assert not open_picture(tiff(34933, strip, 1)).colour.any()
+    with pytest.raises(ImageError, match="rare variety"):
+        open_picture(tiff(34933, strip[:33] + chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(900_000))) + strip[33:], 1))
