@@ -1,6 +1,7 @@
 """TIFF: one decoder for every depth and layout of grey, RGB, CMYK and palette pictures; raws are refused by name."""
 
 import logging
+import math
 import re
 import struct
 from collections.abc import Iterable
@@ -8,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -38,6 +40,7 @@ _ALPHAS = {_PREMULTIPLIED, _NOT_PREMULTIPLIED}
 _MOST_UNNAMED = 1  # extra samples of no known meaning that grey may have: with more, they may well be colours
 _MOST_SAMPLES = 6  # a pixel: CMYK with alpha and one to spare, as in Pillow
 _MOST_PAGES = 32  # looked at
+_MOST_TOLD, _LEAST_READ = 16e6, 64  # bytes of all directories that are looked at; what a smaller read counts for
 _MOST_STRIPS, _MOST_FILES = 250_000, 20_000  # or tiles: of any kind, and of those that are each a file
 _MOST_NAMED = 2  # bytes that strips or tiles name together, by those of the file: equal ones may share theirs
 _JPEG_2000 = rb"\xff\x4f\xff\x51"  # how the code of such a picture begins, before its size
@@ -45,6 +48,29 @@ _MOST_CODES = 16  # of a strip or tile, counted where they may be
 _MASK = 4  # a bit of a page's kind
 _DNG_VERSION, _SUB_IFDS, _INK_SET, _CMYK_INKS = 50706, 330, 332, 1
 _WHITE_POINT, _PRIMARIES, _PROFILE, _XMP, _IPTC = 318, 319, 34675, 700, 33723
+
+
+class _Rationed(BytesIO):
+    """A file of whose directories no more is read than any has: few bytes can be the values of thousands of tags."""
+
+    left = _MOST_TOLD
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """See `io.BufferedIOBase.read`. Raises ValueError if too much was read."""
+        data = super().read(size)
+        self._count(len(data))
+        return data
+
+    def readinto(self, buffer: Any, /) -> int:
+        """See `io.BufferedIOBase.readinto`, and `read`."""
+        size = super().readinto(buffer)
+        self._count(size)
+        return size
+
+    def _count(self, size: int) -> None:
+        self.left -= max(size, _LEAST_READ)
+        if self.left < 0:
+            raise ValueError("more values than directories have")
 
 
 def main_page(file: TiffFile, data: bytes) -> TiffPage:
@@ -155,8 +181,8 @@ def unusual(page: TiffPage) -> ImageError:
 
 
 def open_tiff(data: bytes) -> TiffFile:
-    """The file, of which only the first directory has been read."""
-    return TiffFile(BytesIO(data), _multifile=False)
+    """The file, of which only the first directory has been read. Raises ValueError if that is larger than any is."""
+    return TiffFile(_Rationed(data), _multifile=False)
 
 
 def check_samples(page: TiffPage) -> None:
@@ -254,6 +280,9 @@ def _size_by_header(file: bytes) -> tuple[int, int] | None:
 
 def _planes_last(page: TiffPage) -> np.ndarray:
     """(H, W, samples) as stored."""
+    content = page.parent.filehandle._fh
+    assert isinstance(content, _Rationed)
+    content.left = math.inf  # strips and tiles are counted by `_check_complete`
     stored = page.asarray(squeeze=False, maxworkers=1)  # (planes, depth, H, W, interleaved samples)
     planes, _, height, width, interleaved = stored.shape
     return stored.reshape(planes, height, width, interleaved).transpose(1, 2, 0, 3).reshape(height, width, -1)

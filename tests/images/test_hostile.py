@@ -1,5 +1,6 @@
 """Files cut, flipped and stuffed: none makes a foreign error, takes long or much memory."""
 
+import io
 import struct
 import time
 import zlib
@@ -9,6 +10,7 @@ from contextlib import suppress
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from hpinet.errors import ImageError
@@ -99,6 +101,11 @@ def test_chunks_of_a_png_take_no_time(look: Callable[[bytes], object], chunks: b
     assert seconds(look, PNG[:33] + chunks + PNG[33:]) < 1
 
 
+def directory(*entries: tuple[int, int, int, int]) -> bytes:
+    """Of tags: number, kind, count and value or place. Where the next one is, has to follow."""
+    return struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in sorted(entries))
+
+
 def tiff(compression: int, strip: bytes, count: int) -> bytes:
     """Grey, 64×8 a strip, all of which are the same bytes."""
     start = 8 + 2 + 12 * 9 + 4
@@ -109,8 +116,7 @@ def tiff(compression: int, strip: bytes, count: int) -> bytes:
         entries += [(273, 4, 1, start + 8), (279, 4, 1, len(strip))]
     else:
         entries += [(273, 4, count, start), (279, 4, count, start + 4 * count)]
-    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in sorted(entries))
-    return b"II*\0\x08\0\0\0" + directory + bytes(4) + tables + strip
+    return b"II*\0\x08\0\0\0" + directory(*entries) + bytes(4) + tables + strip
 
 
 STRIP = np.zeros((8, 64), np.uint8)
@@ -144,3 +150,28 @@ def test_a_png_in_a_tiff_says_nothing_beside_its_pixels() -> None:
     assert not open_picture(tiff(34933, strip, 1)).colour.any()
     with pytest.raises(ImageError, match="rare variety"):
         open_picture(tiff(34933, strip[:33] + chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(900_000))) + strip[33:], 1))
+
+
+@pytest.mark.parametrize("look", [open_picture, picture_size])
+def test_tags_of_a_tiff_take_no_time(look: Callable[[bytes], object]) -> None:
+    """Whose values are all the same bytes."""
+    data = tiff(1, STRIP.tobytes(), 1) + bytes(8_000_000)
+    size = ((256, 3, 1, 64), (257, 3, 1, 8))
+    longer = directory(*size, *[(273, 4, 2_000_000, 122)] * 100) + bytes(4)
+    assert seconds(look, b"II*\0" + struct.pack("<I", len(data)) + data[8:] + longer) < 0.5
+
+
+def test_pages_of_a_tiff_take_no_time() -> None:
+    page = directory((256, 3, 1, 64))
+    data = tiff(1, STRIP.tobytes(), 1)
+    ends = range(len(data), len(data) + 2_000_000 * (len(page) + 4), len(page) + 4)
+    data = data[:118] + struct.pack("<I", len(data)) + data[122:]
+    assert seconds(open_picture, data + b"".join(page + struct.pack("<I", end + len(page) + 4) for end in ends)) < 1
+
+
+def test_a_tiff_with_many_pages_opens() -> None:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for _ in range(3000):
+            writer.write(STRIP, photometric="minisblack", metadata=None)
+    assert any("3000 pages" in note for note in open_picture(file.getvalue()).notes)
