@@ -19,11 +19,11 @@ from hpinet import markdown
 from hpinet.atomic import write_atomically
 from hpinet.checkpoints.files import CARD, Score, record_score
 from hpinet.checkpoints.registry import catalogue
+from hpinet.comparison import reduced, restore, score
 from hpinet.errors import ImageError, OptionError
 from hpinet.files import find_pictures, open_named
-from hpinet.images import Picture, resize_bicubic
+from hpinet.images import Picture
 from hpinet.images.degradations import degrade
-from hpinet.metrics import SSIM_WINDOW, psnr_y, ssim_y
 from hpinet.model import SCALES
 from hpinet.progress import Progress, ignore, nth
 from hpinet.treatment import Treatment
@@ -297,32 +297,29 @@ def _write_table(document: Path, name: str, table: str) -> None:
 def _score(
     upscaler: Upscaler, pair: Pair, degradation: str | None, treatment: Treatment, progress: Progress
 ) -> ImageScores:
-    scale = upscaler.scale
-    truth = open_named(pair.hr).to_8_bit_rgb()
-    height, width = (side - side % scale for side in truth.shape[:2])
-    if min(height, width) < SSIM_WINDOW + 2 * scale:
-        raise ImageError(f"{pair.hr} is too small to be scored at ×{scale}.")
-    truth = truth[:height, :width]
-    if pair.lr is None:
-        small = resize_bicubic(Picture(truth), width // scale, height // scale)
-    else:
+    scale, truth = upscaler.scale, open_named(pair.hr)
+    try:
+        small = reduced(truth, scale)
+    except ImageError as error:
+        raise ImageError(f"{pair.hr}: {error}") from error
+    if pair.lr is not None:
+        width, height = small.width, small.height
         opened = open_named(pair.lr)
         small = Picture(opened.to_8_bit_rgb(), compression=opened.compression)
-    if (scale * small.height, scale * small.width) != (height, width):
-        raise ImageError(
-            f"{pair.lr} has {small.width}×{small.height} pixels; ×{scale} of {pair.hr.name} has "
-            f"{width // scale}×{height // scale}."
-        )
+        if (small.width, small.height) != (width, height):
+            raise ImageError(
+                f"{pair.lr} has {small.width}×{small.height} pixels; ×{scale} of {pair.hr.name} has {width}×{height}."
+            )
     if degradation is not None:
         small = degrade(small.colour, degradation)
-    restored = upscaler(small, treatment=treatment, progress=progress).colour
-    bicubic = resize_bicubic(small, width, height).colour
+    attempts = restore(small, {upscaler.info.name: partial(upscaler, treatment=treatment)}, progress=progress)
+    bicubic, restored = score(truth, small, scale, attempts).restored
     return ImageScores(
         name=pair.name,
-        psnr_y=psnr_y(restored, truth, scale=scale),
-        ssim_y=ssim_y(restored, truth, scale=scale),
-        bicubic_psnr_y=psnr_y(bicubic, truth, scale=scale),
-        bicubic_ssim_y=ssim_y(bicubic, truth, scale=scale),
+        psnr_y=restored.psnr_y,
+        ssim_y=restored.ssim_y,
+        bicubic_psnr_y=bicubic.psnr_y,
+        bicubic_ssim_y=bicubic.ssim_y,
     )
 
 
