@@ -95,7 +95,10 @@ class Picture:
 
         Raises ImageError for floating-point and 32-bit samples, whose range nobody can know.
         """
+        xmp = image.info.pop("xmp", None)  # by which Pillow would turn a TIFF that names no orientation itself
         image.load()
+        if xmp is not None:
+            image.info["xmp"] = xmp
         profile = image.info.get("icc_profile")
         if image.mode == "CMYK":
             samples, profile = colours.to_srgb(np.asarray(image), profile), None
@@ -205,10 +208,13 @@ def _by_rows(
 def orientation_of(image: Image.Image) -> int:
     """EXIF orientation that is still to be applied. Damaged EXIF data is no reason to refuse a picture.
 
-    Ask after `load()`: Pillow turns TIFF pictures itself while loading them, and forgets the tag then.
+    What `image.getexif()` names may be XMP's, by which nobody else turns a picture. A TIFF has none here: Pillow turns
+    it while loading.
     """
+    exif = Image.Exif()
     try:
-        return orientation_in(image.getexif())
+        exif.load(image.info.get("exif") or b"")
+        return orientation_in(exif)
     except Exception:
         return 1
 

@@ -13,7 +13,7 @@ import tifffile
 from PIL import ExifTags, Image
 
 from hpinet.errors import ImageError
-from hpinet.images import Picture, encode_picture, open_picture
+from hpinet.images import Picture, encode_picture, open_picture, picture_size
 from hpinet.images.colour import adobe_rgb, rgb_profile
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (24, 32, 3)).astype(np.uint8)
@@ -336,6 +336,25 @@ def test_what_follows_a_jpeg_is_searched_once_whatever_lists_it() -> None:
     tracemalloc.stop()
     assert "2 pictures" in "".join(picture.notes)
     assert peak < 3 * len(data)  # copied each time, it would be hundreds of megabytes
+
+
+@pytest.mark.parametrize("exif", [b"", b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"], ids=["no EXIF", "EXIF"])
+@pytest.mark.parametrize("case", ["JPEG", "WEBP", "AVIF", "PNG", "TIFF", "TIFF LAB"])
+def test_xmp_turns_nothing(case: str, exif: bytes) -> None:
+    """As in browsers: a picture is turned by EXIF alone, or by boxes of its container."""
+    said = b"<x:xmpmeta xmlns:x='adobe:ns:meta/' xmlns:tiff='http://ns.adobe.com/tiff/1.0/' tiff:Orientation=\"6\"/>"
+    if case == "PNG":
+        tags = [(b"eXIf", exif.removeprefix(b"Exif\0\0"))] if exif else []
+        data = png((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + said), *tags)
+    else:
+        format, _, mode = case.partition(" ")
+        options = {"tiffinfo": {700: said}} if format == "TIFF" else {"xmp": said, "exif": exif}
+        file = BytesIO()
+        Image.fromarray(PIXELS).convert(mode or "RGB").save(file, format, **options)
+        data = file.getvalue()
+    picture = open_picture(data)
+    assert picture_size(data) == (picture.width, picture.height) == (32, 24)
+    assert picture.metadata.xmp == said
 
 
 def test_the_profile_of_a_gif() -> None:
