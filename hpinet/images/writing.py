@@ -85,7 +85,10 @@ def _to_png(picture: Picture, quality: int, kept: Metadata) -> bytes:  # noqa: A
     from imagecodecs import png_encode  # noqa: PLC0415 (slow to import)
 
     profile = picture.icc_profile
-    file = bytes(png_encode(np.ascontiguousarray(picture.samples), _PNG_LEVEL))
+    samples = np.ascontiguousarray(picture.samples)
+    packed = samples.nbytes + picture.height  # a filter is named before each row
+    # Its own guess forgets these; noise and the frames of chunks take a little more than what is packed.
+    file = bytes(png_encode(samples, _PNG_LEVEL, out=packed + packed // 256 + 1024))
     # Its colour space named: an iCCP chunk, or sRGB of perceptual intent (PNG 11.3.2).
     colour = chunk(b"sRGB", b"\0") if profile is None else chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(profile))
     after_header = 8 + 12 + 13  # signature, then the IHDR chunk with its frame

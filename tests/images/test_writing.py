@@ -108,6 +108,14 @@ class TestWriting:
         if quality == 100:
             assert np.abs(again.colour.astype(int) - picture.colour).max() <= 8
 
+    @pytest.mark.parametrize("width", [1, 2, 300])
+    @pytest.mark.parametrize("channels", [1, 2, 3, 4])
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    def test_png_of_noise(self, width, channels, dtype):
+        """In narrow pictures the bytes before each row count."""
+        picture = Picture.from_array(noise(20_000 // width, width, channels, dtype=dtype))
+        assert_same(open_picture(encode_picture(picture)), picture)
+
     def test_jpeg_lays_transparency_on_white(self):
         colour = np.zeros((16, 16, 3), np.uint8)
         alpha = np.full((16, 16), 255, np.uint8)
