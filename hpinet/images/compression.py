@@ -72,8 +72,7 @@ def quality_of(steps: np.ndarray) -> int:
 def compression_of(image: Image.Image) -> Compression | None:
     """What an opened file says of its losses, decoded or not; None if it says nothing or has none."""
     if isinstance(image, JpegImagePlugin.JpegImageFile):
-        tables = image.quantization
-        steps = np.array(tables[min(tables)]) if tables else np.ones(64)
+        steps = np.array(image.quantization.get(image.layer[0][3], [1] * 64))  # the first layer's, of any number
         return Compression("JPEG", quality_of(steps), _subsampling_of(image))
     return None
 

@@ -19,6 +19,7 @@ from hpinet.images.compression import (
     quality_of,
 )
 from hpinet.images.degradations import as_jpeg
+from hpinet.images.jpeg import segments
 from scripts.former_jpegs import pieces
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.png"))
@@ -51,6 +52,18 @@ def test_quality_and_subsampling_are_read_back(quality: int, subsampling: str, p
     assert (found.format, found.subsampling) == ("JPEG", subsampling)
     assert found.quality is not None
     np.testing.assert_array_equal(luminance_steps(found.quality), luminance_steps(quality))
+
+
+def test_the_tables_of_a_file_may_have_any_numbers(photograph: np.ndarray) -> None:
+    data = bytearray(encoded(photograph[:64, :64], quality=60))
+    expected = open_picture(bytes(data)).compression
+    for segment in segments(bytes(data)):
+        if segment.marker == 0xDB:
+            data[segment.start + 4] ^= 1
+        elif segment.marker == 0xC0:
+            for component in range(3):
+                data[segment.start + 12 + 3 * component] ^= 1
+    assert open_picture(bytes(data)).compression == expected
 
 
 def test_tables_of_others_are_given_the_nearest_quality() -> None:
