@@ -78,6 +78,12 @@ def given_name(value: object) -> object:
     return value.get("orig_name") if isinstance(value, dict) else None
 
 
+def given_path(value: object) -> str | None:
+    """What a description from outside calls its file, whether or not there is one: for telling it back alone."""
+    path = value.get("path") if isinstance(value, dict) else None
+    return path if isinstance(path, str) else None
+
+
 def _sent(path: Path) -> Path | None:
     """The real path of a file in the upload folder; None for anything else."""
     folder = Path(get_upload_folder())

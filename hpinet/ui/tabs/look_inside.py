@@ -10,7 +10,6 @@ from hpinet import wording
 from hpinet.attribution.lam import BlurPath
 from hpinet.errors import Cancelled, HPINetError, OptionError
 from hpinet.model import SCALES
-from hpinet.ui.jobs import previews
 from hpinet.ui.jobs.examples import FOLDER
 from hpinet.ui.jobs.explain import (
     MAX_REGION,
@@ -26,9 +25,9 @@ from hpinet.ui.jobs.explain import (
 )
 from hpinet.ui.jobs.models import as_key, choices
 from hpinet.ui.jobs.running import StopFlag
-from hpinet.ui.parts import carrying, explanation_svg, html
+from hpinet.ui.parts import carrying, explanation_svg, html, pictures
 from hpinet.ui.parts.controls import example_gallery, model_field, new_word, picture_field, run_buttons
-from hpinet.ui.parts.events import COMPUTE, FORESIGHT, LIGHT, PRIVATE, RAW, chosen, uploaded
+from hpinet.ui.parts.events import COMPUTE, FORESIGHT, LIGHT, PRIVATE, RAW, chosen
 from hpinet.ui.parts.spots import spot_fields
 from hpinet.ui.server import values
 from hpinet.ui.server.ending import Ending
@@ -163,7 +162,7 @@ def build(elsewhere: Spotted, tabs: gr.Tabs, tab: gr.Tab) -> None:
     others = [image.upload, image.clear, image.select, gallery.select, carry.click, elsewhere.chosen]
     buttons.end_on(others, running)
     carrying.connect(carry, tab, elsewhere.source, image, fill=_carried, outputs=outputs)
-    gr.on([image.upload, image.clear], _showable, image, outputs, **LIGHT, **RAW)
+    pictures.on_arrival(image, _arrived, [status, results, spot.x, spot.y])
     for begun in (
         spot.take_and_go(image.select, buttons.go),
         gallery.select(_pick(spots), None, [image, spot.x, spot.y, results, buttons.go], **LIGHT),
@@ -348,22 +347,11 @@ def _bring(asked: Asked | None) -> tuple[Any, ...]:
     return *there, gr.update(visible=False), new_word()
 
 
-def _showable(image: dict[str, Any] | None) -> tuple[Any, ...]:
-    """What to show of a new picture, what is wrong with it, and its middle for a spot; older results are hidden."""
-    hidden = gr.update(visible=False)
-    try:
-        path = uploaded(image)
-        if path is None:
-            return gr.skip(), html.quiet(EMPTY), gr.skip(), gr.skip(), hidden
-        picture = previews.open_sent(path)
-    except HPINetError as error:
-        return gr.skip(), html.trouble(str(error)), gr.skip(), gr.skip(), hidden
-    middle = picture.width // 2, picture.height // 2
-    shown = previews.shown_instead(path, picture)
-    return gr.skip() if shown == path else str(shown), html.quiet(_READY), *middle, hidden
+def _arrived(image: dict[str, Any] | None) -> tuple[Any, ...]:
+    return pictures.look_at(image, empty=EMPTY, ready=_READY)
 
 
 def _carried(source: Any) -> tuple[Any, ...]:
-    """The same of a picture that was opened on another tab."""
+    """What there is to show and to say of a picture that was opened on another tab."""
     middle = source.width // 2, source.height // 2
     return str(source.shown), html.quiet(_READY), *middle, gr.update(visible=False)

@@ -19,9 +19,9 @@ from hpinet.ui.jobs.examples import Example
 from hpinet.ui.jobs.measure import measure
 from hpinet.ui.jobs.models import as_key, caption, choices
 from hpinet.ui.jobs.running import StopFlag
-from hpinet.ui.parts import carrying, html
+from hpinet.ui.parts import carrying, html, pictures
 from hpinet.ui.parts.controls import example_gallery, new_word, picture_field, run_buttons
-from hpinet.ui.parts.events import LIGHT, RAW, chosen, uploaded
+from hpinet.ui.parts.events import LIGHT, chosen
 from hpinet.ui.server import values
 from hpinet.ui.server.ending import Ending
 from hpinet.ui.server.storage import new_folder
@@ -109,9 +109,8 @@ def build(examples: list[Example], tab: gr.Tab, elsewhere: gr.State) -> None:
     buttons.stop_on_click(running, status, html.quiet("Stopped."))
     # Another picture: scores of the one before would stand beside it.
     buttons.end_on([image.upload, image.clear, gallery.select, carry.click], running)
-    about = [image, status, results]
-    gr.on([image.upload, image.clear], _showable, image, about, **LIGHT, **RAW)
-    carrying.connect(carry, tab, elsewhere, image, fill=_carried, outputs=about)
+    pictures.on_arrival(image, _arrived, [status, results])
+    carrying.connect(carry, tab, elsewhere, image, fill=_carried, outputs=[image, status, results])
     buttons.start_after(gallery.select(_pick(shown), None, [image, results, buttons.go], **LIGHT))
 
 
@@ -122,21 +121,12 @@ def _pick(shown: list[Example]) -> Callable[..., tuple[str, Any, str]]:
     return pick
 
 
-def _showable(image: dict[str, Any] | None) -> tuple[Any, ...]:
-    """What to show of a new picture, and what is wrong with it; the results of the one before are hidden."""
-    hidden = gr.update(visible=False)
-    try:
-        path = uploaded(image)
-        if path is None:
-            return gr.skip(), html.quiet(_EMPTY), hidden
-        shown = previews.shown_instead(path, previews.open_sent(path))
-    except HPINetError as error:
-        return gr.skip(), html.trouble(str(error)), hidden
-    return gr.skip() if shown == path else str(shown), html.quiet(_READY), hidden
+def _arrived(image: dict[str, Any] | None) -> tuple[Any, ...]:
+    return pictures.look_at(image, empty=_EMPTY, ready=_READY)[:4]  # no spot
 
 
 def _carried(source: Any) -> tuple[Any, ...]:
-    """The same of a picture that was opened on another tab."""
+    """What there is to show and to say of a picture that was opened on another tab."""
     return str(source.shown), html.quiet(_READY), gr.update(visible=False)
 
 

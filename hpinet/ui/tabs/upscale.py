@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from hpinet.ui.jobs.examples import Example
-from hpinet.ui.parts import html
+from hpinet.ui.parts import html, pictures
 from hpinet.ui.parts.controls import (
     FormatFields,
     example_gallery,
@@ -87,18 +87,19 @@ def build(examples: list[Example]) -> UpscaleTab:
     preselected = [settings_of_run[name] for name in upscale_events.PRESELECTED]
     present = {"placed": placed, **dict(zip(upscale_events.PRESELECTED, preselected, strict=True))}
 
-    told = gr.JSON(visible=False)
+    told, place = gr.JSON(visible=False), pictures.stand_in()
 
     # What the page says about the picture and the settings. "always_last": else a picture that is chosen while the one
     # before is read would go unheard.
     changed = image.change(
         upscale_events.open_source,
         inputs_kwargs={"image": image, "known": source, "wishes": wishes, **present},
-        outputs=[source, image, refusal, status, result, shown, glass.spot.x, glass.spot.y, told, placed],
+        outputs=[source, *place.outputs, refusal, status, result, shown, glass.spot.x, glass.spot.y, told, placed],
         trigger_mode="always_last",
         **LIGHT,
         **RAW,
     )
+    place.follow(changed, image)
     _follow(changed, told, preselected)
     gr.on(
         [source.change, more.change, *(control.change for control in settings_of_run.values())],

@@ -33,6 +33,7 @@ from hpinet.ui.jobs.running import StopFlag, end_newest, gpu_seconds, only_one
 from hpinet.ui.parts import html
 from hpinet.ui.parts.controls import IN_PIXELS, SCALES, USUAL_SCALE, checked_format, wanted_from
 from hpinet.ui.parts.events import chosen, uploaded
+from hpinet.ui.parts.pictures import AS_IT_IS, instead
 from hpinet.ui.parts.viewer import showing
 from hpinet.ui.parts.wishes import Wishes
 from hpinet.ui.server import values
@@ -111,28 +112,30 @@ FIRST = {"scale": USUAL_SCALE, "format": "PNG"}
 def open_source(
     *, image: dict[str, Any] | None, known: Source | None, wishes: object, placed: dict[str, Any], **present: object
 ) -> tuple[Any, ...]:
-    """What to remember of a chosen picture, what to show instead if browsers cannot show it, and what went wrong.
+    """What to remember of a chosen picture, what to show instead (see `hpinet.ui.parts.pictures`), what went wrong.
 
     Then the status, the group of the result and what is shown in it: a result of another picture is taken away. Then a
     spot for the lens, the middle; then what `followed` says. A picture that cannot be opened leaves the one before.
     """
-    unchanged = [*[gr.skip()] * 8, None, gr.skip()]
+    untouched = [gr.skip()] * 4  # refusal to what is shown
+    nothing_follows = gr.skip(), gr.skip(), None, gr.skip()
     try:
         path = uploaded(image)
         if path is None:
-            gone = None, gr.skip(), gr.update(visible=False), html.quiet(WELCOME), gr.update(visible=False), None
-            return (*gone, *unchanged[6:]) if known else tuple(unchanged)
+            gone = gr.update(visible=False), html.quiet(WELCOME), gr.update(visible=False), None
+            return None, *AS_IT_IS, *(gone if known else untouched), *nothing_follows
         original = previews.original_of(path)
         if known is not None and known.path == original:
-            seen = gr.skip() if known.shown == path else str(known.shown)
-            return (gr.skip(), seen, *unchanged[2:6], *_middle(known), *unchanged[8:])
+            seen = AS_IT_IS if known.shown == path else instead(image, known.shown)
+            return gr.skip(), *seen, *untouched, *_middle(known), *nothing_follows[2:]
         source = read_source(original)
     except HPINetError as error:
         refused = gr.update(value=html.trouble(str(error)), visible=True)
-        return (gr.skip(), str(known.shown) if known else None, refused, *unchanged[3:])
-    shown = gr.skip() if source.shown == path else str(source.shown)
-    fresh = source, shown, gr.update(visible=False), html.quiet("Ready."), gr.update(visible=False), None
-    return (*fresh, *_middle(source), *followed(source, wishes, placed, **present))
+        before = instead(image, known.shown if known else None)
+        return gr.skip(), *before, refused, *untouched[1:], *nothing_follows
+    shown = AS_IT_IS if source.shown == path else instead(image, source.shown)
+    fresh = gr.update(visible=False), html.quiet("Ready."), gr.update(visible=False), None
+    return source, *shown, *fresh, *_middle(source), *followed(source, wishes, placed, **present)
 
 
 def _middle(source: Source) -> tuple[int, int]:

@@ -31,7 +31,8 @@ def sent(path: str | Path) -> dict[str, Any]:
 def test_what_browsers_cannot_show_has_a_stand_in_and_is_measured_itself(
     tiff: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown, status, results = measure._showable(sent(tiff))
+    told, shown, status, results = measure._arrived(sent(tiff))
+    assert told == {"of": str(tiff)}
     assert shown == f"{tiff}.shown.jpg"
     assert Image.open(shown).size == (80, 60)
     assert "Ready." in status
@@ -48,13 +49,13 @@ def test_what_browsers_cannot_show_has_a_stand_in_and_is_measured_itself(
 def test_other_pictures_are_shown_themselves(tiff: Path) -> None:
     png = tiff.with_name("good.png")
     Image.open(tiff).save(png)
-    assert measure._showable(sent(png))[0] == gr.skip()
+    assert measure._arrived(sent(png))[0] is None
     broken = tiff.with_name("broken.png")
     broken.write_bytes(png.read_bytes()[:60])
-    image, status, _ = measure._showable(sent(broken))
-    assert image == gr.skip()
+    told, shown, status, _ = measure._arrived(sent(broken))
+    assert told is shown is None
     assert 'role="alert"' in status
-    assert "Choose a good picture" in measure._showable(None)[1]
+    assert "Choose a good picture" in measure._arrived(None)[2]
 
 
 def test_what_is_taken_over_is_shown_as_it_is_there(tiff: Path) -> None:

@@ -34,21 +34,31 @@ def test_a_stand_in_is_never_taken_for_the_picture(uploaded: Path) -> None:
     """The page reports it as a change like any other, at times before it knows what it stands for."""
     assert storage.received({"path": str(uploaded)}) == uploaded
 
-    def opened(path: Path, known: upscale_events.Source | None) -> tuple[object, ...]:
+    def opened(path: Path, known: upscale_events.Source | None) -> tuple[Any, ...]:
         present = {"scale": "×4", "pixels": 1920, "model": "T", "format": "PNG"}
         return open_source(image={"path": str(path)}, known=known, wishes={}, placed=dict(FIRST), **present)
 
-    first, shown, *_ = opened(uploaded, None)
+    first, *told = opened(uploaded, None)
     assert isinstance(first, upscale_events.Source)
     assert (first.path, first.follows) == (uploaded, "PNG")
-    again, *_ = opened(Path(str(shown)), None)
+    assert told[:2] == [{"of": str(uploaded)}, str(first.shown)]
+    again, *told = opened(first.shown, None)
     assert isinstance(again, upscale_events.Source)
     assert again.path == uploaded
-    known, *_ = opened(Path(str(shown)), first)
-    assert not isinstance(known, upscale_events.Source)  # nothing to remember anew
-    known, shown_again, *_ = opened(uploaded, first)  # the same one chosen once more
-    assert not isinstance(known, upscale_events.Source)
-    assert shown_again == shown
+    assert told[:2] == [None, None]
+    known, *told = opened(first.shown, first)
+    assert known == gr.skip()  # nothing to remember anew
+    assert told[:2] == [None, None]
+    known, *told = opened(uploaded, first)  # the same one chosen once more
+    assert known == gr.skip()
+    assert told[:2] == [{"of": str(uploaded)}, str(first.shown)]
+    broken = uploaded.with_name("broken.png")
+    broken.write_bytes(b"nothing")
+    for before, shown in ((first, str(first.shown)), (None, None)):
+        known, *told = opened(broken, before)
+        assert known == gr.skip()
+        assert told[:2] == [{"of": str(broken)}, shown]  # the one before in its place, if there is one
+        assert told[2]["visible"]
 
 
 REQUEST = cast(gr.Request, SimpleNamespace(session_hash="a-visit", cookies={}, client=None))
