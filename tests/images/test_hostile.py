@@ -175,3 +175,30 @@ def test_a_tiff_with_many_pages_opens() -> None:
         for _ in range(3000):
             writer.write(STRIP, photometric="minisblack", metadata=None)
     assert any("3000 pages" in note for note in open_picture(file.getvalue()).notes)
+
+
+def app(body: bytes) -> bytes:
+    """EXIF data in as many segments of a JPEG as they need."""
+    parts = [b"Exif\0\0" + body[at : at + 65_000] for at in range(0, len(body), 65_000)]
+    return b"".join(b"\xff\xe1" + struct.pack(">H", 2 + len(part)) + part for part in parts)
+
+
+REPEATED = directory(*[(60_000, 7, 2_000_000, 8)] * 20_000)
+EXIF = {
+    "values": b"II*\0" + struct.pack("<I", 8 + 2_000_000) + bytes(2_000_000) + REPEATED + bytes(4),
+    "prefixes": b"Exif\0\0" * 250_000,
+}
+
+
+@pytest.mark.parametrize("look", [open_picture, picture_size])
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("kind", EXIF)
+def test_exif_takes_no_time(look: Callable[[bytes], object], format: str, kind: str) -> None:
+    exif = EXIF[kind]
+    if format == "PNG":
+        data = PNG[:33] + chunk(b"eXIf", exif) + PNG[33:]
+    elif format == "JPEG":
+        data = JPEG[:2] + app(exif) + JPEG[2:]
+    else:
+        data = pillow_file(Image.fromarray(smooth(64, 64, 3)), format, exif=exif)
+    assert seconds(look, data) < 1
