@@ -30,11 +30,14 @@ def check_treatment(name: object) -> Treatment:
 
 
 def examine(picture: Picture) -> Compression | None:
-    """What losses a picture went through, by its file and its pixels; None if there is no sign of any."""
+    """What losses a picture went through, by its file and its pixels; None if there is no sign of any.
+
+    What was seen in pixels already is not looked for again: those of a part tell less than those of the whole.
+    """
     told = picture.compression
     if told is None:
         return find_former_jpeg(picture.colour)
-    if told.quality is None:
+    if told.quality is None or told.from_pixels or told.earlier is not None:
         return told
     earlier = find_former_jpeg(picture.colour, below=told.quality - APART)
     return replace(told, earlier=earlier.quality) if earlier else told

@@ -1,5 +1,6 @@
 """Treatments: what is found in a picture, and what is done about it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,13 @@ def test_an_earlier_and_worse_save_is_found_behind_the_last(photograph: np.ndarr
     assert found is not None
     assert (found.quality, found.earlier) == (92, 51)  # whose steps are those of 50 where it is looked
     assert "before that about quality 51" in str(found)
+
+
+def test_what_was_seen_in_pixels_already_is_not_looked_for_again(photograph: np.ndarray) -> None:
+    """A part of a picture may bring along what was found in the whole."""
+    twice = degrade(as_jpeg(photograph, 50), "jpeg-92")
+    for known in (Compression("JPEG", 92, from_pixels=True), Compression("JPEG", 92, earlier=60)):
+        assert examine(replace(twice, compression=known)) == known
 
 
 def test_what_is_found_in_a_lossless_file_is_nothing(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hpinet.comparison import consistency, explained
 from hpinet.errors import ImageError
 from hpinet.files import Enlarged, enlarge_file
 from hpinet.images import MetadataChoice, Picture, check_size
+from hpinet.images.compression import Compression
 from hpinet.plan import Plan, Size, TargetSize, make_plan
 from hpinet.treatment import Treatment, examine
 from hpinet.ui.jobs import elsewhere, previews
@@ -81,6 +82,7 @@ def enlarge(
     stop: StopFlag,
     reporter: Reporter | None = None,
     plan: Plan | None = None,
+    found: Compression | None = None,
     show: Callable[[Enlarged], None] | None = None,
 ) -> Outcome:
     """Enlarges a picture, fetching the model first if need be: page, batch and endpoints come through here.
@@ -92,6 +94,7 @@ def enlarge(
         stop: Ends the work.
         reporter: Tells the progress; one of its own by default.
         plan: What ``wanted`` means for this picture, where the caller knows already.
+        found: What losses the picture is known to have gone through; by default it is examined itself.
         show: Does something with source and result while they are in memory.
 
     Raises HPINetError: the picture, the model or the fetching failed, or `Cancelled`.
@@ -115,6 +118,9 @@ def enlarge(
         told.say("Saving the result", 0.999)
         return ran.result
 
+    def decode(path: Path) -> Picture:
+        return previews.with_losses(previews.open_sent(path), found)
+
     def kept_target(plan: Plan) -> Path:
         path = target(plan)
         kept.enter_context(in_use(path.parent))
@@ -130,13 +136,13 @@ def enlarge(
             format=wanted.format,
             quality=wanted.quality,
             metadata=wanted.metadata,
-            decode=previews.open_sent,
+            decode=decode,
         )
         if show is not None:
             show(done)
         with previews.told_if_gone():
             agreed = explained(done.result, source)
-    found = examine(done.source)
+    losses = examine(done.source)
     choice = choice_of(wanted.model)
     return Outcome(
         picture=done.target,
@@ -149,8 +155,8 @@ def enlarge(
         consistency_db=consistency(done.result, done.source),
         notes=done.source.notes,
         explained=agreed,
-        found=str(found or ""),
-        strength=choice.natives[done.plan.passes[0]].strength(found, wanted.treatment),
+        found=str(losses or ""),
+        strength=choice.natives[done.plan.passes[0]].strength(losses, wanted.treatment),
     )
 
 

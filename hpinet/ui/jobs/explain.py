@@ -25,7 +25,7 @@ from hpinet.ui.jobs.models import (
     pass_operations,
     pass_seconds,
 )
-from hpinet.ui.jobs.previews import open_sent, size_of_sent
+from hpinet.ui.jobs.previews import open_sent, size_of_sent, with_losses
 from hpinet.ui.jobs.running import Needs, Reporter, StopFlag, heavy
 from hpinet.ui.jobs.zerogpu import PACE
 
@@ -53,6 +53,7 @@ class Question:
     window: int = 16
     region: int = 64
     treatment: Treatment = "clean"
+    found: Compression | None = None  # what losses it is known to have gone through; by default it is examined
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def look(question: Question) -> Answer:
     check_region(question.model, question.scale, question.region)
     if not choice.is_installed(plan):
         SHELF.fetch(choice, plan, progress=Reporter(f"Fetching {choice.key}", question.stop))
-    picture = open_sent(question.source)
+    picture = with_losses(open_sent(question.source), question.found)
     found = None if question.treatment == "clean" else examine(picture)
     strength = choice.natives[question.scale].strength(found, question.treatment)
     pixels = picture.to_8_bit_rgb()

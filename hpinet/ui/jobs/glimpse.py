@@ -8,6 +8,7 @@ import numpy as np
 
 from hpinet.errors import HPINetError
 from hpinet.images import Picture, save_picture
+from hpinet.images.compression import Compression
 from hpinet.plan import Plan, Size, TargetSize
 from hpinet.ui.jobs import previews, tiles, zerogpu
 from hpinet.ui.jobs.enlarge import Wanted, enlarge
@@ -62,9 +63,19 @@ def of_piece(wanted: Wanted, plan: Plan, side: int) -> Wanted:
 
 
 def glimpse(
-    source: Path, wanted: Wanted, plan: Plan, side: int, *, stop: StopFlag, new_folder: Callable[[], Path]
+    source: Path,
+    wanted: Wanted,
+    plan: Plan,
+    side: int,
+    *,
+    found: Compression | None,
+    stop: StopFlag,
+    new_folder: Callable[[], Path],
 ) -> Glimpse:
-    """The most detailed square of the picture, enlarged as ``plan`` will. Raises HPINetError."""
+    """The most detailed square of the picture, enlarged as ``plan`` will. Raises HPINetError.
+
+    ``found`` is what losses the picture went through.
+    """
     picture = previews.open_sent(source)
     left, top = corner_of(picture, side)
     folder, views = new_folder(), list[tiles.View]()
@@ -77,6 +88,7 @@ def glimpse(
         target=lambda _: folder / "result.png",
         stop=stop,
         reporter=Reporter("First a piece of it", stop),
+        found=found,
         show=lambda done: views.append(tiles.keep(done.source, done.result, folder, upload=piece)),
     )
     return Glimpse(views[0], (left, top))

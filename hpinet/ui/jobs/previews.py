@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -19,7 +20,7 @@ from hpinet.images import (
     resize_bicubic,
     save_picture,
 )
-from hpinet.images.compression import compression_of_webp
+from hpinet.images.compression import Compression, compression_of_webp
 from hpinet.images.formats import BY_NAME, WRITABLE
 from hpinet.plan import Plan, Size
 from hpinet.settings import settings
@@ -39,6 +40,11 @@ def open_sent(path: Path) -> Picture:
     """A picture that a visitor has sent. Raises OptionError once it is gone, and what `open_picture` raises."""
     with told_if_gone(), _DECODING:
         return open_picture(path)
+
+
+def with_losses(picture: Picture, found: Compression | None) -> Picture:
+    """The picture, of which losses were ``found`` that its file, or a part of it, does not tell of."""
+    return picture if found is None else replace(picture, compression=found)
 
 
 @lru_cache(maxsize=4096)

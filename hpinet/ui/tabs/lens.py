@@ -1,7 +1,7 @@
 """The lens: one spot, enlarged by every model that is here, to choose one without running the whole picture."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -104,7 +104,7 @@ def magnify(
         stop = StopFlag.of(request, "lens")
         stop.lower()  # Gradio takes a connection that was lost for a moment for a page that was closed
         # Its losses are those of the whole: so small a piece tells little of them.
-        surroundings = replace(previews.around(picture, left, top, CONTEXT), compression=source.found)
+        surroundings = previews.with_losses(previews.around(picture, left, top, CONTEXT), source.found)
         del picture  # the work on its piece may wait for its turn
         with only_one(stop):
             views = _enlarged(surroundings, check_treatment(treatment), stop)

@@ -254,6 +254,7 @@ def explain_spot(
             raise OptionError("Choose a picture first, then click on it.")
         if x is None or y is None:
             raise OptionError("Give the spot in pixels, or click it.")
+        known = asked if asked is not None and asked.source.path == source else None
         question = Question(
             source,
             *values.place(x, y),
@@ -263,7 +264,8 @@ def explain_spot(
             path=_exactness(path),
             window=values.choice("The window", window, WINDOWS),
             region=_clamped(region),
-            treatment=asked.treatment if asked is not None and asked.source.path == source else "auto",
+            treatment=known.treatment if known else "auto",
+            found=known.source.found if known else None,
         )
         answer = look(question)
     except Cancelled as stopped:  # whatever else stopped it says so

@@ -1,14 +1,14 @@
 """A piece of a picture: shown before a long run, or chosen to be upscaled alone."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from hpinet.errors import HPINetError, OptionError
-from hpinet.images import save_picture
+from hpinet.images import Picture, format_of, save_picture
 from hpinet.ui.jobs import examples, previews, tiles
 from hpinet.ui.jobs.glimpse import glimpse, side_of
 from hpinet.ui.jobs.models import choice_of
@@ -26,7 +26,7 @@ from hpinet.ui.tabs.upscale_events import (
     followed,
     offer_no_more,
     opened,
-    read_source,
+    source_of,
     upscale,
 )
 
@@ -74,7 +74,8 @@ def first_piece(
         side = side_of(choice, wanted, plan, rounds=source.rounds)
         if side is None or examples.is_kept(source.path, plan, wanted):
             return None
-        found = glimpse(source.path, wanted, plan, side, stop=StopFlag.of(request, "upscale"), new_folder=new_folder)
+        stop = StopFlag.of(request, "upscale")
+        found = glimpse(source.path, wanted, plan, side, found=source.found, stop=stop, new_folder=new_folder)
     except HPINetError:  # stopped too
         return None
     label = f"HPINet {wanted.model}: a piece of it"
@@ -136,6 +137,14 @@ def cut(
     if right - left < LEAST_SIDE or bottom - top < LEAST_SIDE:
         raise OptionError(f"A part must be at least {LEAST_SIDE} pixels wide and high.")
     path = new_folder() / f"{source.path.stem[:80]}-part.png"
-    save_picture(previews.cropped(previews.open_sent(source.path), left, top, right - left, bottom - top), path)
-    part = read_source(path)
+    picture = _part_of(source, left, top, right - left, bottom - top)
+    save_picture(picture, path)
+    part = source_of(path, picture)
     return str(part.shown), part, *followed(part, wishes, placed, **present), new_word()
+
+
+def _part_of(source: Source, left: int, top: int, width: int, height: int) -> Picture:
+    """A part of the picture, with all that is known of the whole: the part itself tells less, and its file nothing."""
+    part = previews.cropped(previews.open_sent(source.path), left, top, width, height)
+    said, format = source.said.of((width, height)), format_of(source.follows)
+    return replace(part, compression=source.found, metadata=said, format=format)

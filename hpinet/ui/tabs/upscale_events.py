@@ -185,7 +185,11 @@ def preselect(source: Source, wish: Wishes) -> dict[str, Any]:
 
 def read_source(path: Path) -> Source:
     """What the page needs to know of a picture. Raises ImageError if it cannot be read."""
-    picture = previews.open_sent(path)
+    return source_of(path, previews.open_sent(path))
+
+
+def source_of(path: Path, picture: Picture) -> Source:
+    """The same of a file that is open already."""
     traits = {
         "grey": picture.is_grey,
         f"{picture.depth} bit": picture.depth != 8,
@@ -371,6 +375,7 @@ def upscale(
                 target=lambda _: folder / "result.png",
                 stop=stop,
                 plan=plan,
+                found=source.found,
                 show=lambda done: views.append(tiles.keep(done.source, done.result, folder, upload=path)),
             )
             remember(source.path, wanted, outcome)

@@ -112,7 +112,16 @@ def explain_here(
             raise OptionError("Upscale the picture first.")
         stop, model, scale = StopFlag.of(request, "why"), choice_of(shown.model).network, shown.outcome.plan.passes[0]
         asked = Asked(shown.source, *values.place(x, y), model, scale, shown.treatment)
-        question = Question(asked.source.path, asked.x, asked.y, model, scale, stop, treatment=asked.treatment)
+        question = Question(
+            shown.source.path,
+            asked.x,
+            asked.y,
+            model,
+            scale,
+            stop,
+            treatment=shown.treatment,
+            found=shown.source.found,
+        )
         with only_one(stop):
             answer = look(question)
     except Cancelled as stopped:  # by another spot or picture, whose turn it is now

@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ from PIL import Image
 from hpinet.errors import Cancelled, OptionError
 from hpinet.images import Picture, open_picture
 from hpinet.plan import TargetSize
-from hpinet.ui.jobs import glimpse
+from hpinet.treatment import examine
+from hpinet.ui.jobs import glimpse, previews, tiles
 from hpinet.ui.jobs.enlarge import Wanted
-from hpinet.ui.jobs.models import choice_of
+from hpinet.ui.jobs.models import SHELF, choice_of
 from hpinet.ui.jobs.running import StopFlag
 from hpinet.ui.server import values
 
@@ -84,6 +86,45 @@ def test_the_whole_picture_is_let_go_while_the_piece_waits(tmp_path: Path, monke
     wanted = Wanted("T", TargetSize(scale=2))
     with pytest.raises(Cancelled):
         glimpse.glimpse(
-            picture, wanted, wanted.plan((200, 150)), 64, stop=StopFlag.of(None, "x"), new_folder=lambda: tmp_path
+            picture,
+            wanted,
+            wanted.plan((200, 150)),
+            64,
+            found=None,
+            stop=StopFlag.of(None, "x"),
+            new_folder=lambda: tmp_path,
         )
     assert there == [False]
+
+
+def test_a_piece_is_treated_as_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file of the piece tells nothing of losses, and so few pixels little."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    picture, made = tmp_path / "picture.webp", list[Picture]()
+    noise = np.random.default_rng(0).integers(0, 256, (20, 24, 3), np.uint8)
+    Image.fromarray(noise).resize((96, 80)).save(picture, quality=70)
+    keep = tiles.keep
+
+    def kept(source: Picture, result: Picture, folder: Path, *, upload: Path) -> tiles.View:
+        made.append(result)
+        return keep(source, result, folder, upload=upload)
+
+    monkeypatch.setattr(glimpse.tiles, "keep", kept)
+    whole = open_picture(picture)
+    wanted = Wanted("T", TargetSize(scale=2), treatment="auto")
+    found = glimpse.glimpse(
+        picture,
+        wanted,
+        wanted.plan((96, 80)),
+        48,
+        found=examine(whole),
+        stop=StopFlag.of(None, "x"),
+        new_folder=lambda: tmp_path,
+    )
+    piece = previews.cropped(whole, *found.corner, 48, 48)
+    treated, untouched = (
+        SHELF.upscaler("T", 2)(replace(piece, compression=losses), treatment="auto")
+        for losses in (whole.compression, None)
+    )
+    assert np.array_equal(made[0].colour, treated.colour)
+    assert not np.array_equal(treated.colour, untouched.colour)

@@ -15,6 +15,7 @@ from PIL import Image
 from hpinet.attribution.explain import Explanation, explain
 from hpinet.attribution.lam import BlurPath
 from hpinet.errors import OptionError
+from hpinet.images.compression import Compression
 from hpinet.model import HPINet, HPINetConfig
 from hpinet.ui.jobs import zerogpu
 from hpinet.ui.jobs.explain import Question, expected_seconds
@@ -171,19 +172,18 @@ def test_models_on_offer_are_those_that_can_be_explained(monkeypatch: pytest.Mon
 
 def test_what_was_asked_on_another_tab_is_answered_here(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(question: Question) -> None:
-        raise OptionError(
-            f"asked: {question.model} ×{question.scale} at {question.x}, {question.y}, {question.treatment}"
-        )
+        how = f"{question.treatment}, {question.found}"
+        raise OptionError(f"asked: {question.model} ×{question.scale} at {question.x}, {question.y}, {how}")
 
     monkeypatch.setattr(look_inside, "look", refuse)
     facade = EXAMPLES / "facade.png"
-    source: Any = SimpleNamespace(path=facade, shown=facade)
+    source: Any = SimpleNamespace(path=facade, shown=facade, found=Compression("WEBP", None))
     asked = Asked(source, 3, 4, "T", 2, "clean")
     _, image, model, scale, x, y, kept, *_ = look_inside._bring(asked)
     fields = {"image": {"path": image}, "model": model, "scale": scale, "x": x, "y": y, "asked": kept}
-    assert "asked: T ×2 at 3, 4, clean" in ask(**fields)[0]
+    assert "asked: T ×2 at 3, 4, clean, WEBP" in ask(**fields)[0]
     storage.show([EXAMPLES / "cat.png"])
-    assert "4, auto" in ask(**{**fields, "image": {"path": str(EXAMPLES / "cat.png")}})[0]  # another picture
+    assert "4, auto, None" in ask(**{**fields, "image": {"path": str(EXAMPLES / "cat.png")}})[0]  # another picture
     assert look_inside._bring(None) == (gr.skip(),) * 9
 
 

@@ -66,7 +66,7 @@ def test_the_lens_treats_as_the_run_would(source: Source, tmp_path: Path) -> Non
 
 def test_a_part_of_the_picture(source: Source) -> None:
     request = gr.Request()
-    assert all(one == gr.skip() for one in pieces.choose_part(request, None))
+    assert all(one == gr.skip() for one in pieces.choose_part(request, None, None))
     settings: dict[str, Any] = {"wishes": {}, "placed": {}}
     with pytest.raises(OptionError, match="Choose a picture first"):
         pieces.cut(event([0, 0, 9, 9]), source=None, **settings)
@@ -77,7 +77,7 @@ def test_a_part_of_the_picture(source: Source) -> None:
     assert word
     assert {name: following["becomes"] for name, following in told.items()} == placed
     source.path.unlink()
-    status, *others = pieces.choose_part(request, source)
+    status, *others = pieces.choose_part(request, source, None)
     assert NOT_SENT_HERE in status
     assert all(one == gr.skip() for one in others)
 

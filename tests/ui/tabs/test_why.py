@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from hpinet.errors import OptionError
+from hpinet.images.compression import Compression
 from hpinet.plan import TargetSize, make_plan
 from hpinet.ui.jobs import zerogpu
 from hpinet.ui.jobs.explain import Question
@@ -28,7 +29,7 @@ def photo(uploads: Path) -> Path:
 )
 def test_the_weights_are_those_of_the_result(photo: Path, treatment: str, scale: int, told: str) -> None:
     plan = make_plan((160, 120), TargetSize(scale=scale), natives=[2, 3, 4])
-    outcome, source = SimpleNamespace(plan=plan), cast(Any, SimpleNamespace(path=photo))
+    outcome, source = SimpleNamespace(plan=plan), cast(Any, SimpleNamespace(path=photo, found=None))
     shown = cast(Any, SimpleNamespace(source=source, outcome=outcome, model="T", treatment=treatment))
     facts, heat, *_, more, asked = why.explain_here(gr.Request(), shown=shown, x=80, y=60)
     assert f"<b>hpinet-t-x{plan.passes[0]}</b> at 80, 60" in facts
@@ -37,6 +38,16 @@ def test_the_weights_are_those_of_the_result(photo: Path, treatment: str, scale:
     assert "<svg" in heat
     assert asked == why.Asked(source, 80, 60, "T", plan.passes[0], cast(Any, treatment))
     assert more == gr.update(interactive=True)
+
+
+def test_a_part_is_explained_by_what_the_whole_went_through(photo: Path) -> None:
+    part = photo.with_name("part.png")
+    with Image.open(photo) as whole:
+        whole.crop((40, 30, 100, 90)).save(part)
+    outcome = SimpleNamespace(plan=make_plan((60, 60), TargetSize(scale=2), natives=[2]))
+    source = SimpleNamespace(path=part, found=Compression("WEBP", None))
+    shown = cast(Any, SimpleNamespace(source=source, outcome=outcome, model="T", treatment="auto"))
+    assert "WEBP: <b>treated</b>" in why.explain_here(gr.Request(), shown=shown, x=20, y=20)[0]
 
 
 def test_without_an_answer_there_is_nothing_to_go_on_with() -> None:
@@ -57,6 +68,9 @@ def test_what_was_made_without_a_gpu_is_explained_by_the_same_network_with_one(
     monkeypatch.setattr(why, "look", look)
     outcome = SimpleNamespace(plan=make_plan((160, 120), TargetSize(scale=4), natives=[4]))
     shown = cast(
-        Any, SimpleNamespace(source=SimpleNamespace(path=photo), outcome=outcome, model="T-cpu", treatment="auto")
+        Any,
+        SimpleNamespace(
+            source=SimpleNamespace(path=photo, found=None), outcome=outcome, model="T-cpu", treatment="auto"
+        ),
     )
     assert ">asks for T<" in why.explain_here(gr.Request(), shown=shown, x=80, y=60)[0]
