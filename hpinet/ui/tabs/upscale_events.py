@@ -119,6 +119,7 @@ def open_source(
     """
     untouched = [gr.skip()] * 4  # refusal to what is shown
     nothing_follows = gr.skip(), gr.skip(), None, gr.skip()
+    path = None
     try:
         path = uploaded(image)
         if path is None:
@@ -131,7 +132,7 @@ def open_source(
         source = read_source(original)
     except HPINetError as error:
         refused = gr.update(value=html.trouble(str(error)), visible=True)
-        before = instead(image, known.shown if known else None)
+        before = instead(image, known.shown if known else None) if path else AS_IT_IS  # of no other is anything told
         return gr.skip(), *before, refused, *untouched[1:], *nothing_follows
     shown = AS_IT_IS if source.shown == path else instead(image, source.shown)
     fresh = gr.update(visible=False), html.quiet("Ready."), gr.update(visible=False), None
