@@ -13,12 +13,12 @@ from hpinet.ui.server import storage
 
 
 def handlers_of_files(config: dict[str, Any]) -> list[tuple[int, list[Any]]]:
-    """The number of every handler that takes a picture or files, with the values that its fields begin with."""
+    """The number of every handler here that takes a picture or files, with the values that its fields begin with."""
     fields = {field["id"]: field for field in config["components"]}
     found = []
     for handler in config["dependencies"]:
         kinds = [fields[field]["type"] for field in handler["inputs"]]
-        if {"image", "file"} & set(kinds):
+        if handler["backend_fn"] and {"image", "file"} & set(kinds):  # others run in the browser
             values = [fields[field]["props"].get("value") for field in handler["inputs"]]
             found.append((handler["id"], [*zip(kinds, values, strict=True)]))
     return found
