@@ -5,18 +5,15 @@ the output (its sides were not multiples of the scale) is cropped at the right a
 """
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
+from hpinet.images.bands import bands
 from hpinet.progress import Progress, ignore
 
 PEAK = 255.0
 SSIM_WINDOW = 11
 SSIM_SIGMA = 1.5
-
-_BAND = 1 << 18
-"""Pixels of a band: what is computed of them takes some 80 bytes each, which would be much for a whole picture."""
 
 
 def luminance(rgb: np.ndarray) -> np.ndarray:
@@ -26,7 +23,7 @@ def luminance(rgb: np.ndarray) -> np.ndarray:
     weights = np.array([65.481, 128.553, 24.966]) / PEAK
     height, width, _ = rgb.shape
     y = np.empty((height, width), np.uint8)
-    for rows in _bands(height, width):
+    for rows in bands(height, width):
         y[rows] = np.floor(16.0 + rgb[rows] @ weights + 0.5)
     return y
 
@@ -38,7 +35,7 @@ def psnr_y(output: np.ndarray, truth: np.ndarray, *, scale: int) -> float:
     """
     output, truth = _comparable(output, truth, border=scale)
     height, width = output.shape[:2]
-    squares = ((_levels(output[rows]) - _levels(truth[rows])) ** 2 for rows in _bands(height, width))
+    squares = ((_levels(output[rows]) - _levels(truth[rows])) ** 2 for rows in bands(height, width))
     error = sum(float(band.sum()) for band in squares) / (height * width)
     return 10 * math.log10(PEAK**2 / error) if error else math.inf
 
@@ -54,7 +51,7 @@ def ssim_y(output: np.ndarray, truth: np.ndarray, *, scale: int, progress: Progr
     if min(height, width) < SSIM_WINDOW:
         raise ValueError(f"SSIM needs {SSIM_WINDOW} pixels a side within the borders, not {(height, width)}.")
     total = 0.0
-    for rows in _bands(height, width, window=SSIM_WINDOW):
+    for rows in bands(height, width, window=SSIM_WINDOW):
         progress(rows.start, height)
         total += float(_similarity(_levels(output[rows]), _levels(truth[rows])).sum())
     progress(height, height)
@@ -70,13 +67,6 @@ def _comparable(output: np.ndarray, truth: np.ndarray, *, border: int) -> tuple[
         raise ValueError(f"Nothing of {height}x{width} pixels is left within borders of {border}.")
     inside = slice(border, height - border), slice(border, width - border)
     return output[inside], truth[inside]
-
-
-def _bands(height: int, width: int, *, window: int = 1) -> Iterator[slice]:
-    """The rows of a picture, so many at a time that every ``window`` of rows lies in one band, and in no other."""
-    rows = max(1, _BAND // width)
-    for top in range(0, height - window + 1, rows):
-        yield slice(top, top + rows + window - 1)
 
 
 def _levels(rgb: np.ndarray) -> np.ndarray:

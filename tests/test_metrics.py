@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from hpinet import metrics
+from hpinet.images import bands
 from hpinet.metrics import luminance, psnr_y, ssim_y
 
 
@@ -85,7 +85,7 @@ def test_a_band_at_a_time_gives_what_the_whole_gives(
 ) -> None:
     output, truth = noise(5, height, width), noise(6, height, width)
     whole = luminance(output), psnr_y(output, truth, scale=0), ssim_y(output, truth, scale=0)
-    monkeypatch.setattr(metrics, "_BAND", pixels)
+    monkeypatch.setattr(bands, "PIXELS", pixels)
     assert np.array_equal(luminance(output), whole[0])
     assert psnr_y(output, truth, scale=0) == whole[1]
     assert ssim_y(output, truth, scale=0) == pytest.approx(whole[2], abs=1e-12)
@@ -103,7 +103,7 @@ def test_large_pictures_take_no_more_memory() -> None:
 
 
 def test_ssim_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "_BAND", 200)
+    monkeypatch.setattr(bands, "PIXELS", 200)
     told: list[tuple[int, int]] = []
     ssim_y(noise(1, 40, 20), noise(2, 40, 20), scale=0, progress=lambda *step: told.append(step))
     assert told == [(0, 40), (10, 40), (20, 40), (40, 40)]

@@ -7,13 +7,11 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
+from hpinet.images.bands import bands
 from hpinet.images.picture import Picture
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom of a part of a picture, in pixels of it."""
-
-_BAND = 1 << 18
-"""Pixels that are worked on at a time: in floating point all of a picture would be several times as large as it is."""
 
 
 def resize_bicubic(picture: Picture, width: int, height: int, *, part: Box | None = None) -> Picture:
@@ -86,22 +84,16 @@ def _strips(
     """
     left, top, right, bottom = box
     across = np.empty((shape[0], width), np.float32)
-    for rows in _bands(*shape):
+    for rows in bands(*shape):
         band = values_of(rows)
         across[rows] = _by_pillow(band, width, len(band), (left, 0, right, len(band)))
-    for columns in _bands(width, max(len(across), height)):
+    for columns in bands(width, max(len(across), height)):
         strip = across[:, columns]
         yield columns, _by_pillow(strip, strip.shape[1], height, (0, top, strip.shape[1], bottom))
 
 
 def _by_pillow(array: np.ndarray, width: int, height: int, box: Box) -> np.ndarray:
     return np.array(Image.fromarray(array).resize((width, height), Image.Resampling.BICUBIC, box))
-
-
-def _bands(count: int, length: int) -> Iterator[slice]:
-    """So many lines of a length, in bands."""
-    step = max(1, _BAND // length)
-    yield from (slice(start, start + step) for start in range(0, count, step))
 
 
 def _rounded(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from hpinet.images import Picture, resize_bicubic, resizing
+from hpinet.images import Picture, bands, resize_bicubic
 
 from .samples import ADOBE_RGB, noise, smooth
 
@@ -82,7 +82,7 @@ def by_whole_channels(picture: Picture, size: tuple[int, int], part: Part) -> tu
 def test_strips_are_what_the_whole_would_be(
     monkeypatch: pytest.MonkeyPatch, bits: int, channels: int, part: Part, size: tuple[int, int]
 ) -> None:
-    monkeypatch.setattr(resizing, "_BAND", 100)
+    monkeypatch.setattr(bands, "PIXELS", 100)
     samples = noise(20, 30, channels, dtype=np.uint8 if bits == 8 else np.uint16)
     if channels % 2 == 0:
         samples[noise(20, 30, seed=1) < 100, -1] = 0
@@ -96,7 +96,7 @@ def test_strips_are_what_the_whole_would_be(
 
 def test_a_reduction_takes_little_beside_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """The result, its opacity, and a channel half way, whatever alpha there is: no floating-point copy of all of it."""
-    monkeypatch.setattr(resizing, "_BAND", 1 << 12)
+    monkeypatch.setattr(bands, "PIXELS", 1 << 12)
     picture = Picture(noise(400, 500, 3), noise(400, 500))
     tracemalloc.start()
     resize_bicubic(picture, 499, 399)
