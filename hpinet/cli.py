@@ -30,7 +30,7 @@ from hpinet.cluster.cli import (
     enlarge_archive,
 )
 from hpinet.errors import HPINetError, OptionError
-from hpinet.paths import path_of
+from hpinet.paths import path_of, plain_name
 from hpinet.progress import Progress
 from hpinet.settings import EngineName
 from hpinet.terminal import FAILED, bars, complain, print_table, run, tally
@@ -311,7 +311,7 @@ def _label(source: str | Path, info: "CheckpointInfo") -> str:
     path = info.path.absolute()
     place = path.parent.name if path.name == WEIGHTS else path.stem if path.is_file() else path.name
     called = str(source) if info.origin == "hub" else place  # the Hub's folders are called after commits
-    own = re.sub(r"[^\w.-]+", "-", called.lower()).strip("-.").removeprefix("hpinet-")
+    own = plain_name(called.lower()).removeprefix("hpinet-")
     if re.sub(r"-x\d+$", "", own).upper() in ("", *VARIANTS):
         own = f"{info.variant.lower()}-{info.sha256[:8]}"
     return f"hpinet-{own}"

@@ -1,6 +1,7 @@
 """Paths as people write them, whatever that is."""
 
 import os
+import re
 from pathlib import Path
 
 
@@ -10,6 +11,11 @@ def path_of(given: str | Path) -> Path:
         return Path(given).expanduser()
     except RuntimeError:
         return Path(given)
+
+
+def plain_name(text: str) -> str:
+    """What of a text may be a file's name anywhere: letters, digits, dots, dashes and underscores; perhaps nothing."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.")
 
 
 def exists(path: Path) -> bool:

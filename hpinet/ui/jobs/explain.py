@@ -1,6 +1,5 @@
 """Explaining a spot of a picture, as the page and the endpoint do it."""
 
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from hpinet.engines.arithmetic import expected_megabytes_of_gradients
 from hpinet.errors import OptionError
 from hpinet.images.compression import Compression
 from hpinet.model import variant_config
+from hpinet.paths import plain_name
 from hpinet.plan import Plan, TargetSize, make_plan
 from hpinet.progress import Stopwatch
 from hpinet.settings import settings
@@ -77,7 +77,7 @@ class Answer:
         from hpinet.attribution.figures import explanation_figure, save_figure  # noqa: PLC0415 (slow to come)
 
         figure = explanation_figure(self.explanation, title=self.title)
-        stem = re.sub(r"[^\w.-]+", "-", Path(self.source).stem).strip("-.")[:80] or "picture"
+        stem = plain_name(Path(self.source).stem)[:80] or "picture"
         name = f"{stem}_{self.explanation.x}-{self.explanation.y}_{self.checkpoint}"
         paths = [folder / f"{name}{suffix}" for suffix in suffixes]
         for path in paths:

@@ -8,12 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import BoundedSemaphore
 
-from hpinet.engines.machine import memory_allowance
 from hpinet.errors import OptionError
 from hpinet.images import Metadata, MetadataChoice, save_picture
 from hpinet.plan import Size
-from hpinet.settings import settings
-from hpinet.ui.jobs.models import MEMORY_SHARE
+from hpinet.ui.jobs.models import most_megabytes
 from hpinet.ui.jobs.previews import open_result
 from hpinet.ui.jobs.running import Needs, StopFlag, heavy, turns
 from hpinet.ui.server.storage import in_use
@@ -84,7 +82,7 @@ def save_in_turn(file: ResultFile, stop: StopFlag) -> None:
     if file.is_quick:
         file.save()
         return
-    needed, limit = file.megabytes, settings().job_mb or MEMORY_SHARE * memory_allowance()
+    needed, limit = file.megabytes, most_megabytes()
     if needed > limit:
         raise OptionError(
             f"To write this as {file.format} takes {needed / 1000:.1f} GB of memory, and this page has "

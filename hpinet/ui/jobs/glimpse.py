@@ -97,8 +97,8 @@ def glimpse(
 def corner_of(picture: Picture, side: int) -> Size:
     """The upper left corner of the square with most detail, on the grid of a JPEG's blocks."""
     step = max(1, round((picture.width * picture.height / _SEARCHED_PIXELS) ** 0.5))
-    samples = np.asarray(picture.to_8_bit().to_pil().reduce(step))
-    shares = tiles.most_detailed(samples.reshape(*samples.shape[:2], -1), (max(1, side // step), max(1, side // step)))
+    samples = np.atleast_3d(np.asarray(picture.to_8_bit().to_pil().reduce(step)))
+    shares = tiles.most_detailed(samples, (max(1, side // step), max(1, side // step)))
     corner = [
         min(max(0, round((share * length - side / 2) / _GRID) * _GRID), (length - side) // _GRID * _GRID)
         for share, length in zip(shares, (picture.width, picture.height), strict=True)

@@ -227,9 +227,14 @@ def check_memory(choice: Choice, plan: Plan, *, beside_mb: float = 0.0) -> None:
     check_megabytes(choice, expected_megabytes(choice, plan) + beside_mb, smaller)
 
 
+def most_megabytes() -> float:
+    """Memory that one job may take here."""
+    return settings().job_mb or MEMORY_SHARE * memory_allowance()
+
+
 def check_megabytes(choice: Choice, needed: float, smaller: str) -> None:
     """Raises OptionError where there is not so much memory for one job, which ``smaller`` says how to lessen."""
-    limit = settings().job_mb or MEMORY_SHARE * memory_allowance()
+    limit = most_megabytes()
     if needed > limit and choice.is_run_here:
         raise OptionError(
             f"This takes {needed / 1000:.1f} GB of memory with model {choice.key}, and this page has "

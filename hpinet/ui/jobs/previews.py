@@ -1,6 +1,5 @@
 """Pictures for the page: previews a browser can show, crops, file names, and what a file will weigh."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +21,7 @@ from hpinet.images import (
 )
 from hpinet.images.compression import Compression, compression_of_webp
 from hpinet.images.formats import BY_NAME, WRITABLE
+from hpinet.paths import plain_name
 from hpinet.plan import Plan, Size
 from hpinet.settings import settings
 from hpinet.ui.server.storage import NOT_SENT_HERE
@@ -162,6 +162,6 @@ def expected_bytes(sample: Picture, plan: Plan, format: str, quality: int) -> fl
 
 def result_name(upload: str, plan: Plan, checkpoint: str, format: str) -> str:
     """Name of a download: ``<upload>_x4_hpinet-t.png``, or ``<upload>_1920x1280_hpinet-t.png`` for a size in pixels."""
-    stem = re.sub(r"[^\w.-]+", "-", Path(upload).stem).strip("-.")[:80]
+    stem = plain_name(Path(upload).stem)[:80]
     stem = stem.encode()[:_MOST_STEM].decode(errors="ignore") or "picture"
     return f"{stem}_{result_label(plan, checkpoint)}{FORMATS[format]}"

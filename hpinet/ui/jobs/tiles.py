@@ -56,6 +56,10 @@ class View:
         """Whether tiles lose nothing. Large opaque pictures come as JPEG of a high quality."""
         return self.has_alpha or self.result[0] * self.result[1] <= _EXACT_PIXELS
 
+    def samples(self, layer: str, level: int) -> np.ndarray:
+        """(H, W, C) uint8 of a layer that is kept, see `_read`."""
+        return _read(self.folder, layer, self.size(layer), level)
+
     @property
     def is_there(self) -> bool:
         """Whether its files are, of which the largest go first."""
@@ -210,11 +214,11 @@ def _in_srgb(picture: Picture, profile: Path) -> Picture:
 
 
 def _of_result(view: View, level: int, box: Box) -> np.ndarray:
-    return _read(view.folder, RESULT, view.result, level)[box[1] : box[3], box[0] : box[2]]
+    return view.samples(RESULT, level)[box[1] : box[3], box[0] : box[2]]
 
 
 def _of_upload(view: View, level: int, box: Box) -> np.ndarray:
-    return _read(view.folder, UPLOAD, view.upload, level)[box[1] : box[3], box[0] : box[2]]
+    return view.samples(UPLOAD, level)[box[1] : box[3], box[0] : box[2]]
 
 
 def _of_nearest(view: View, level: int, box: Box) -> np.ndarray:
@@ -225,7 +229,7 @@ def _of_nearest(view: View, level: int, box: Box) -> np.ndarray:
         np.minimum((2 * np.arange(begin, stop) + 1) * 2**level * source // (2 * target), source - 1)
         for begin, stop, source, target in zip(box[:2], box[2:], view.upload, view.result, strict=True)
     )
-    part = _read(view.folder, UPLOAD, view.upload, 0)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    part = view.samples(UPLOAD, 0)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return part[np.ix_(rows - rows[0], columns - columns[0])]
 
 
@@ -240,7 +244,7 @@ def _of_bicubic(view: View, level: int, box: Box) -> np.ndarray:
         ),
         default=0,
     )
-    samples = _read(view.folder, UPLOAD, view.upload, known)
+    samples = view.samples(UPLOAD, known)
     across, down = (
         _Stretch.of(begin, stop, scale=2.0 ** (level - known) * source / target, length=length)
         for begin, stop, source, target, length in zip(
