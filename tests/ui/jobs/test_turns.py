@@ -3,8 +3,8 @@
 import random
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -139,6 +139,27 @@ def started(*works: Callable[[], None]) -> list[threading.Thread]:
     return threads
 
 
+@contextmanager
+def held(order: Turns, *loads: Load, until: Callable[[], bool]) -> Iterator[None]:
+    """Within this, jobs of these loads are there, and as many of them under way as make ``until`` true."""
+    stop = threading.Event()
+
+    def hold(one: Load) -> None:
+        with order.job(one, stopped=stop.is_set):
+            stop.wait(10)
+
+    threads = started(*(lambda one=one: hold(one) for one in loads))
+    deadline = time.monotonic() + 10
+    while not until() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(10)
+
+
 def toil(order: Turns, name: str, seconds: float, ends: dict[str, float], alone: threading.Lock) -> None:
     """Works in pieces of 10 ms; two jobs that do so at once are an error."""
     with order.job(load(name), stopped=NEVER):
@@ -224,45 +245,24 @@ def test_large_jobs_wait_for_room_and_are_told_and_small_ones_pass() -> None:
 
 
 def test_caps() -> None:
-    order, stop = turns(per_session=2, per_address=3), threading.Event()
-
-    def hold(session: str, address: str) -> None:
-        with order.job(load(session, address=address), stopped=stop.is_set):
-            stop.wait(10)
-
-    threads = started(lambda: hold("a", "x"), lambda: hold("a", "x"), lambda: hold("b", "x"))
-    deadline = time.monotonic() + 10
-    while sum(order.counts) < 3 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    with pytest.raises(BusyError, match=r"\(2\)"), order.job(load("a", address="y"), stopped=NEVER):
-        pass
-    with pytest.raises(BusyError, match=r"\(3\)"), order.job(load("c", address="x"), stopped=NEVER):
-        pass
-    stop.set()
-    for thread in threads:
-        thread.join(10)
+    order = turns(per_session=2, per_address=3)
+    with held(order, *(load(session, address="x") for session in "aab"), until=lambda: sum(order.counts) == 3):
+        with pytest.raises(BusyError, match=r"\(2\)"), order.job(load("a", address="y"), stopped=NEVER):
+            pass
+        with pytest.raises(BusyError, match=r"\(3\)"), order.job(load("c", address="x"), stopped=NEVER):
+            pass
     with order.job(load("a", address="x"), stopped=NEVER):
         pass
 
 
 def test_pictures_that_wait_take_a_bounded_memory() -> None:
-    order, stop = turns(), threading.Event()
-
-    def hold(session: str) -> None:
-        with order.job(load(session, megabytes=700, held_mb=400), stopped=stop.is_set):
-            stop.wait(10)
-
-    threads = started(*(lambda session=session: hold(session) for session in "abc"))
-    deadline = time.monotonic() + 10
-    while order.counts != (2, 1) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    with pytest.raises(BusyError, match="Too many"), order.job(load("d", held_mb=300), stopped=NEVER):
-        pass
-    with order.job(load("d", held_mb=100), stopped=NEVER):  # small enough, and done before the others
-        pass
-    stop.set()
-    for thread in threads:
-        thread.join(10)
+    order = turns()
+    large = (load(session, megabytes=700, held_mb=400) for session in "abc")
+    with held(order, *large, until=lambda: order.counts == (2, 1)):
+        with pytest.raises(BusyError, match="Too many"), order.job(load("d", held_mb=300), stopped=NEVER):
+            pass
+        with order.job(load("d", held_mb=100), stopped=NEVER):  # small enough, and done before the others
+            pass
 
 
 def test_all_visitors_together_have_no_more_than_so_many() -> None:
@@ -298,23 +298,13 @@ def test_an_address_has_its_part_of_the_batches(per_address: int, share: int) ->
 
 
 def test_who_would_be_refused_is_told_without_a_job() -> None:
-    order, stop = turns(per_session=2), threading.Event()
+    order = turns(per_session=2)
     assert order.lets_in(Visitor("a"), held_mb=5000)
-
-    def hold(session: str) -> None:
-        with order.job(load(session, megabytes=700, held_mb=400), stopped=stop.is_set):
-            stop.wait(10)
-
-    threads = started(*(lambda session=session: hold(session) for session in "aab"))
-    deadline = time.monotonic() + 10
-    while order.counts != (2, 1) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not order.lets_in(Visitor("a"), held_mb=0)
-    assert order.lets_in(Visitor("b"), held_mb=200)
-    assert not order.lets_in(Visitor("b"), held_mb=300)
-    stop.set()
-    for thread in threads:
-        thread.join(10)
+    large = (load(session, megabytes=700, held_mb=400) for session in "aab")
+    with held(order, *large, until=lambda: order.counts == (2, 1)):
+        assert not order.lets_in(Visitor("a"), held_mb=0)
+        assert order.lets_in(Visitor("b"), held_mb=200)
+        assert not order.lets_in(Visitor("b"), held_mb=300)
 
 
 def test_what_takes_no_turns_is_not_held_up() -> None:
